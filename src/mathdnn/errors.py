@@ -1,0 +1,37 @@
+"""What goes wrong, in one grammar: who (function and argument), what was expected, what came, what to do."""
+
+
+class MathdnnError(Exception):
+    """The base of every error that mathdnn raises on purpose."""
+
+
+class InvalidInput(MathdnnError, ValueError):
+    """An argument, a file or a value that cannot be used: misuse, exit code 2 on the command line."""
+
+
+class DataError(InvalidInput):
+    """A data file that is missing, damaged or not what its name says."""
+
+
+class RunError(InvalidInput):
+    """A run folder or checkpoint that cannot be used: foreign, damaged, finished, or from another version."""
+
+
+class OutputError(MathdnnError, OSError):
+    """A result that could not be written; nothing half-written is left behind."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Diverged(MathdnnError, ArithmeticError):
+    """Training left the finite numbers and was stopped."""
+
+
+def sentence(who: str, expected: str, got: str, do: str) -> str:
+    """The one sentence every error is made of.
+
+    >>> sentence("ConnectionTable(maps=...)", "an input map in every output map", "map 3 with none", "fill it")
+    'ConnectionTable(maps=...): expected an input map in every output map, got map 3 with none; fill it.'
+    """
+    return f"{who}: expected {expected}, got {got}; {do}."

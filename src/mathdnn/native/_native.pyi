@@ -1,0 +1,3 @@
+"""Types of the compiled extension; src/native/module.cpp defines it."""
+
+def instruction_set() -> str: ...

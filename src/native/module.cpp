@@ -1,0 +1,22 @@
+// The Python face of the kernels. Sizes are checked in Python before a pointer is taken.
+#include <nanobind/nanobind.h>
+
+namespace nb = nanobind;
+
+namespace {
+
+// The best instruction set of this processor that the kernels are compiled for.
+const char *instruction_set() {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("x86-64-v4")) return "avx512";
+    if (__builtin_cpu_supports("x86-64-v3")) return "avx2";
+#endif
+    return "baseline";
+}
+
+}  // namespace
+
+NB_MODULE(_native, module) {
+    module.def("instruction_set", &instruction_set);
+}
