@@ -60,7 +60,7 @@ class Assumption(_Frozen, frozen=True):
 
 
 class Certificate(_Frozen, frozen=True, tag="certificate", tag_field="type"):
-    """Evidence of a proof: `kind` names the checker, `method` says how in one sentence, `data` is what checking takes."""
+    """Evidence of a proof: `kind` names the checker, `method` says how in a sentence, `data` is what checking takes."""
 
     kind: str
     method: str

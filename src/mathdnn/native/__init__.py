@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 
 def available() -> bool:
     """Whether the compiled kernels were built for this installation."""
-    try:
-        from mathdnn.native import _native  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return importlib.util.find_spec("mathdnn.native._native") is not None
 
 
 def instruction_set() -> str:
     """The best instruction set of this processor that the kernels know: `"avx512"`, `"avx2"`, `"baseline"`."""
-    from mathdnn.native import _native
+    import mathdnn.native._native as kernels
 
-    name: str = _native.instruction_set()
-    return name
+    return kernels.instruction_set()
