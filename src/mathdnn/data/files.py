@@ -1,0 +1,66 @@
+"""Files opened with care and replaced whole: what is read is a regular file, what is written appears whole or not."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from mathdnn.errors import DataError, OutputError, sentence
+
+
+def open_regular(path: str | os.PathLike[str], who: str) -> BinaryIO:
+    """Open a regular file for reading. A missing path, a folder, a pipe or a device is a `DataError`, never a hang."""
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "something that is not a regular file (a pipe, a device)"
+            raise DataError(sentence(who, "a regular file", kind, "name the file itself"))
+        return path.open("rb")
+    except FileNotFoundError:
+        raise DataError(sentence(who, "a file", "none of that name", "check the path")) from None
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise DataError(
+            sentence(who, "a readable file", f"the answer {reason!r}", "check the path and its permissions")
+        ) from None
+
+
+def replace_file(path: str | os.PathLike[str], content: bytes | memoryview, who: str = "replace_file") -> None:
+    """Write `content` to `path` so that a crash leaves the old file or the new one, never a part of either.
+
+    A temporary file in the same folder is written, synced and renamed, then the folder is synced. Raises `OutputError`.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    try:
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise OutputError(
+            sentence(
+                f"{who}({path})",
+                "a place to write",
+                f"the answer {error.strerror or str(error)!r}",
+                "choose a folder that exists, may be written and has room",
+            )
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # a folder cannot be opened there, and the rename is durable by itself
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
