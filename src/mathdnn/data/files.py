@@ -15,17 +15,17 @@ def open_regular(path: str | os.PathLike[str], who: str) -> BinaryIO:
     path = Path(path)
     try:
         mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            kind = "a folder" if stat.S_ISDIR(mode) else "something that is not a regular file (a pipe, a device)"
-            raise DataError(sentence(who, "a regular file", kind, "name the file itself"))
-        return path.open("rb")
+        if stat.S_ISREG(mode):
+            return path.open("rb")
     except FileNotFoundError:
         raise DataError(sentence(who, "a file", "none of that name", "check the path")) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError) as error:  # a ValueError where the name holds a zero byte
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise DataError(
             sentence(who, "a readable file", f"the answer {reason!r}", "check the path and its permissions")
         ) from None
+    kind = "a folder" if stat.S_ISDIR(mode) else "something that is not a regular file (a pipe, a device)"
+    raise DataError(sentence(who, "a regular file", kind, "name the file itself"))
 
 
 def replace_file(path: str | os.PathLike[str], content: bytes | memoryview, who: str = "replace_file") -> None:
