@@ -98,7 +98,8 @@ REFUSED = {
         lambda contents: contents.pop(STEMS[1]),
         (
             "load_mnist(root={root}): expected one of the files train-labels-idx1-ubyte.gz, "
-            "train-labels.idx1-ubyte.gz, train-labels-idx1-ubyte, train-labels.idx1-ubyte, got none of them; put the file there."
+            "train-labels.idx1-ubyte.gz, train-labels-idx1-ubyte, "
+            "train-labels.idx1-ubyte, got none of them; put the file there."
         ),
     ),
     "images for labels": (
