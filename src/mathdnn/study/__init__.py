@@ -1,1 +1,30 @@
+"""Study: honest comparison. Intervals for a few runs, paired designs that resume, times that can be compared."""
 
+from mathdnn.study.machine import machine, versions
+from mathdnn.study.statistics import (
+    Interval,
+    equivalence,
+    judge,
+    mean_interval,
+    paired_difference,
+    prediction_interval,
+    verdict_in_prediction_interval,
+    wilson_interval,
+)
+from mathdnn.study.timing import Timing, interleaved_timing, median_interval
+
+__all__ = [
+    "Interval",
+    "Timing",
+    "equivalence",
+    "interleaved_timing",
+    "judge",
+    "machine",
+    "mean_interval",
+    "median_interval",
+    "paired_difference",
+    "prediction_interval",
+    "verdict_in_prediction_interval",
+    "versions",
+    "wilson_interval",
+]
