@@ -1,0 +1,141 @@
+"""What is refused before a run begins, each with one sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+import mathdnn
+from mathdnn.errors import InvalidInput, sentence
+from mathdnn.training.images import Images, check_split
+from mathdnn.training.scoring import evaluating
+
+if TYPE_CHECKING:
+    pass
+
+
+def check_seed(seed: int, who: str) -> None:
+    """Raise `InvalidInput` unless `seed` is a whole number from 0 to 2^63 - 1."""
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise InvalidInput(sentence(who, "a whole number from 0 to 2^63 - 1", repr(seed), "choose another seed"))
+
+
+def check_device(device: str) -> torch.device:
+    """The device of that name, where this installation has it."""
+    who, expected = "train(device=...)", "'cpu' or a CUDA device of this machine"
+    try:
+        place = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise InvalidInput(sentence(who, expected, repr(device), "choose one")) from None
+    if place.type not in ("cpu", "cuda"):
+        raise InvalidInput(sentence(who, expected, repr(device), "choose one"))
+    if place.type == "cuda" and (place.index or 0) >= (torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        got = f"{device!r} where torch sees {torch.cuda.device_count()} CUDA devices"
+        raise InvalidInput(sentence(who, expected, got, "use device='cpu'"))
+    return place
+
+
+def check_data(data: Any, judged: str) -> None:
+    """Raise `InvalidInput` unless `data.train` and the judged split hold finite images of one size, with labels."""
+    for name in ("train", judged):
+        if not hasattr(data, name):
+            got = f"a {type(data).__name__} without {name}"
+            raise InvalidInput(sentence("train(data)", f"data with the splits train and {judged}", got, "load_mnist()"))
+        check_split(getattr(data, name), name)
+    sizes = [np.asarray(getattr(data, name).images).shape[1:] for name in ("train", judged)]
+    if sizes[0] != sizes[1]:
+        got = f"{sizes[1][0]} x {sizes[1][1]}"
+        expected = f"images of {sizes[0][0]} x {sizes[0][1]} as in train"
+        raise InvalidInput(sentence(f"train(data.{judged})", expected, got, "take both splits from one data set"))
+
+
+def check_weights(model: torch.nn.Module) -> None:
+    """Raise `InvalidInput` unless the model is a module with finite weights, at least one of them to train."""
+    who = "train(model)"
+    if not isinstance(model, torch.nn.Module):
+        raise InvalidInput(sentence(who, "a torch.nn.Module", type(model).__name__, "pass the network itself"))
+    if not any(p.requires_grad for p in model.parameters()):
+        raise InvalidInput(sentence(who, "a parameter to train", "none that requires a gradient", "unfreeze one"))
+    for name, tensor in model.state_dict().items():
+        if not isinstance(tensor, torch.Tensor):
+            do = "keep tensors only in the module's state"
+            raise InvalidInput(sentence(who, "a state of tensors", f"{name}: {type(tensor).__name__}", do))
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise InvalidInput(sentence(who, "finite weights", f"NaN or infinity in {name}", "initialise the model"))
+
+
+def check_scores(model: torch.nn.Module, images: Images, judged: Images) -> int:
+    """The number k of classes. Raises `InvalidInput` unless the model gives (n, k) scores and labels are below k."""
+    who, expected = "train(model)", "scores (n, classes) for images (n, 1, h, w)"
+    x = images.batch(slice(0, 2))[0]
+    try:
+        with evaluating(model):
+            score = model(x)
+    except (RuntimeError, TypeError, ValueError) as error:
+        got = f"the answer {str(error).splitlines()[0]!r:.200} to images of shape {tuple(x.shape)}"
+        raise InvalidInput(sentence(who, expected, got, "use a network for images of this size")) from error
+    if not isinstance(score, torch.Tensor) or score.ndim != 2 or len(score) != len(x):
+        got = f"shape {tuple(score.shape)}" if isinstance(score, torch.Tensor) else type(score).__name__
+        raise InvalidInput(sentence(who, expected, got, "end the network in one score a class"))
+    for name, held in (("train", images), ("the judged split", judged)):
+        low, high = int(held.labels.min()), int(held.labels.max())
+        if low < 0 or high >= score.shape[1]:
+            got = f"label {low if low < 0 else high} in {name}"
+            expected = f"labels from 0 to {score.shape[1] - 1}, the model's classes"
+            raise InvalidInput(sentence("train(data)", expected, got, "use a network with as many outputs as classes"))
+    return score.shape[1]
+
+
+def structure_digest(model: torch.nn.Module) -> str:
+    """SHA-256 of what the network is apart from its weights: modules, settings, names, types, shapes, constants."""
+    lines = []
+    for name, module in model.named_modules():
+        table = getattr(module, "table", "")
+        lines.append(f"{name}: {type(module).__qualname__}({module.extra_repr()}) {table!r}")
+    state = model.state_dict()
+    lines += [f"{name}: {tensor.dtype} {tuple(tensor.shape)}" for name, tensor in state.items()]
+    for name, buffer in model.named_buffers():
+        if name not in state:
+            lines.append(f"{name}: {buffer.dtype} {buffer.tolist()!r}")
+    text = re.sub(r" at 0x[0-9a-f]+", "", "\n".join(lines))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def data_digest(data: Any, judged: str) -> str:
+    """The data's own digest where it has one, else SHA-256 of the two splits used."""
+    if isinstance(getattr(data, "digest", None), str):
+        return str(data.digest)
+    state = hashlib.sha256()
+    for split in (data.train, getattr(data, judged)):
+        for array in (split.images, split.labels):
+            array = np.asarray(array)
+            state.update(f"{array.dtype.str} {array.shape}\n".encode())
+            state.update(np.ascontiguousarray(array).tobytes())
+    return state.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """What computes: mathdnn, torch, numpy, Python."""
+    return {
+        "mathdnn": mathdnn.__version__,
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def machine(device: torch.device) -> dict[str, str]:
+    """Where it runs, as far as it can change a bit: processor, instruction set, threads, device."""
+    found = {
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "threads": str(torch.get_num_threads()),
+        "device": device.type,
+    }
+    return found | ({"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {})

@@ -1,0 +1,92 @@
+"""Who computes the steps: the plan as a value, and what an engine must do. The torch engine is in `torch_engine`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from mathdnn.errors import InvalidInput, sentence
+from mathdnn.training.recipe import Recipe
+from mathdnn.training.record import Metrics
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from jaxtyping import Int64
+
+EngineName = Literal["auto", "native", "torch"]
+NATIVE = "mathdnn.native.training"
+
+
+@dataclass(frozen=True)
+class EnginePlan:
+    """Which engine runs, and why."""
+
+    engine: Literal["native", "torch"]
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.engine}: {self.reason}"
+
+
+class Engine(Protocol):
+    """What `train` asks of an engine. It owns the weights while it runs; every method leaves it between two steps."""
+
+    def begin_epoch(self, order: Int64[np.ndarray, "n"], shifts: Int64[np.ndarray, "n 2"] | None) -> None:
+        """Take the order of the images and how each is moved (row i moves image i of the split)."""
+
+    def advance(self, first: int, end: int, rates: list[float], start: int, stopped: Callable[[], bool]) -> int:
+        """Do the steps first .. end - 1 of the epoch, one step size each; its step 0 is step `start` of the run.
+
+        Returns the step reached, which is below `end` where `stopped()` came true between two steps.
+        """
+
+    def loss_sum(self) -> float:
+        """The sum of the losses of this epoch's images so far."""
+
+    def clear_loss(self) -> None:
+        """Start a new epoch's sum."""
+
+    def measure(self) -> Metrics:
+        """Loss and accuracy on the judged split."""
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """All it takes to go on from here: `model.*` and what else the engine keeps."""
+
+    def restore(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Go back to what `tensors` gave."""
+
+    def finish(self) -> None:
+        """Give the weights back to the module."""
+
+
+def plan_engine(model: torch.nn.Module, recipe: Recipe, engine: EngineName = "auto", device: str = "cpu") -> EnginePlan:
+    """Which engine will train `model` by `recipe` on `device`; `InvalidInput` where native was asked and cannot."""
+    if engine not in ("auto", "native", "torch"):
+        do = "leave it at 'auto' for the faster one"
+        raise InvalidInput(sentence("train(engine=...)", "'auto', 'native' or 'torch'", repr(engine), do))
+    if engine == "torch":
+        return EnginePlan("torch", "asked for")
+    refusal = native_refusal(model, recipe, device)
+    if not refusal:
+        return EnginePlan("native", "asked for" if engine == "native" else "it runs every layer of this model")
+    if engine == "native":
+        expected = "a model that the native engine can train"
+        raise InvalidInput(sentence("train(engine='native')", expected, refusal, "use engine='auto' or 'torch'"))
+    return EnginePlan("torch", refusal)
+
+
+def native_refusal(model: torch.nn.Module, recipe: Recipe, device: str) -> str:
+    """Why the native engine cannot train this, or "" where it can."""
+    if importlib.util.find_spec(NATIVE) is None:
+        return "an installation without the native training engine"
+    return str(importlib.import_module(NATIVE).refusal(model, recipe, device))
+
+
+def native_engine(*arguments: Any) -> Engine:
+    """The native engine, with the arguments of `TorchEngine`."""
+    made: Engine = importlib.import_module(NATIVE).engine(*arguments)
+    return made

@@ -1,0 +1,77 @@
+"""The images of a split on the device: gathered, moved and scaled one batch at a time.
+
+out[i, r, c] = in[i, r - down_i, c - right_i],   0 where that lies outside
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn.functional import pad
+
+from mathdnn.errors import InvalidInput, sentence
+from mathdnn.training.batches import pixel_table
+from mathdnn.training.record import PixelScale
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int64, Shaped
+
+
+class Images:
+    """Images (n, h, w), kept as they came (uint8 or float32) on `device`, and labels (n,) as int64.
+
+    Pixels of uint8 are 0..255; those of floating images are taken as u / 255 already.
+    """
+
+    def __init__(self, split: Any, scale: PixelScale, device: torch.device, dtype: torch.dtype) -> None:
+        images = split.images if split.images.dtype == np.uint8 else split.images.astype(np.float32)
+        self.pixels = torch.from_numpy(np.array(images)).to(device)
+        self.labels = torch.from_numpy(np.asarray(split.labels).astype(np.int64)).to(device)
+        self.table = torch.from_numpy(pixel_table(scale)).to(device, dtype)
+        self.scale, self.dtype = scale, dtype
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def batch(
+        self, index: Int64[torch.Tensor, "b"] | slice, shifts: Int64[torch.Tensor, "b 2"] | None = None, reach: int = 0
+    ) -> tuple[Float[torch.Tensor, "b 1 h w"], Int64[torch.Tensor, "b"]]:
+        """The scaled images and the labels at `index`, each moved by its row of `shifts` (at most `reach`)."""
+        pixels = self.pixels[index]
+        if shifts is not None:
+            pixels = move(pixels, shifts, reach)
+        return self._scaled(pixels).unsqueeze(1), self.labels[index]
+
+    def _scaled(self, pixels: Shaped[torch.Tensor, "b h w"]) -> Float[torch.Tensor, "b h w"]:
+        if pixels.dtype == torch.uint8:
+            return self.table.index_select(0, pixels.reshape(-1).int()).view(pixels.shape)
+        return pixels.to(self.dtype) * self.scale.gain + self.scale.offset
+
+
+def move(
+    pixels: Shaped[torch.Tensor, "b h w"], shifts: Int64[torch.Tensor, "b 2"], reach: int
+) -> Shaped[torch.Tensor, "b h w"]:
+    """Each image moved down and right by its row of `shifts` (within -reach .. reach), the border filled with 0."""
+    b, h, w = pixels.shape
+    device = pixels.device
+    rows = (reach + torch.arange(h, device=device)) - shifts[:, :1]  # b h
+    columns = (reach + torch.arange(w, device=device)) - shifts[:, 1:]  # b w
+    image = torch.arange(b, device=device)[:, None, None]
+    return pad(pixels, (reach,) * 4)[image, rows[:, :, None], columns[:, None, :]]
+
+
+def check_split(split: Any, name: str) -> None:
+    """Raise `InvalidInput` unless the split holds finite images (n, h, w) and n whole labels, n > 0."""
+    images, labels = np.asarray(split.images), np.asarray(split.labels)
+    who = f"train(data.{name})"
+    if images.ndim != 3 or 0 in images.shape or (images.dtype != np.uint8 and images.dtype.kind != "f"):
+        got = f"{images.dtype} of shape {images.shape}"
+        raise InvalidInput(sentence(who, "images (n, h, w), uint8 or floating", got, "give at least one grey image"))
+    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+        got = f"{labels.dtype} labels of shape {labels.shape}"
+        raise InvalidInput(sentence(who, f"{len(images)} whole labels, one an image", got, "give one label an image"))
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
+        got = f"{int((~np.isfinite(images)).sum())} values that are NaN or infinite"
+        raise InvalidInput(sentence(who, "finite pixels", got, "replace these values"))

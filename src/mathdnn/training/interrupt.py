@@ -1,0 +1,47 @@
+"""Ctrl-C between two steps, and random draws that leave the caller's generators as they were."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import numpy as np
+import torch
+
+INITIAL, DROPOUT = 2, 3  # purposes beside those of `batches`
+
+
+@contextmanager
+def interrupts() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a question that is true from then on; a second one interrupts at once.
+
+    Only where Python's own handler is in place and this is the main thread; otherwise the host's handling stays.
+    """
+    seen: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if seen:
+            signal.default_int_handler(number, frame)
+        seen.append(number)
+
+    ours = threading.current_thread() is threading.main_thread()
+    ours = ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(seen)
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def seeded(seed: int, purpose: int, device: torch.device | None = None) -> Iterator[None]:
+    """Torch's own generators (initial weights, dropout) seeded for a while, then put back as they were."""
+    devices = [device] if device is not None and device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(int(np.random.SeedSequence([seed, purpose]).generate_state(1, np.uint64)[0] >> 1))
+        yield

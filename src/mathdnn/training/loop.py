@@ -1,0 +1,259 @@
+"""The one training loop: epochs of steps on an engine, with a curve, checkpoints, and a stop where numbers run away."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import torch
+
+from mathdnn.errors import Diverged, InvalidInput, sentence
+from mathdnn.training.batches import epoch_order, epoch_shifts, pixel_scale
+from mathdnn.training.checkpoint import Position, tensor_digest
+from mathdnn.training.checks import (
+    check_data,
+    check_device,
+    check_scores,
+    check_seed,
+    check_weights,
+    data_digest,
+    machine,
+    structure_digest,
+    versions,
+)
+from mathdnn.training.engine import Engine, EngineName, EnginePlan, native_engine, plan_engine
+from mathdnn.training.images import Images
+from mathdnn.training.interrupt import DROPOUT, INITIAL, interrupts, seeded
+from mathdnn.training.keeper import Keeper
+from mathdnn.training.recipe import Recipe, step_size
+from mathdnn.training.record import Epoch, Event, Run
+from mathdnn.training.scoring import place_of
+from mathdnn.training.torch_engine import TorchEngine
+
+Progress = Callable[[Event], Any]
+
+
+def initialise(model: torch.nn.Module, seed: int) -> torch.nn.Module:
+    """Draw the weights of `model` anew from `seed` alone, by each module's `reset_parameters`; returns the model.
+
+    The caller's generators stay as they were. Raises `InvalidInput` for parameters that no module would draw.
+    """
+    check_seed(seed, "initialise(seed=...)")
+    modules = list(model.named_modules())
+    for name, module in modules:
+        if [*module.parameters(recurse=False)] and not hasattr(module, "reset_parameters"):
+            got = f"{type(module).__name__} {name!r} with parameters and without it"
+            raise InvalidInput(sentence("initialise(model)", "modules with reset_parameters", got, "give it one"))
+    with seeded(seed, INITIAL):
+        for _, module in modules:
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+    return model
+
+
+def train(
+    model: torch.nn.Module,
+    data: Any,
+    recipe: Recipe | None = None,
+    *,
+    engine: EngineName = "auto",
+    seed: int = 0,
+    device: str = "cpu",
+    judged: str = "test",
+    run: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+    about: Mapping[str, str] | None = None,
+    report_steps: int = 50,
+    checkpoint_seconds: float = 10.0,
+) -> Run:
+    """Train `model` in place on `data.train` by `recipe` (default: the homework's) and return the record of the run.
+
+    `model`     gives scores (n, classes) for images (n, 1, h, w); its present weights are the start (see `initialise`)
+    `data`      holds the splits `train` and `judged`, each with images (n, h, w), uint8 or floats in [0, 1], and labels
+    `engine`    "auto", "torch" or "native" (see `plan_engine`)
+    `seed`      of the order of the images, their shifts and dropout; not of the weights
+    `run`       a new or empty folder: a checkpoint is kept there, written whole at the start, after every epoch, about
+                every `checkpoint_seconds`, and on Ctrl-C; `resume=True` goes on from it, to the same bits as a run that
+                was never stopped (same versions, processor type and threads)
+    `progress`  is called with an `Event` about every `report_steps` steps and after each epoch; `about` is kept
+
+    Raises `InvalidInput` for what cannot be trained, `RunError` for a folder that cannot be resumed or is taken,
+    `OutputError` where it cannot be written, `Diverged` where the loss runs away; Ctrl-C stops it between two steps.
+    """
+    recipe = Recipe() if recipe is None else recipe
+    check_seed(seed, "train(seed=...)")
+    check_weights(model)
+    check_data(data, judged)
+    place = check_device(device)
+    plan = plan_engine(model, recipe, engine, place.type)
+    record = _record(model, data, recipe, plan, seed, place, judged, about)
+    images, held = _held(model.to(place), data, judged, record)
+    check_scores(model, images, held)
+    keeper = Keeper.open(run, resume, record, checkpoint_seconds) if run is not None else None
+    try:
+        with interrupts() as stopped, seeded(seed, DROPOUT, place), _repeatable(place):
+            runner = (native_engine if plan.engine == "native" else TorchEngine)(model, images, held, recipe)
+            loop = _Loop(record, runner, len(images), keeper, stopped, progress, max(1, report_steps))
+            return loop.run(resume)
+    finally:
+        if keeper is not None:
+            keeper.close()
+
+
+def _record(
+    model: torch.nn.Module,
+    data: Any,
+    recipe: Recipe,
+    plan: EnginePlan,
+    seed: int,
+    place: torch.device,
+    judged: str,
+    about: Mapping[str, str] | None,
+) -> Run:
+    return Run(
+        recipe=recipe,
+        seed=seed,
+        engine=plan.engine,
+        engine_reason=plan.reason,
+        data=str(getattr(data, "name", "data")),
+        data_digest=data_digest(data, judged),
+        model=structure_digest(model),
+        scale=pixel_scale(recipe, data.train.images),
+        judged=judged,
+        about=dict(about or {}),
+        versions=versions(),
+        machine=machine(place),
+    )
+
+
+def _held(model: torch.nn.Module, data: Any, judged: str, record: Run) -> tuple[Images, Images]:
+    place = place_of(model)
+    return Images(data.train, record.scale, *place), Images(getattr(data, judged), record.scale, *place)
+
+
+def _repeatable(place: torch.device) -> Any:
+    if place.type != "cuda":
+        return nullcontext()
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+
+
+@dataclass
+class _Loop:
+    record: Run
+    engine: Engine
+    n: int
+    keeper: Keeper | None
+    stopped: Callable[[], bool]
+    progress: Progress | None
+    report_steps: int
+
+    def run(self, resume: bool) -> Run:
+        """All epochs that are left."""
+        at = Position(epoch=0, step=0, seconds=0.0)
+        if self.keeper is not None and resume:
+            self.record, at, tensors = self.keeper.saved()
+            self.engine.restore(tensors)
+        elif self.keeper is not None:
+            self.keeper.write(self.record, at, self.engine.tensors())
+        for epoch in range(at.epoch, self.record.recipe.epochs):
+            self._epoch(at if epoch == at.epoch else Position(epoch=epoch, step=0, seconds=0.0))
+        self.engine.finish()
+        if self.stopped():
+            raise KeyboardInterrupt("train() had just finished.")
+        return self.record
+
+    def _epoch(self, at: Position) -> None:
+        recipe, seed = self.record.recipe, self.record.seed
+        shifts = epoch_shifts(seed, at.epoch, self.n, recipe.shift) if recipe.shift else None
+        self.engine.begin_epoch(epoch_order(seed, at.epoch, self.n), shifts)
+        per_epoch = self._steps_per_epoch()
+        while at.step < per_epoch:
+            at = self._advance(at, min(per_epoch, (at.step // self.report_steps + 1) * self.report_steps))
+        self._end_epoch(at)
+
+    def _advance(self, at: Position, end: int) -> Position:
+        start = at.epoch * self._steps_per_epoch()
+        total = self.record.recipe.epochs * self._steps_per_epoch()
+        rates = [step_size(self.record.recipe, start + step, total) for step in range(at.step, end)]
+        began = time.perf_counter()
+        reached = self.engine.advance(at.step, end, rates, start, self.stopped)
+        loss = self._loss(at.epoch, reached)  # waits for the device
+        at = Position(epoch=at.epoch, step=reached, seconds=at.seconds + time.perf_counter() - began)
+        self._report(at, loss, rates[max(0, len(rates) - 1 - (end - reached))])
+        if self.stopped():
+            self._interrupt(at)
+        if self.keeper is not None and self.keeper.due() and reached < self._steps_per_epoch():
+            self.keeper.write(self.record, at, self.engine.tensors())
+        return at
+
+    def _loss(self, epoch: int, step: int) -> float:
+        """The mean training loss of this epoch so far; raises `Diverged` unless it is finite."""
+        done = min(step * self.record.recipe.batch_size, self.n)
+        loss = self.engine.loss_sum() / max(1, done)
+        return self._finite(loss, epoch, f"step {step}", "training")
+
+    def _finite(self, loss: float, epoch: int, where: str, kind: str) -> float:
+        if math.isfinite(loss):
+            return loss
+        raise Diverged(
+            sentence(
+                "train()",
+                "a finite loss",
+                f"a mean {kind} loss of {loss} by {where} of epoch {epoch + 1} with lr {self.record.recipe.lr:g}",
+                "train with a smaller lr, or with smaller initial weights",
+            )
+        )
+
+    def _report(self, at: Position, loss: float, rate: float, done: Epoch | None = None) -> None:
+        if self.progress is None:
+            return
+        epochs, per_epoch = self.record.recipe.epochs, self._steps_per_epoch()
+        step = at.epoch * per_epoch + at.step
+        try:
+            self.progress(Event(at.epoch + 1, epochs, step, epochs * per_epoch, loss, rate, done))
+        except KeyboardInterrupt:
+            self._interrupt(at)
+
+    def _interrupt(self, at: Position) -> None:
+        where = (
+            f"train() stopped after step {at.step} of epoch {at.epoch + 1}; the model holds the weights of that step"
+        )
+        if self.keeper is None:
+            raise KeyboardInterrupt(f"{where}.") from None
+        self.keeper.write(self.record, at, self.engine.tensors())
+        raise KeyboardInterrupt(f"{where}, and resume=True goes on from {self.keeper.folder}.") from None
+
+    def _end_epoch(self, at: Position) -> None:
+        train_loss = self._loss(at.epoch, at.step)
+        metrics = self.engine.measure()
+        self._finite(metrics.loss, at.epoch, "the end", self.record.judged)
+        done = Epoch(at.epoch + 1, train_loss, metrics.loss, metrics.accuracy, at.seconds)
+        self.record = msgspec.structs.replace(self.record, curve=(*self.record.curve, done))
+        tensors = self.engine.tensors()
+        if at.epoch + 1 == self.record.recipe.epochs:
+            digest = tensor_digest({k: t for k, t in tensors.items() if k.startswith("model.")})
+            self.record = msgspec.structs.replace(self.record, metrics=metrics, digest=digest)
+        self.engine.clear_loss()
+        at = Position(epoch=at.epoch + 1, step=0, seconds=0.0)
+        if self.keeper is not None:
+            self.keeper.write(self.record, at, self.engine.tensors())
+        self._report_epoch(done)
+
+    def _report_epoch(self, done: Epoch) -> None:
+        per_epoch = self._steps_per_epoch()
+        total = self.record.recipe.epochs * per_epoch
+        rate = step_size(self.record.recipe, done.epoch * per_epoch - 1, total)
+        if self.progress is not None:
+            self.progress(
+                Event(done.epoch, self.record.recipe.epochs, done.epoch * per_epoch, total, done.train_loss, rate, done)
+            )
+
+    def _steps_per_epoch(self) -> int:
+        return -(-self.n // self.record.recipe.batch_size)

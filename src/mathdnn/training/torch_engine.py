@@ -1,0 +1,103 @@
+"""Training with torch: the literal loop, with the images on the device and no step waiting for the host.
+
+x, y = images, labels at order[t b : (t + 1) b]        L = mean over the batch of loss(model(x), y)
+gradients of L;   one step of the optimizer;           loss_sum += L |batch|  in float64, on the device
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+
+from mathdnn.errors import RunError, sentence
+from mathdnn.training.images import Images
+from mathdnn.training.optimizers import new_state, update
+from mathdnn.training.recipe import Recipe
+from mathdnn.training.record import Metrics
+from mathdnn.training.scoring import mean_loss, measure
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Int64
+
+
+class TorchEngine:
+    """An `Engine` on torch, any device. The module holds the weights all the time."""
+
+    def __init__(self, model: torch.nn.Module, images: Images, judged: Images, recipe: Recipe) -> None:
+        self.model, self.images, self.judged, self.recipe = model, images, judged, recipe
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.state = new_state(recipe, self.parameters)
+        self.device = images.pixels.device
+        self.total = torch.zeros((), dtype=torch.float64, device=self.device)
+        self.order: torch.Tensor | None = None
+        self.shifts: torch.Tensor | None = None
+
+    def begin_epoch(self, order: Int64[np.ndarray, "n"], shifts: Int64[np.ndarray, "n 2"] | None) -> None:
+        self.order = torch.from_numpy(order).to(self.device)
+        self.shifts = None if shifts is None else torch.from_numpy(shifts).to(self.device)
+
+    def advance(self, first: int, end: int, rates: list[float], start: int, stopped: Callable[[], bool]) -> int:
+        assert self.order is not None
+        self.model.train()
+        b = self.recipe.batch_size
+        for step in range(first, end):
+            if stopped():
+                return step
+            self._step(self.order[step * b : (step + 1) * b], start + step, rates[step - first])
+        return end
+
+    def _step(self, index: torch.Tensor, step: int, rate: float) -> None:
+        shifts = None if self.shifts is None else self.shifts[index]
+        x, y = self.images.batch(index, shifts, self.recipe.shift)
+        for p in self.parameters:
+            p.grad = None
+        loss = mean_loss(self.recipe, self.model(x), y)
+        torch.autograd.backward(loss)
+        update(self.recipe, self.parameters, self.state, step, rate)
+        self.total += loss.detach().double() * len(index)
+
+    def loss_sum(self) -> float:
+        return self.total.item()
+
+    def clear_loss(self) -> None:
+        self.total.zero_()
+
+    def measure(self) -> Metrics:
+        return measure(self.model, self.judged, self.recipe)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        kept = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for name, tensors in self.state.items():
+            kept |= {f"optimizer.{name}.{index}": tensor for index, tensor in enumerate(tensors)}
+        kept["loss_sum"] = self.total
+        kept["random.cpu"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            kept["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        return kept
+
+    def restore(self, tensors: dict[str, torch.Tensor]) -> None:
+        own = self.tensors()
+        signature, found = ({name: (t.dtype, t.shape) for name, t in held.items()} for held in (own, tensors))
+        if signature != found:
+            wrong = sorted(name for name in {*own, *tensors} if signature.get(name) != found.get(name))
+            raise RunError(
+                sentence(
+                    "train(resume=True)",
+                    "the tensors of this model and device",
+                    f"others: {', '.join(wrong[:3])}",
+                    "resume with the model and device the run began with",
+                )
+            )
+        for name, tensor in own.items():
+            if not name.startswith("random."):
+                tensor.copy_(tensors[name])
+        torch.set_rng_state(tensors["random.cpu"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
+
+    def finish(self) -> None:
+        for p in self.parameters:
+            p.grad = None
