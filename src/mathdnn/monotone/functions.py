@@ -1,0 +1,222 @@
+"""Elementwise functions of three libraries behind one face: bits in, bits out.
+
+A name is resolved only inside torch, torch.nn.functional, numpy and the ONNX operators ("onnx:Tanh"): a name is data
+and imports nothing else. Any callable can be given as well.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mathdnn.errors import InvalidInput, sentence
+from mathdnn.monotone.floats import Format
+
+Evaluate = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """A function from floats of one format to floats of the same format.
+
+    `name`, `library`, `version`, `instruction_set` say whose it is and what runs; `known` whether the name alone finds
+    it again; `on_bits(bits)` evaluates an integer array (any strides) that holds the values' bits and gives bits back.
+    """
+
+    name: str
+    library: str
+    version: str
+    instruction_set: str
+    form: Format
+    known: bool
+    on_bits: Evaluate
+
+
+def elementwise(f: Any, form: Format, who: str = "is_nondecreasing(f=...)") -> Elementwise:
+    """The function behind a name or a callable, probed once. Raises `InvalidInput` for what cannot be scanned."""
+    target, name, known = _named(f, who) if isinstance(f, str) else (f, _name(f), _found_again(f))
+    if isinstance(target, str):
+        made = _onnx(target, form, who)
+    elif _is_numpy(target):
+        made = _numpy(target, name, form, known, who)
+    else:
+        made = _torch(target, name, form, known, who)
+    _probe(made, who)
+    return made
+
+
+def _named(name: str, who: str) -> tuple[Any, str, bool]:
+    if name.startswith("onnx:"):
+        return name, name, True
+    module, _, attribute = name.rpartition(".")
+    module = {"np": "numpy", "F": "torch.nn.functional"}.get(module, module)
+    found = None
+    if module in ("torch", "torch.nn.functional", "numpy") and not attribute.startswith("_"):
+        found = getattr(importlib.import_module(module), attribute, None)
+    if not callable(found) or isinstance(found, type):
+        raise InvalidInput(
+            sentence(
+                who,
+                "a callable, or a name such as torch.tanh, torch.nn.functional.gelu, numpy.tanh, onnx:Tanh",
+                repr(name),
+                "give a name that these libraries have",
+            )
+        )
+    return found, f"{module}.{attribute}", True
+
+
+def _name(f: Any) -> str:
+    found = _found_again(f)
+    if found:
+        return _public_name(f)
+    name = getattr(f, "__qualname__", None) or repr(f)
+    return " ".join(str(name).split())[:200]
+
+
+def _public_name(f: Any) -> str:
+    name = getattr(f, "__name__", "")
+    for module in ("numpy",) if isinstance(f, np.ufunc) else ("torch", "torch.nn.functional"):
+        if getattr(importlib.import_module(module), name, None) is f:
+            return f"{module}.{name}"
+    return ""
+
+
+def _found_again(f: Any) -> bool:
+    return bool(getattr(f, "__name__", "")) and _public_name(f) != ""
+
+
+def _is_numpy(f: Any) -> bool:
+    return isinstance(f, np.ufunc) or str(getattr(f, "__module__", "")).split(".")[0] == "numpy"
+
+
+def _torch(f: Any, name: str, form: Format, known: bool, who: str) -> Elementwise:
+    import torch
+
+    if not callable(f):
+        raise InvalidInput(sentence(who, "a callable or a name", f"{type(f).__name__} {f!r:.40}", "pass a function"))
+    floating, integer = getattr(torch, form.name), torch.int32 if form.width == 32 else torch.int16
+
+    def on_bits(bits: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(bits).view(floating)
+        y = f(x)
+        _require(isinstance(y, torch.Tensor), who, "a torch tensor from a torch tensor", type(y).__name__)
+        _require(y.dtype == floating, who, f"{form.name} from {form.name}", str(y.dtype).removeprefix("torch."))
+        _require(y.shape == x.shape, who, f"the shape {tuple(x.shape)} back", f"{tuple(y.shape)}")
+        out: np.ndarray = y.detach().contiguous().view(integer).numpy()
+        return out
+
+    return Elementwise(
+        name, "torch", torch.__version__.split("+")[0], torch.backends.cpu.get_cpu_capability(), form, known, on_bits
+    )
+
+
+def _numpy(f: Any, name: str, form: Format, known: bool, who: str) -> Elementwise:
+    _require(form.name != "bfloat16", who, "float16 or float32 for a NumPy function", "bfloat16")
+    floating = np.dtype(form.name)
+
+    def on_bits(bits: np.ndarray) -> np.ndarray:
+        x = bits.view(floating)
+        with np.errstate(all="ignore"):
+            y = f(x)
+        _require(isinstance(y, np.ndarray), who, "an array from an array", type(y).__name__)
+        _require(y.dtype == floating, who, f"{form.name} from {form.name}", str(y.dtype))
+        _require(y.shape == x.shape, who, f"the shape {x.shape} back", f"{y.shape}")
+        return np.ascontiguousarray(y).view(form.integer)
+
+    return Elementwise(name, "numpy", np.__version__, _numpy_instruction_set(), form, known, on_bits)
+
+
+def _numpy_instruction_set() -> str:
+    """The instruction sets that NumPy found on this processor and was built to dispatch to."""
+    core: Any = importlib.import_module("numpy._core._multiarray_umath")
+    features, dispatch = core.__cpu_features__, core.__cpu_dispatch__
+    return " ".join(name for name in dispatch if features.get(name)) or "baseline"
+
+
+def _onnx(name: str, form: Format, who: str) -> Elementwise:
+    operator = name.removeprefix("onnx:")
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError:
+        raise InvalidInput(
+            sentence(who, "onnx and onnxruntime installed", f"{name} without them", "install mathdnn[onnx]")
+        ) from None
+    session = _onnx_session(onnx, onnxruntime, operator, form, who)
+    floating = np.dtype(form.name)
+
+    def on_bits(bits: np.ndarray) -> np.ndarray:
+        x = np.ascontiguousarray(bits).view(floating)
+        y: np.ndarray = session.run(None, {"x": x})[0]
+        return y.view(form.integer)
+
+    return Elementwise(name, "onnxruntime", onnxruntime.__version__, _numpy_instruction_set(), form, True, on_bits)
+
+
+def _onnx_session(onnx: Any, onnxruntime: Any, operator: str, form: Format, who: str) -> Any:
+    kind = {"float32": 1, "float16": 10, "bfloat16": 16}[form.name]
+    value = onnx.helper.make_tensor_value_info
+    try:
+        graph = onnx.helper.make_graph(
+            [onnx.helper.make_node(operator, ["x"], ["y"])],
+            "one",
+            [value("x", kind, None)],
+            [value("y", kind, None)],
+        )
+        opset = [onnx.helper.make_opsetid("", 20)]
+        model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=9)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 4
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the libraries raise many kinds
+        raise InvalidInput(
+            sentence(
+                who,
+                f"an elementwise ONNX operator that onnxruntime runs in {form.name}",
+                f"onnx:{operator} ({' '.join(str(error).split())[:120]})",
+                "check the operator's name",
+            )
+        ) from None
+
+
+def _require(true: bool, who: str, expected: str, got: str) -> None:
+    if not true:
+        raise InvalidInput(sentence(who, expected, got, "give an elementwise function of one format"))
+
+
+def _probe(f: Elementwise, who: str) -> None:
+    """Call f on a few values: it must run, keep its input, repeat itself, and look at one element at a time."""
+    rng = np.random.default_rng(0)
+    bits: Any = rng.normal(size=(2, 128)).astype(np.float32).astype(np.float16).view(np.int16)
+    if f.form.name != "float16":
+        wide = bits.view(np.float16).astype(np.float32).view(np.int32)
+        bits = wide if f.form.width == 32 else (wide >> 16).astype(np.int16)
+    one, other = bits[0].copy(), np.concatenate([bits[0, :64], bits[1, 64:]])
+    kept = one.copy()
+    try:
+        first, again, mixed = f.on_bits(one).copy(), f.on_bits(kept.copy()).copy(), f.on_bits(other).copy()
+    except InvalidInput:
+        raise
+    except Exception as error:  # a user's function raises what it likes
+        raise InvalidInput(
+            sentence(
+                who,
+                f"a function that takes 128 values of {f.form.name}",
+                f"{f.name} raised {type(error).__name__}: {' '.join(str(error).split())[:120]}",
+                "give an elementwise function",
+            )
+        ) from error
+    _require(bool((one == kept).all()), who, "a function that leaves its input alone", f"{f.name} that changes it")
+    _require(bool((first == again).all()), who, "the same output twice", f"{f.name} with two outputs")
+    _require(
+        bool((first[:64] == mixed[:64]).all()),
+        who,
+        "an output element that depends on its own input element alone",
+        f"{f.name}, where changing one half of the input changed the other half of the output",
+    )

@@ -1,0 +1,239 @@
+"""Is an implementation of an elementwise function nondecreasing over the ordered floats? Decided by looking at all."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mathdnn.monotone import cache as store
+from mathdnn.monotone.floats import Format, bits_at, float_format, is_nan, place_of, text, value_at, values_of
+from mathdnn.monotone.functions import Elementwise, elementwise
+from mathdnn.monotone.position import Positions, positions
+from mathdnn.monotone.scan import Fall, Progress, Scan, Span, scan
+from mathdnn.verdict import Assumption, Certificate, Counterexample, Plain, Verdict, pack_array, proved, refuted
+
+KIND = "scan of every float"
+TILE = 4096  # a pair repeated this often is evaluated by the vector body
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """All that was found about one function in one format."""
+
+    scan: Scan
+    positions: Positions
+    nan_kept: int
+    zeros: tuple[int, int]
+
+
+def is_nondecreasing(
+    f: Any,
+    dtype: Any = "float32",
+    *,
+    stop_at_first: bool = False,
+    progress: Progress | None = None,
+    cache: str | Path | bool | None = None,
+    threads: int | None = None,
+) -> Verdict:
+    """Whether f's vector body is nondecreasing over every value of the format, infinities included, NaN apart.
+
+    `f` is an elementwise torch or NumPy callable, or a name ("torch.tanh", "numpy.tanh", "onnx:Tanh"); `dtype` is
+    float16, bfloat16 (not NumPy) or float32. `stop_at_first` ends soon after a fall is found; without it the counts
+    are complete. `progress(done, total)` is called with values scanned. `cache` is a folder, True for the user's own
+    cache folder, or None. Refuted: the first pair of neighbours on which f falls, with the regions where it does not.
+
+    Raises `InvalidInput` for what cannot be scanned. Source: homework 4, problem 4; see `mathdnn.monotone.scan`.
+    """
+    form = float_format(dtype, "is_nondecreasing(dtype=...)")
+    function = elementwise(f, form, "is_nondecreasing(f=...)")
+    facts = gather(function, stop_at_first=stop_at_first, progress=progress, cache=cache, threads=threads)
+    claim = claim_of(function)
+    if facts.scan.decreasing:
+        return refuted(claim, _falls(function, facts))
+    if facts.scan.nan_outputs:
+        return refuted(claim, _nan(function, facts))
+    return proved(claim, certificate(function, facts), assumptions=assumptions_of(function, facts))
+
+
+def gather(
+    f: Elementwise,
+    *,
+    stop_at_first: bool = False,
+    progress: Progress | None = None,
+    cache: str | Path | bool | None = None,
+    threads: int | None = None,
+) -> Facts:
+    """The scan, from the cache where it is there and still true of what f gives, and what goes with it."""
+    found = store.load(f, cache)
+    if found is None:
+        found = scan(f, stop_at_first=stop_at_first, progress=progress, threads=threads)
+        store.save(f, found, cache)
+    return Facts(found, positions(f, threads=threads), nan_kept(f), zero_outputs(f))
+
+
+def nan_kept(f: Elementwise) -> int:
+    """How many of the format's NaN come out as NaN."""
+    form, kept = f.form, 0
+    for sign in (0, -form.magnitude - 1):
+        for start in range(form.infinity + 1, form.magnitude + 1, 1 << 17):
+            stop = min(start + (1 << 17), form.magnitude + 1)
+            bits = (np.arange(start, stop, dtype=np.int64) | sign).astype(form.integer)
+            kept += int(is_nan(f.on_bits(bits), form).sum())
+    return kept
+
+
+def zero_outputs(f: Elementwise) -> tuple[int, int]:
+    """The output bits at -0.0 and at +0.0, both in the vector body."""
+    return pair_outputs(f, -1)
+
+
+def pair_outputs(f: Elementwise, place: int) -> tuple[int, int]:
+    """The output bits at a place and the next one, both in the vector body."""
+    out = f.on_bits(np.tile(bits_at(np.array([place, place + 1]), f.form), TILE))
+    return int(out[0]), int(out[1])
+
+
+def claim_of(f: Elementwise) -> str:
+    return (
+        f"{f.name} ({f.library} {f.version}, {f.instruction_set}, vector body) "
+        f"is nondecreasing over every {f.form.name} from -inf to inf"
+    )
+
+
+def certificate(f: Elementwise, facts: Facts) -> Certificate:
+    """The certificate of a complete scan that found nothing; `mathdnn.verify` repeats it with code of its own."""
+    found = facts.scan
+    method = (
+        f"all {found.values:,} values of {f.form.name} that are not NaN were evaluated in order and each of the "
+        f"{found.values - 1:,} pairs of neighbours was compared: none falls"
+    )
+    data = {
+        "function": f.name,
+        "known": f.known,
+        "library": f.library,
+        "version": f.version,
+        "instruction_set": f.instruction_set,
+        "path": "vector body",
+        "dtype": f.form.name,
+        "values": found.values,
+        "decreasing": found.decreasing,
+        "nan_outputs": found.nan_outputs,
+        "chunk": found.chunk,
+        "digest": found.digest,
+        **sentences(f, facts),
+    }
+    return Certificate(KIND, method, data)
+
+
+def sentences(f: Elementwise, facts: Facts) -> dict[str, Plain]:
+    """What holds beside the scan, as sentences with their numbers: the zeros, NaN, positions in a tensor."""
+    minus, plus = facts.zeros
+    return {
+        "at_zero": f"f(-0.0) is {text(minus, f.form)} and f(+0.0) is {text(plus, f.form)}",
+        "on_nan": f"{facts.nan_kept:,} of the {f.form.nans:,} NaN give NaN",
+        "positions": position_sentence(facts.positions, f.form),
+        "positions_compared": facts.positions.compared,
+        "positions_differing": facts.positions.differing,
+        "positions_complete": facts.positions.complete,
+    }
+
+
+def position_sentence(found: Positions, form: Format) -> str:
+    how_many = f"all {found.compared:,} values" if found.complete else f"a sample of {found.compared:,} values"
+    if not found.differing:
+        return f"the same bits in the vector body and in the other layouts, on {how_many}"
+    assert found.place is not None
+    assert found.body is not None
+    assert found.other is not None
+    at = text(int(bits_at(np.array([found.place]), form)[0]), form)
+    return (
+        f"other bits in the {found.layout} than in the vector body for {found.differing:,} of {how_many}: "
+        f"f({at}) is {text(found.body, form)} in the body and {text(found.other, form)} in the {found.layout}"
+    )
+
+
+def assumptions_of(f: Elementwise, facts: Facts) -> tuple[Assumption, ...]:
+    probed = Assumption(
+        f"{f.name} is elementwise and repeats itself", "probed on 128 values; the scan took each value once"
+    )
+    place = Assumption(
+        "this is about the vector body of one contiguous tensor", position_sentence(facts.positions, f.form)
+    )
+    return probed, place
+
+
+def _falls(f: Elementwise, facts: Facts) -> Counterexample:
+    fall = facts.scan.first_fall
+    assert fall is not None
+    low, high = (int(b) for b in bits_at(np.array([fall.place, fall.place + 1]), f.form))
+    count = f"{facts.scan.decreasing:,} of {facts.scan.values - 1:,} pairs of neighbours"
+    seen = "fall" if facts.scan.complete else "fall among those looked at before stopping"
+    statement = (
+        f"f({text(low, f.form)}) = {text(fall.before, f.form)} but f({text(high, f.form)}) = "
+        f"{text(fall.after, f.form)}; {count} {seen}, the worst by {facts.scan.worst_ulps:,} units in the last place"
+    )
+    return Counterexample(
+        statement,
+        pack_bits([low, high], f.form),
+        "f(x) <= f(x') for the neighbours x < x'",
+        pack_bits([fall.before, fall.after], f.form),
+        scan_data(f, facts),
+    )
+
+
+def _nan(f: Elementwise, facts: Facts) -> Counterexample:
+    assert facts.scan.first_nan is not None
+    bits = int(bits_at(np.array([facts.scan.first_nan]), f.form)[0])
+    statement = (
+        f"f({text(bits, f.form)}) is NaN, which is not ordered; {facts.scan.nan_outputs:,} of "
+        f"{facts.scan.values:,} values give NaN, and no pair of neighbours falls"
+    )
+    return Counterexample(statement, pack_bits([bits], f.form), "a number", "NaN", scan_data(f, facts))
+
+
+def scan_data(f: Elementwise, facts: Facts) -> dict[str, Plain]:
+    """Counts, the worst fall, and the regions where f is nondecreasing, as plain data."""
+    found = facts.scan
+    return {
+        "function": f.name,
+        "library": f.library,
+        "version": f.version,
+        "instruction_set": f.instruction_set,
+        "path": "vector body",
+        "dtype": f.form.name,
+        "complete": found.complete,
+        "values": found.values,
+        "decreasing": found.decreasing,
+        "nan_outputs": found.nan_outputs,
+        "worst_ulps": found.worst_ulps,
+        "worst": None if found.worst_fall is None else _fall_text(found.worst_fall, f.form),
+        "regions": [region_text(span, f.form) for span in found.spans] if found.complete else [],
+        **sentences(f, facts),
+    }
+
+
+def _fall_text(fall: Fall, form: Format) -> str:
+    low, high = (int(b) for b in bits_at(np.array([fall.place, fall.place + 1]), form))
+    return f"f({text(low, form)}) = {text(fall.before, form)}, f({text(high, form)}) = {text(fall.after, form)}"
+
+
+def region_text(span: Span, form: Format) -> str:
+    """`nondecreasing on [a, b]`, with the number of floats in it."""
+    digits = {"float32": 9, "float16": 5, "bfloat16": 4}[form.name]
+    low, high = value_at(span.first, form), value_at(span.last, form)
+    return f"nondecreasing on [{low:.{digits}g}, {high:.{digits}g}], {span.last - span.first + 1:,} values"
+
+
+def pack_bits(bits: Any, form: Format) -> dict[str, Plain]:
+    """Values given by their bits, as plain data (bfloat16 as the float32 of the same value)."""
+    array = np.asarray(bits).astype(form.integer)
+    return pack_array(array.view(np.float16) if form.name == "float16" else values_of(array, form))
+
+
+def ulps_between(one: int, other: int, form: Format) -> int:
+    """The distance of two values in units in the last place."""
+    a, b = place_of(np.array([one, other], form.integer), form)
+    return int(abs(a - b))

@@ -1,0 +1,151 @@
+"""Does the same input give the same output wherever it lies in a tensor?
+
+An elementwise kernel runs a vector body over long contiguous stretches and another path over what is left, or over
+strided data. Three layouts reach these paths:
+
+    vector body     one contiguous tensor, a multiple of 4096 long
+    scalar tail     rows of three, four apart: no row is as long as a vector, so each is all tail
+    strided         every second element
+
+Onnxruntime takes contiguous tensors only: there the tail is calls of one to seven values.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mathdnn.monotone.floats import bits_at, is_nan, place_of
+from mathdnn.monotone.functions import Elementwise
+from mathdnn.monotone.scan import CHUNK, Progress, cores, quiet_torch
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+    from mathdnn.monotone.floats import Format
+
+SAMPLE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Positions:
+    """How many values were compared between the body and another layout, and where the outputs differ.
+
+    `place` is the one with the greatest difference (in ulps), `body` and `other` the output bits there.
+    """
+
+    compared: int
+    complete: bool
+    differing: int
+    layout: str = ""
+    place: int | None = None
+    body: int | None = None
+    other: int | None = None
+    ulps: int = 0
+
+
+def positions(
+    f: Elementwise, *, exhaustive: bool = False, progress: Progress | None = None, threads: int | None = None
+) -> Positions:
+    """Compare the vector body with the other layouts: all values where the format is 16 bits wide, else a sample.
+
+    The sample (2^20 values): every power of two with its neighbours, even steps along the line of places, and draws
+    from the normal distribution; with `exhaustive`, every value in the scalar tail.
+    """
+    with quiet_torch(f.library):
+        if exhaustive and f.form.width == 32 and f.library != "onnxruntime":
+            return _everything(f, progress, threads)
+        places = _all_places(f.form) if f.form.width == 16 else _sample(f.form)
+        return _compare(f, places, complete=f.form.width == 16 and f.library != "onnxruntime")
+
+
+def layouts(f: Elementwise, bits: Int[np.ndarray, " n"]) -> dict[str, Int[np.ndarray, " n"]]:
+    """The outputs of the same values in each layout; n is a multiple of three (the tail takes a prefix of it)."""
+    if f.library == "onnxruntime":
+        few = bits[:: max(1, len(bits) // 4000)]
+        cut = np.cumsum(1 + np.arange(len(few)) % 7)
+        short = [f.on_bits(part) for part in np.split(few, cut[cut < len(few)])]
+        return {"vector body": f.on_bits(bits)[:: max(1, len(bits) // 4000)], "scalar tail": np.concatenate(short)}
+    rows = np.zeros((len(bits) // 3, 4), bits.dtype)
+    rows[:, :3] = bits[: len(bits) // 3 * 3].reshape(-1, 3)
+    wide = np.zeros((len(bits), 2), bits.dtype)
+    wide[:, 0] = bits
+    return {
+        "vector body": f.on_bits(bits),
+        "scalar tail": f.on_bits(rows[:, :3]).reshape(-1),
+        "strided": f.on_bits(wide[:, 0]),
+    }
+
+
+def _compare(f: Elementwise, places: np.ndarray, complete: bool) -> Positions:
+    bits = bits_at(places, f.form)
+    outputs = layouts(f, bits)
+    body = outputs.pop("vector body")
+    if len(body) < len(places):
+        places = places[:: max(1, len(bits) // 4000)]
+    best = Positions(len(body), complete, 0)
+    for layout, other in outputs.items():
+        best = _worse(best, _difference(f.form, places, body, other, layout, complete))
+    return best
+
+
+def _worse(one: Positions, other: Positions) -> Positions:
+    return other if (other.differing > 0, other.ulps) > (one.differing > 0, one.ulps) else one
+
+
+def _difference(
+    form: Format, places: np.ndarray, body: np.ndarray, other: np.ndarray, layout: str, complete: bool
+) -> Positions:
+    n = min(len(body), len(other))
+    nans = is_nan(body[:n], form) & is_nan(other[:n], form)
+    at = np.flatnonzero((body[:n] != other[:n]) & ~nans)
+    if not len(at):
+        return Positions(n, complete, 0)
+    gap = np.abs(place_of(body[at], form) - place_of(other[at], form))
+    gap[is_nan(body[at], form) | is_nan(other[at], form)] = 0  # a number against NaN has no distance
+    worst = int(at[int(gap.argmax())])
+    return Positions(
+        n, complete, len(at), layout, int(places[worst]), int(body[worst]), int(other[worst]), int(gap.max())
+    )
+
+
+def _all_places(form: Format) -> np.ndarray:
+    places = np.arange(form.first, form.infinity + 1)
+    return np.resize(places, -(-len(places) // 12288) * 12288)
+
+
+def _sample(form: Format) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    borders = np.arange(0, form.infinity + 1, 1 << form.mantissa)
+    near = (borders[:, None] + np.arange(-2, 3)).ravel()
+    near = near[(near >= 0) & (near <= form.infinity)]
+    even = np.linspace(form.first, form.infinity, SAMPLE // 2).astype(np.int64)
+    normal = place_of((4 * rng.normal(size=SAMPLE // 2 + 12288)).astype(np.float32).view(np.int32), form)
+    places = np.concatenate([near, -1 - near, even, normal])
+    return places[: len(places) // 12288 * 12288]
+
+
+def _everything(f: Elementwise, progress: Progress | None, threads: int | None) -> Positions:
+    """Every value in the scalar tail against the vector body."""
+    starts = range(f.form.first, f.form.infinity + 1, 3 * CHUNK // 2)
+    best, differing, done = Positions(f.form.values, True, 0), 0, 0
+    with quiet_torch(f.library) as quiet, ThreadPoolExecutor(threads or cores(), initializer=quiet) as pool:
+        try:
+            for part in pool.map(lambda start: _block(f, start), starts):
+                best, differing, done = _worse(best, part), differing + part.differing, done + part.compared
+                if progress is not None:
+                    progress(min(done, f.form.values), f.form.values)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    return Positions(f.form.values, True, differing, best.layout, best.place, best.body, best.other, best.ulps)
+
+
+def _block(f: Elementwise, start: int) -> Positions:
+    places = np.minimum(np.arange(start, start + 3 * CHUNK // 2), f.form.infinity)
+    bits = bits_at(places, f.form)
+    rows = np.zeros((len(bits) // 3, 4), bits.dtype)
+    rows[:, :3] = bits.reshape(-1, 3)
+    return _difference(f.form, places, f.on_bits(bits), f.on_bits(rows[:, :3]).reshape(-1), "scalar tail", True)

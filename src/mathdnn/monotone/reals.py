@@ -1,0 +1,229 @@
+"""The real-number side: which known functions are nondecreasing over the reals, and why.
+
+A function is written as a term in x built from pieces whose direction is known; a term's direction follows from rules
+that a reader can check one by one (`direction`):
+
+    x, exp t, log t (t > 0), erf t, atan t, floor t, t + u, c t (c >= 0), max(t, c), min(t, c)     keep the direction
+    -t, c t (c < 0), 1/t (t > 0)                                                             turn it round
+    t u with t, u >= 0 and of one direction                                                  keeps it
+
+Convention at kinks: none needed, no derivative is taken. What is not nondecreasing has two points a < b with
+f(a) > f(b), farther apart than any rounding of the double precision in which they are computed.
+Source: homework 4, problem 4; GELU: Hendrycks and Gimpel 2016; SiLU: Elfwing et al. 2017; Mish: Misra 2019.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+from mathdnn.errors import InvalidInput, sentence
+from mathdnn.verdict import Certificate, Counterexample, Equality, Plain, Verdict, proved, refuted, undecided
+
+KIND = "monotone term"
+X = "x"
+_SELU_ALPHA, _SELU_SCALE = "1.6732632423543772", "1.0507009873554805"
+_ABOVE, _BELOW = ["max", X, "0"], ["min", X, "0"]
+_EXPM1_BELOW = ["add", ["exp", _BELOW], "-1"]
+_ONE_PLUS_EXP = ["add", "1", ["exp", X]]
+_ONE_PLUS_EXP_NEG = ["add", "1", ["exp", ["neg", X]]]
+
+# name: (the term, the usual reason: the sign of the derivative)
+TERMS: dict[str, tuple[Plain, str]] = {
+    "identity": (X, "f' = 1"),
+    "relu": (_ABOVE, "f' = 0 for x < 0, 1 for x > 0"),
+    "relu6": (["min", _ABOVE, "6"], "f' is 0 or 1"),
+    "leakyrelu": (["add", _ABOVE, ["scale", "0.01", _BELOW]], "f' is 0.01 or 1"),
+    "hardtanh": (["min", ["max", X, "-1"], "1"], "f' is 0 or 1"),
+    "hardsigmoid": (["min", ["max", ["add", ["scale", "1/6", X], "1/2"], "0"], "1"], "f' is 0 or 1/6"),
+    "sigmoid": (["recip", _ONE_PLUS_EXP_NEG], "f' = f (1 - f) > 0"),
+    "tanh": (
+        ["add", "1", ["scale", "-2", ["recip", ["add", "1", ["exp", ["scale", "2", X]]]]]],
+        "f' = 1 - tanh(x)^2 = 1/cosh(x)^2 > 0",
+    ),
+    "elu": (["add", _ABOVE, _EXPM1_BELOW], "f' = exp(min(x, 0)) > 0"),
+    "celu": (["add", _ABOVE, _EXPM1_BELOW], "f' = exp(min(x, 0)) > 0 (alpha = 1)"),
+    "selu": (
+        ["scale", _SELU_SCALE, ["add", _ABOVE, ["scale", _SELU_ALPHA, _EXPM1_BELOW]]],
+        "f' = scale for x > 0, scale alpha exp(x) for x < 0, both positive",
+    ),
+    "softplus": (["log", _ONE_PLUS_EXP], "f' = 1/(1 + exp(-x)) > 0"),
+    "logsigmoid": (["neg", ["log", _ONE_PLUS_EXP_NEG]], "f' = 1/(1 + exp(x)) > 0"),
+    "softsign": (
+        ["add", ["recip", ["add", "1", ["max", ["neg", X], "0"]]], ["neg", ["recip", ["add", "1", _ABOVE]]]],
+        "f' = 1/(1 + |x|)^2 > 0",
+    ),
+    "erf": (["erf", X], "f' = 2 exp(-x^2)/sqrt(pi) > 0"),
+    "exp": (["exp", X], "f' = exp(x) > 0"),
+    "atan": (["atan", X], "f' = 1/(1 + x^2) > 0"),
+    "floor": (["floor", X], "steps upwards"),
+    "ceil": (["neg", ["floor", ["neg", X]]], "steps upwards"),
+    "softshrink": (["add", ["max", ["add", X, "-0.5"], "0"], ["min", ["add", X, "0.5"], "0"]], "f' is 0 or 1"),
+    "squaredrelu": (["mul", _ABOVE, _ABOVE], "f' = 2 max(x, 0) >= 0"),
+}
+
+
+def _gelu(x: float) -> float:
+    return 0.5 * x * (1 + math.erf(x / math.sqrt(2)))
+
+
+# name: (the function in double precision, its formula, a, b with a < b and f(a) > f(b), where it does hold)
+FALLING: dict[str, tuple[Any, str, str, str, str]] = {
+    "gelu": (_gelu, "x Phi(x)", "-2", "-1", "for x >= -0.7517915 only"),
+    "silu": (lambda x: x / (1 + math.exp(-x)), "x/(1 + exp(-x))", "-3", "-2", "for x >= -1.2784645 only"),
+    "mish": (lambda x: x * math.tanh(math.log1p(math.exp(x))), "x tanh(log(1 + exp(x)))", "-3", "-2",
+             "for x >= -1.1924312 only"),
+    "hardswish": (lambda x: x * min(max(x + 3, 0), 6) / 6, "x min(max(x + 3, 0), 6)/6", "-3", "-2",
+                  "for x >= -3/2, and for x <= -3"),
+    "abs": (abs, "|x|", "-1", "0", "for x >= 0 only"),
+    "square": (lambda x: x * x, "x^2", "-1", "0", "for x >= 0 only"),
+    "sin": (math.sin, "sin(x)", "2", "3", "between -pi/2 and pi/2, and a period on"),
+    "cos": (math.cos, "cos(x)", "0", "1", "between -pi and 0, and a period on"),
+}  # fmt: skip
+ALIASES = {"arctan": "atan", "swish": "silu", "hardsilu": "hardswish", "absolute": "abs", "clip": "hardtanh"}
+
+
+def over_the_reals(name: Any) -> Verdict:
+    """Whether a known function is nondecreasing over the reals, and so commutes with every max pooling there.
+
+    `name` is "tanh", "torch.tanh", "onnx:Tanh", "torch.nn.functional.gelu", a callable or module of that name. Unknown
+    names are undecided. Nothing is said about floats: that is `commutes_with_max_pool`.
+    """
+    key = canonical(name)
+    claim = f"{key} is nondecreasing over the reals, and so commutes with every max pooling"
+    if key in TERMS:
+        term, reason = TERMS[key]
+        method = f"{reason}; as a term of monotone pieces: {show(term)}"
+        return proved(
+            claim, Certificate(KIND, method, {"function": key, "term": term, "reason": reason}), equality=Equality.REALS
+        )
+    if key in FALLING:
+        return refuted(claim, _two_cells(key), equality=Equality.REALS)
+    known = ", ".join(sorted([*TERMS, *FALLING]))
+    return undecided(claim, f"{key!r} is not a function known here ({known})", "a term for it in monotone.reals")
+
+
+def _two_cells(key: str) -> Counterexample:
+    f, formula, a, b, holds = FALLING[key]
+    high, low = f(float(a)), f(float(b))
+    statement = (
+        f"f(x) = {formula}: f({a}) = {high:.6g} > f({b}) = {low:.6g}; the image [{a}, {b}] pooled first gives "
+        f"{low:.6g}, pooled last {high:.6g}; nondecreasing {holds}"
+    )
+    data = {"function": key, "formula": formula, "holds": holds}
+    return Counterexample(statement, [a, b], {"pooling_first": low}, {"pooling_last": high}, data)
+
+
+def converse() -> Verdict:
+    """Commuting with max pooling for every image, with two or more cells in a window, forces nondecreasing."""
+    method = (
+        "let a < b and fill a window with a, but for one cell b: commuting says f(b) = max(f(a), f(b)), that is "
+        "f(a) <= f(b); the three orders of f(a) and f(b) are listed with what each gives"
+    )
+    cases = [
+        [order, order in ("f(a) < f(b)", "f(a) = f(b)")] for order in ("f(a) < f(b)", "f(a) = f(b)", "f(a) > f(b)")
+    ]
+    claim = "a function that commutes with max pooling over windows of two or more cells is nondecreasing"
+    return proved(claim, Certificate("orders of two values", method, {"commutes": cases}), equality=Equality.REALS)
+
+
+def canonical(name: Any) -> str:
+    """The key of a function in the tables: last part of its name, lower case, letters and digits only."""
+    if not isinstance(name, str):
+        name = getattr(name, "__name__", None) or type(name).__name__
+    last = name.removeprefix("onnx:").split("(")[0].split(".")[-1].lower()
+    key = "".join(letter for letter in last if letter.isalnum())
+    if not key:
+        raise InvalidInput(sentence("over_the_reals(name=...)", "a function's name", repr(name), "say tanh or gelu"))
+    return ALIASES.get(key, key)
+
+
+def direction(term: Plain) -> tuple[int, Fraction | None]:
+    """(1, 0 or -1: the term rises, is constant or falls; a lower bound of its values, None where there is none).
+
+    Raises `ValueError` where the rules say nothing. `exp` is bounded below by 0, which it does not reach.
+    """
+    if term == X:
+        return 1, None
+    if isinstance(term, str):
+        return 0, Fraction(term)
+    head, *rest = term
+    found: tuple[int, Fraction | None] = _RULES[head](*rest)
+    return found
+
+
+def _keep(bound: Fraction | None = None) -> Any:
+    return lambda t: (direction(t)[0], bound)
+
+
+def _neg(t: Plain) -> tuple[int, Fraction | None]:
+    return -direction(t)[0], None
+
+
+def _scale(c: str, t: Plain) -> tuple[int, Fraction | None]:
+    way, low = direction(t)
+    factor = Fraction(c)
+    if factor < 0:
+        return -way, None
+    return way if factor else 0, None if low is None else factor * low
+
+
+def _add(*terms: Plain) -> tuple[int, Fraction | None]:
+    parts = [direction(t) for t in terms]
+    ways = {way for way, _ in parts} - {0}
+    if len(ways) > 1:
+        raise ValueError("a sum of a rising and a falling term")
+    lows = [low for _, low in parts]
+    return next(iter(ways), 0), None if None in lows else sum((low for low in lows if low is not None), Fraction(0))
+
+
+def _positive(t: Plain, what: str) -> int:
+    way, low = direction(t)
+    if low is None or low <= 0:
+        raise ValueError(f"{what} of what is not known to be positive")
+    return way
+
+
+def _max(t: Plain, c: str) -> tuple[int, Fraction | None]:
+    way, low = direction(t)
+    return way, Fraction(c) if low is None else max(low, Fraction(c))
+
+
+def _min(t: Plain, c: str) -> tuple[int, Fraction | None]:
+    way, low = direction(t)
+    return way, None if low is None else min(low, Fraction(c))
+
+
+def _mul(t: Plain, u: Plain) -> tuple[int, Fraction | None]:
+    (way, low), (other, base) = direction(t), direction(u)
+    if way != other or low is None or base is None or low < 0 or base < 0:
+        raise ValueError("a product whose factors are not both nonnegative and of one direction")
+    return way, low * base
+
+
+_RULES: dict[str, Any] = {
+    "neg": _neg,
+    "scale": _scale,
+    "add": _add,
+    "mul": _mul,
+    "max": _max,
+    "min": _min,
+    "exp": _keep(Fraction(0)),
+    "erf": _keep(Fraction(-1)),
+    "atan": _keep(Fraction(-2)),
+    "floor": _keep(),
+    "log": lambda t: (_positive(t, "the logarithm"), None),
+    "recip": lambda t: (-_positive(t, "the reciprocal"), Fraction(0)),
+}
+
+
+def show(term: Plain) -> str:
+    """The term as a person writes it."""
+    if isinstance(term, str):
+        return term
+    head, *rest = term
+    parts = [show(t) for t in rest]
+    if head in ("add", "mul", "scale"):
+        return "(" + (" + " if head == "add" else " * ").join(parts) + ")"
+    return {"neg": f"-{parts[0]}", "recip": f"1/{parts[0]}"}.get(head, f"{head}({', '.join(parts)})")

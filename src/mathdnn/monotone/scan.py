@@ -1,0 +1,319 @@
+"""Every value of a format in order, each compared with its neighbour.
+
+Legend: k the place of a value x_k (see floats), y_k = f(x_k).
+
+    f is nondecreasing   <=>   y_k <= y_{k+1} for every k, and no y_k is NaN
+
+The line of places is cut at zero and then into chunks that fit the second-level cache; each chunk is evaluated as one
+contiguous tensor, and the pairs across the borders of chunks are compared afterwards from the chunks' end values.
+Convention at ties: -0.0 and +0.0 are neighbours and equal as values, as outputs too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import numpy as np
+
+from mathdnn.monotone.floats import Format, bits_at, is_nan, place_of, values_of
+from mathdnn.monotone.functions import Elementwise
+
+CHUNK = 1 << 17  # measured: input and output, 1 MiB together, stay in the second-level cache; 2^16 and 2^18 are slower
+LONGEST = 4  # intervals kept of a function that falls again and again
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Fall:
+    """A pair of neighbours on which f falls: the places k and k+1 and the bits of both outputs."""
+
+    place: int
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """Places first..last on which f is nondecreasing and not NaN."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a scan found. `digest` is over the outputs at both ends of every chunk, in order."""
+
+    values: int
+    complete: bool
+    decreasing: int
+    first_fall: Fall | None
+    worst_fall: Fall | None
+    worst_ulps: int
+    nan_outputs: int
+    first_nan: int | None
+    zero_bits: tuple[int, ...]
+    nonzero_to_zero: bool
+    spans: tuple[Span, ...]
+    chunk: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One chunk's part of a scan."""
+
+    first: int
+    last: int
+    y_first: int
+    y_last: int
+    decreasing: int = 0
+    first_fall: Fall | None = None
+    worst_fall: Fall | None = None
+    worst_ulps: int = 0
+    nan_outputs: int = 0
+    first_nan: int | None = None
+    zeros: frozenset[int] = frozenset()
+    nonzero_to_zero: bool = False
+    spans: tuple[Span, ...] = ()
+
+
+def scan_literal(f: Elementwise, places: range) -> int:
+    """The formula as it reads: how many pairs of neighbours fall. One value at a time; the specification of `scan`."""
+
+    def y(k: int) -> float:
+        return float(values_of(f.on_bits(bits_at(np.array([k]), f.form)), f.form)[0])
+
+    return sum(1 for k in places if y(k + 1) < y(k))
+
+
+def scan(
+    f: Elementwise, *, stop_at_first: bool = False, progress: Progress | None = None, threads: int | None = None
+) -> Scan:
+    """Scan every value of f's format; with `stop_at_first`, end soon after something falls or is NaN."""
+    chunks = list(chunk_ends(f.form))
+    order = _spread(len(chunks)) if stop_at_first else list(range(len(chunks)))
+    parts: dict[int, _Part] = {}
+    done = 0
+    for wave in _waves(order, stop_at_first):
+        for index, part in _evaluate(f, [(i, chunks[i]) for i in wave], threads):
+            parts[index] = part
+            done += part.last - part.first + 1
+            if progress is not None:
+                progress(done, f.form.values)
+        if stop_at_first and any(p.decreasing or p.nan_outputs for p in parts.values()):
+            break
+    return _merge(f.form, [parts[i] for i in sorted(parts)], complete=len(parts) == len(chunks))
+
+
+def chunk_ends(form: Format) -> Iterator[tuple[int, int]]:
+    """The first and last place of every chunk, in order; none lies on both sides of zero."""
+    for first, last in ((form.first, -1), (0, form.infinity)):
+        for start in range(first, last + 1, CHUNK):
+            yield start, min(start + CHUNK - 1, last)
+
+
+def _spread(n: int) -> list[int]:
+    """0..n-1 in an order that soon touches every region: by the bits reversed."""
+    width = max(1, (n - 1).bit_length())
+    return [i for i in (int(f"{j:0{width}b}"[::-1], 2) for j in range(1 << width)) if i < n]
+
+
+def _waves(order: list[int], stop_at_first: bool) -> Iterator[list[int]]:
+    size = 64 if stop_at_first else len(order)  # a fixed size, so that the answer does not depend on the threads
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+def _evaluate(
+    f: Elementwise, jobs: list[tuple[int, tuple[int, int]]], threads: int | None
+) -> Iterator[tuple[int, _Part]]:
+    threads = threads or cores()
+    batches = [jobs[i : i + 16] for i in range(0, len(jobs), 16)]
+    with quiet_torch(f.library) as quiet, ThreadPoolExecutor(threads, initializer=quiet) as pool:
+        waiting: set[Future[list[tuple[int, _Part]]]] = {pool.submit(_run_batch, f, batch) for batch in batches}
+        try:
+            while waiting:
+                ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in ready:
+                    yield from future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class quiet_torch:
+    """Within it torch uses one thread for each of ours; afterwards as many as before."""
+
+    def __init__(self, library: str) -> None:
+        self._torch = library == "torch"
+
+    def __enter__(self) -> Callable[[], None]:
+        if not self._torch:
+            return lambda: None
+        import torch
+
+        self._threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        return lambda: torch.set_num_threads(1)  # each new thread starts with the process's default again
+
+    def __exit__(self, *exc: object) -> None:
+        if self._torch:
+            import torch
+
+            torch.set_num_threads(self._threads)
+
+
+def _run_batch(f: Elementwise, batch: list[tuple[int, tuple[int, int]]]) -> list[tuple[int, _Part]]:
+    steps = np.arange(CHUNK, dtype=np.int64 if f.form.width == 16 else f.form.integer)
+    buffer, flags = np.empty(CHUNK, f.form.integer), np.empty(CHUNK, np.bool_)
+    return [(i, _part(f, first, last, steps, buffer, flags)) for i, (first, last) in batch]
+
+
+def fill_bits(first: int, last: int, steps: np.ndarray, buffer: np.ndarray, form: Format) -> None:
+    """The bits of the places first..last, which lie on one side of zero, in the buffer; the rest repeats the last.
+
+    So the buffer is always evaluated at its full length, and no value of a short chunk lies in a scalar tail.
+    """
+    n = last - first + 1
+    if first >= 0:
+        np.add(steps[:n], first, out=buffer[:n], casting="unsafe")
+    else:  # k xor magnitude = (first xor magnitude) - step
+        np.subtract(first ^ form.magnitude, steps[:n], out=buffer[:n], casting="unsafe")
+    buffer[n:] = buffer[n - 1]
+
+
+def _part(f: Elementwise, first: int, last: int, steps: np.ndarray, buffer: np.ndarray, flags: np.ndarray) -> _Part:
+    fill_bits(first, last, steps, buffer, f.form)
+    out = f.on_bits(buffer)[: last - first + 1]
+    y = values_of(out, f.form)
+    rises = np.greater_equal(y[1:], y[:-1], out=flags[: len(y) - 1])
+    plain = bool(rises.all()) and y[0] == y[0]
+    spans = (Span(first, last),)
+    part = _Part(first, last, int(out[0]), int(out[-1]), spans=spans)
+    if plain and (y[0] > 0 or y[-1] < 0):
+        return part
+    zeros, nonzero = _zeros(out, y, first)
+    if plain:
+        return _Part(first, last, part.y_first, part.y_last, zeros=zeros, nonzero_to_zero=nonzero, spans=spans)
+    return _falling(f.form, first, last, out, y, rises, zeros, nonzero)
+
+
+def _zeros(out: np.ndarray, y: np.ndarray, first: int) -> tuple[frozenset[int], bool]:
+    """Which zeros come out, and whether an input other than zero gives one."""
+    if y[0] == 0 and y[-1] == 0 and (y == 0).all():
+        return frozenset((int(out.min()), int(out.max()))), first < -1 or first + len(y) > 1
+    at = np.flatnonzero(y == 0)
+    if not len(at):
+        return frozenset(), False
+    low, high = int(out[at].min()), int(out[at].max())
+    places = first + at[[0, -1]]
+    return frozenset((low, high)), bool((places < -1).any() or (places > 0).any())
+
+
+def _falling(
+    form: Format,
+    first: int,
+    last: int,
+    out: np.ndarray,
+    y: np.ndarray,
+    rises: np.ndarray,
+    zeros: frozenset[int],
+    nonzero: bool,
+) -> _Part:
+    falls = np.flatnonzero(y[1:] < y[:-1])
+    nans = np.flatnonzero(is_nan(out, form))
+    fall = worst = None
+    ulps = 0
+    if len(falls):
+        drops = place_of(out[falls], form) - place_of(out[falls + 1], form)
+        at = int(falls[int(drops.argmax())])
+        fall, worst, ulps = _fall(first, int(falls[0]), out), _fall(first, at, out), int(drops.max())
+    return _Part(
+        first, last, int(out[0]), int(out[-1]), len(falls), fall, worst, ulps, len(nans),
+        first + int(nans[0]) if len(nans) else None, zeros, nonzero, _spans(first, last, falls, nans),
+    )  # fmt: skip
+
+
+def _fall(first: int, at: int, out: np.ndarray) -> Fall:
+    return Fall(first + at, int(out[at]), int(out[at + 1]))
+
+
+def _spans(first: int, last: int, falls: np.ndarray, nans: np.ndarray) -> tuple[Span, ...]:
+    """The first, the last, and the longest nondecreasing intervals of one chunk, in order."""
+    starts = np.unique(np.concatenate([[0], falls + 1, nans, nans + 1]))
+    ends = np.append(starts[1:] - 1, last - first)
+    inside = (starts <= ends) & ~np.isin(starts, nans)
+    starts, ends = starts[inside], ends[inside]
+    keep = np.unique(np.concatenate([[0, len(starts) - 1], np.argsort(starts - ends, kind="stable")[:LONGEST]]))
+    return tuple(Span(first + int(starts[i]), first + int(ends[i])) for i in keep if 0 <= i < len(starts))
+
+
+def _merge(form: Format, parts: list[_Part], complete: bool) -> Scan:
+    seen: list[Fall] = []
+    spans: list[Span] = []
+    worst: Fall | None = None
+    worst_ulps = extra = 0
+    for before, part in zip([None, *parts[:-1]], parts, strict=True):
+        crossing = None if before is None or before.last + 1 != part.first else _crossing(form, before, part)
+        joined = before is not None and before.last + 1 == part.first and crossing is None
+        falls = [crossing] if crossing else []
+        extra += len(falls)
+        for fall, ulps in [(f, _ulps(f, form)) for f in falls] + [(part.worst_fall, part.worst_ulps)]:
+            if fall is not None and ulps > worst_ulps:
+                worst, worst_ulps = fall, ulps
+        seen += [*falls, *([part.first_fall] if part.first_fall else [])]
+        spans = _join(spans, list(part.spans), joined)
+    nans = [p.first_nan for p in parts if p.first_nan is not None]
+    return Scan(
+        values=sum(p.last - p.first + 1 for p in parts),
+        complete=complete,
+        decreasing=extra + sum(p.decreasing for p in parts),
+        first_fall=min(seen, key=lambda fall: fall.place, default=None),
+        worst_fall=worst,
+        worst_ulps=worst_ulps,
+        nan_outputs=sum(p.nan_outputs for p in parts),
+        first_nan=min(nans, default=None),
+        zero_bits=tuple(sorted(frozenset[int]().union(*(p.zeros for p in parts)))),
+        nonzero_to_zero=any(p.nonzero_to_zero for p in parts),
+        spans=_best(spans),
+        chunk=CHUNK,
+        digest=_digest(form, parts),
+    )
+
+
+def _crossing(form: Format, before: _Part, part: _Part) -> Fall | None:
+    """The pair across the border of two chunks, where f falls on it."""
+    left, right = values_of(np.array([before.y_last, part.y_first], form.integer), form)
+    return Fall(before.last, before.y_last, part.y_first) if right < left else None
+
+
+def _ulps(fall: Fall, form: Format) -> int:
+    high, low = place_of(np.array([fall.before, fall.after], form.integer), form)
+    return int(high - low)
+
+
+def _join(spans: list[Span], more: list[Span], joined: bool) -> list[Span]:
+    if joined and spans and more and spans[-1].last + 1 == more[0].first:
+        more = [Span(spans[-1].first, more[0].last), *more[1:]]
+        spans = spans[:-1]
+    return [*_best(spans), *more]
+
+
+def _best(spans: list[Span]) -> tuple[Span, ...]:
+    """The longest few, and always the first and the last, in order."""
+    longest = sorted(spans, key=lambda span: span.first - span.last)[:LONGEST]
+    return tuple(sorted({*longest, *spans[:1], *spans[-1:]}, key=lambda span: span.first))
+
+
+def _digest(form: Format, parts: list[_Part]) -> str:
+    ends = np.array([[p.y_first, p.y_last] for p in parts], dtype=f"<i{form.width // 8}")
+    return hashlib.sha256(ends.tobytes()).hexdigest()
