@@ -10,6 +10,7 @@ paper's, has input maps as rows and output maps as columns, while `mask` is (out
 
 from __future__ import annotations
 
+import itertools
 import operator
 import re
 from dataclasses import dataclass
@@ -167,11 +168,11 @@ class ConnectionTable:
     def describe(self) -> str:
         """Plain words, then the grid as the paper prints it: input maps down, output maps across, X an edge."""
         possible = self.in_channels * self.out_channels
-        unused = [i for i, feeds in enumerate(self.fan_out) if not feeds]
+        unused = [i for i, count in enumerate(self.fan_out) if count == 0]
+        reads, feeds = _range(self.fan_in, "input map"), _range(self.fan_out, "output map")
         lines = [
             f"{self.in_channels} input maps, {self.out_channels} output maps, {len(self.edges)} of {possible} edges.",
-            f"An output map reads {_range(self.fan_in, 'input map')}; "
-            f"an input map feeds {_range(self.fan_out, 'output map')}.",
+            f"An output map reads {reads}; an input map feeds {feeds}.",
         ]
         if unused:
             lines.append(f"Read by no output map: input {_listing(unused)}.")
@@ -244,7 +245,7 @@ def _checked_map(o: int, inputs: list[Any], channels: int) -> tuple[int, ...]:
     for i in found:
         if not 0 <= i < channels:
             _refuse(who, f"input maps 0 to {channels - 1}", str(i), "correct the index or give more input maps")
-    for i, after in zip(found, found[1:], strict=False):
+    for i, after in itertools.pairwise(found):
         if i == after:
             _refuse(who, "each input map once", f"{i} twice", "name it once")
     return tuple(found)

@@ -1,0 +1,233 @@
+"""Convolution over a connection table, weights per edge, as a torch layer.
+
+    n  image      o  output map      i  input map      e = (o, i)  edge      p, q  pixel      a, b  tap of the filter
+
+    Y[n,o,p,q] = bias[o] + sum over edges e = (o, i), a, b of  w[e,a,b] X[n,i,S p + D a,S q + D b],   X already padded
+
+No flip (cross-correlation), stride S, dilation D, as torch's Conv2d. Source: LeCun, Bottou, Bengio, Haffner (1998),
+layer C3. Three ways compute it: `table_conv2d_literal` convolves once per output map over the maps it reads; the
+grouped way is torch's own where the table is exactly groups; the dense way is one convolution with zeros off the table
+(`table_function` says how it stays right for non-finite numbers). All three are the same function over the reals; in
+floating point they differ by the order of summation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mathdnn.errors import InvalidInput, sentence
+from mathdnn.lenet.table import ConnectionTable
+from mathdnn.lenet.table_function import Geometry, dense_weight, guarded_conv2d
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+Size = int | tuple[int, int]
+Form = Literal["auto", "literal", "grouped", "dense"]
+_PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which way a table convolution is computed, and why; `groups` is torch's, where the way is grouped."""
+
+    way: Literal["literal", "grouped", "guarded", "dense"]
+    why: str
+    groups: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.way}: {self.why}"
+
+
+def plan(table: ConnectionTable, form: Form = "auto", *, exporting: bool = False) -> Plan:
+    """Decide how `table` is convolved. Raises `InvalidInput` for an unknown form, or "grouped" without groups."""
+    groups, edges, dense = table.groups, len(table.edges), table.in_channels * table.out_channels
+    if form not in ("auto", "literal", "grouped", "dense"):
+        _refuse("plan(form=...)", "auto, literal, grouped or dense", repr(form), "choose one of them")
+    if form == "grouped" and groups is None:
+        _refuse("plan(form='grouped')", "a table that is exactly groups", "one that is not", "use 'auto'")
+    if groups is not None and form in ("auto", "grouped"):
+        return Plan("grouped", f"the table is exactly groups={groups}, which torch convolves itself", groups)
+    if form == "literal":
+        return Plan("literal", f"asked for: {table.out_channels} convolutions, one per output map")
+    if form == "dense":
+        return Plan(
+            "dense", f"asked for: one convolution, {dense - edges} of {dense} kernels zero, finite input promised"
+        )
+    if exporting:
+        return Plan("literal", "a graph is exported: it cannot look at values, and the literal form is always right")
+    return Plan(
+        "guarded", f"one dense convolution, {dense - edges} of {dense} kernels zero; edge by edge if not finite"
+    )
+
+
+def table_conv2d_literal(
+    x: Float[Tensor, "*n in_c h w"],
+    weight: Float[Tensor, "edges kh kw"],
+    bias: Float[Tensor, " out_c"] | None,
+    table: ConnectionTable,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+) -> Float[Tensor, "*n out_c oh ow"]:
+    """One convolution per output map over the input maps it reads, as the formula says; zero padding."""
+    outputs, first = [], 0
+    for o, inputs in enumerate(table.maps):
+        w = weight[None, first : first + len(inputs)]  # 1, maps read, kh, kw
+        b = None if bias is None else bias[o : o + 1]
+        outputs.append(F.conv2d(x[..., list(inputs), :, :], w, b, stride, padding, dilation))  # *n, 1, oh, ow
+        first += len(inputs)
+    return torch.cat(outputs, dim=-3)
+
+
+class TableConv2d(nn.Module):
+    """`torch.nn.Conv2d` over a connection table: a weight for each edge, and none elsewhere.
+
+    Parameters: `weight` (edges, kh, kw) in the table's canonical order and `bias` (out_channels,). The buffer `edge`
+    (edges, 2) goes with the state, so that weights of another table are refused when loaded. Arguments are Conv2d's,
+    with a `table` in the place of the channels. `form` chooses the way (`plan` explains): "auto" is right for every
+    input; it looks at the values, which on a GPU waits for them and in `torch.compile` breaks the graph. "dense" does
+    not look, and promises no more than finite input gives; "literal" is the definition, and what `torch.export` gets.
+
+    Input (n, in_channels, h, w) or (in_channels, h, w). Raises `InvalidInput` for arguments or input that do not fit.
+    """
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+    edge: Tensor
+
+    def __init__(
+        self,
+        table: ConnectionTable,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size | Literal["same", "valid"] = 0,
+        dilation: Size = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        form: Form = "auto",
+    ) -> None:
+        super().__init__()
+        if not isinstance(table, ConnectionTable):
+            _refuse("TableConv2d(table=...)", "a ConnectionTable", f"a {type(table).__name__}", "build or parse one")
+        if padding_mode not in _PADDING_MODES:
+            _refuse("TableConv2d(padding_mode=...)", " or ".join(_PADDING_MODES), repr(padding_mode), "choose one")
+        self.table, self.in_channels, self.out_channels = table, table.in_channels, table.out_channels
+        self.kernel_size = _pair(kernel_size, "kernel_size", 1)
+        self.stride, self.dilation = _pair(stride, "stride", 1), _pair(dilation, "dilation", 1)
+        self.padding: tuple[int, int] | str = padding if isinstance(padding, str) else _pair(padding, "padding", 0)
+        self._sides = _padding_sides(self.padding, self.kernel_size, self.stride, self.dilation)
+        self.padding_mode, self.form = padding_mode, form
+        plan(table, form)
+        where: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.weight = nn.Parameter(torch.empty(len(table.edges), *self.kernel_size, **where))
+        self.register_parameter("bias", nn.Parameter(torch.empty(self.out_channels, **where)) if bias else None)
+        self.register_buffer("edge", torch.empty(len(table.edges), 2, dtype=torch.int64, device=device))
+        self.reset_parameters()
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw weights and biases of output map o uniformly in ±1/sqrt(fan-in), fan-in = |maps[o]| kh kw.
+
+        That is the default of torch's Conv2d (kaiming_uniform_ with a = sqrt(5)) for each of the convolutions of the
+        literal form: a map that reads fewer maps gets larger weights, so all outputs start with one variance. A masked
+        full convolution would count edges that are not there and start the sparse maps too small.
+        """
+        with torch.no_grad():
+            self.edge.copy_(torch.tensor(self.table.edges))
+            taps = self.kernel_size[0] * self.kernel_size[1]
+            bound = torch.tensor([(n * taps) ** -0.5 for n in self.table.fan_in]).to(self.weight)
+            self.weight.uniform_(-1, 1, generator=generator).mul_(bound[self.edge[:, 0], None, None])
+            if self.bias is not None:
+                self.bias.uniform_(-1, 1, generator=generator).mul_(bound)
+
+    def forward(self, x: Float[Tensor, "*n in_c h w"]) -> Float[Tensor, "*n out_c oh ow"]:
+        if x.ndim not in (3, 4) or x.shape[-3] != self.in_channels:
+            shape = f"({self.in_channels}, h, w) with or without a batch in front"
+            _refuse("TableConv2d.forward(x)", shape, f"shape {tuple(x.shape)}", "match the table's input maps")
+        x, weight, bias = self._cast(x)
+        x, padding = self._padded(x)
+        way = plan(self.table, self.form, exporting=torch.compiler.is_exporting())
+        if way.way == "literal":
+            return table_conv2d_literal(x, weight, bias, self.table, self.stride, padding, self.dilation)
+        if way.way == "grouped":
+            dense = weight.view(self.out_channels, -1, *self.kernel_size)
+            return F.conv2d(x, dense, bias, self.stride, padding, self.dilation, way.groups)
+        steps = (self.stride, padding, self.dilation)
+        where = Geometry(self.edge, self.in_channels, self.out_channels, *steps)
+        if way.way == "dense":
+            return F.conv2d(x, dense_weight(weight, where), bias, *steps)
+        batch = x if x.ndim == 4 else x[None]
+        y: Tensor = guarded_conv2d(batch, weight, bias, where)
+        return y if x.ndim == 4 else y[0]
+
+    def dense_weight(self) -> Float[Tensor, "out_c in_c kh kw"]:
+        """The weight of the equal ordinary convolution: zeros off the table. Differentiable."""
+        zeros = self.weight.new_zeros(self.out_channels, self.in_channels, *self.kernel_size)
+        return zeros.index_put((self.edge[:, 0], self.edge[:, 1]), self.weight)
+
+    def extra_repr(self) -> str:
+        words = [f"{self.in_channels}, {self.out_channels}, edges={len(self.table.edges)}"]
+        words.append(f"kernel_size={self.kernel_size}, stride={self.stride}")
+        defaults = {"padding": (0, 0), "dilation": (1, 1), "padding_mode": "zeros", "form": "auto"}
+        words += [f"{key}={getattr(self, key)!r}" for key, value in defaults.items() if getattr(self, key) != value]
+        return ", ".join(words if self.bias is not None else [*words, "bias=False"])
+
+    def _cast(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What autocast would do to a convolution's arguments, done before our own derivative rules."""
+        kind = x.device.type
+        if not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
+            return x, self.weight, self.bias
+        dtype = torch.get_autocast_dtype(kind)
+        return x.to(dtype), self.weight.to(dtype), None if self.bias is None else self.bias.to(dtype)
+
+    def _padded(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """The input with what convolution cannot pad itself, and the padding left to it."""
+        (top, bottom), (left, right) = self._sides
+        if self.padding_mode == "zeros" and top == bottom and left == right:
+            return x, (top, left)
+        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+        return F.pad(x, (left, right, top, bottom), mode=mode), (0, 0)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        found = state.get(prefix + "edge")
+        if found is not None and found.tolist() != [list(edge) for edge in self.table.edges]:
+            errors = cast("list[str]", rest[4] if len(rest) > 4 else rest[-1])
+            errors.append(
+                f"{prefix}edge: the weights belong to another connection table; build the layer with that one"
+            )
+        super()._load_from_state_dict(state, prefix, *rest)
+
+
+def _padding_sides(
+    padding: tuple[int, int] | str, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """((top, bottom), (left, right)); "same" puts the odd one at the bottom and right, as torch does."""
+    if not isinstance(padding, str):
+        return (padding[0], padding[0]), (padding[1], padding[1])
+    if padding not in ("same", "valid"):
+        _refuse("TableConv2d(padding=...)", "a size, 'same' or 'valid'", repr(padding), "choose one")
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if stride != (1, 1):
+        _refuse("TableConv2d(padding='same')", "stride 1", f"stride {stride}", "give the padding as numbers")
+    totals = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+    return (totals[0] // 2, totals[0] - totals[0] // 2), (totals[1] // 2, totals[1] - totals[1] // 2)
+
+
+def _pair(size: Any, name: str, least: int) -> tuple[int, int]:
+    pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    if len(pair) != 2 or any(type(side) is not int or side < least for side in pair):
+        _refuse(f"TableConv2d({name}=...)", f"a whole number from {least}, or two", repr(size), "correct it")
+    return cast("tuple[int, int]", pair)
+
+
+def _refuse(who: str, expected: str, got: str, do: str) -> NoReturn:
+    raise InvalidInput(sentence(who, expected, got, do))
