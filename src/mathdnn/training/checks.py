@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import platform
 import re
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ import torch
 import mathdnn
 from mathdnn.errors import InvalidInput, sentence
 from mathdnn.training.images import Images, check_split
-from mathdnn.training.scoring import evaluating
+from mathdnn.training.recipe import Recipe
+from mathdnn.training.scoring import evaluating, mean_loss
 
 if TYPE_CHECKING:
     pass
@@ -69,8 +71,11 @@ def check_weights(model: torch.nn.Module) -> None:
             raise InvalidInput(sentence(who, "finite weights", f"NaN or infinity in {name}", "initialise the model"))
 
 
-def check_scores(model: torch.nn.Module, images: Images, judged: Images) -> int:
-    """The number k of classes. Raises `InvalidInput` unless the model gives (n, k) scores and labels are below k."""
+def check_scores(model: torch.nn.Module, images: Images, judged: Images, recipe: Recipe) -> float:
+    """The mean loss to begin with: of the model or of all scores zero, whichever is larger, over 1,000 images.
+
+    Raises `InvalidInput` unless the model gives (n, k) scores and the labels are below k.
+    """
     who, expected = "train(model)", "scores (n, classes) for images (n, 1, h, w)"
     x = images.batch(slice(0, 2))[0]
     try:
@@ -88,7 +93,19 @@ def check_scores(model: torch.nn.Module, images: Images, judged: Images) -> int:
             got = f"label {low if low < 0 else high} in {name}"
             expected = f"labels from 0 to {score.shape[1] - 1}, the model's classes"
             raise InvalidInput(sentence("train(data)", expected, got, "use a network with as many outputs as classes"))
-    return score.shape[1]
+    return _start_loss(model, images, recipe)
+
+
+def _start_loss(model: torch.nn.Module, images: Images, recipe: Recipe) -> float:
+    with evaluating(model):
+        x, labels = images.batch(slice(0, 1000))
+        score = model(x)
+        loss, nothing = (float(mean_loss(recipe, s, labels)) for s in (score, torch.zeros_like(score)))
+    if not math.isfinite(loss):
+        raise InvalidInput(
+            sentence("train(model)", "a finite loss before training", repr(loss), "initialise the model")
+        )
+    return max(loss, nothing)
 
 
 def structure_digest(model: torch.nn.Module) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
 import numpy as np
@@ -41,7 +41,14 @@ def interrupts() -> Iterator[Callable[[], bool]]:
 @contextmanager
 def seeded(seed: int, purpose: int, device: torch.device | None = None) -> Iterator[None]:
     """Torch's own generators (initial weights, dropout) seeded for a while, then put back as they were."""
-    devices = [device] if device is not None and device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
+    with kept(device):
         torch.manual_seed(int(np.random.SeedSequence([seed, purpose]).generate_state(1, np.uint64)[0] >> 1))
         yield
+
+
+def kept(device: torch.device | None = None) -> AbstractContextManager[None]:
+    """Torch's own generators as they were, whatever is drawn inside."""
+    manager: AbstractContextManager[None] = torch.random.fork_rng(
+        [device] if device is not None and device.type == "cuda" else []
+    )
+    return manager

@@ -21,8 +21,8 @@ SAME = {
     "recipe": "recipe",
     "seed": "seed",
     "engine": "engine",
-    "data_digest": "data",
     "judged": "judged split",
+    "data_digest": "data",
     "model": "network",
 }
 """What a resumed run must share with the one that began, and how a sentence calls it."""

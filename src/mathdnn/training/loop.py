@@ -29,7 +29,7 @@ from mathdnn.training.checks import (
 )
 from mathdnn.training.engine import Engine, EngineName, EnginePlan, native_engine, plan_engine
 from mathdnn.training.images import Images
-from mathdnn.training.interrupt import DROPOUT, INITIAL, interrupts, seeded
+from mathdnn.training.interrupt import DROPOUT, INITIAL, interrupts, kept, seeded
 from mathdnn.training.keeper import Keeper
 from mathdnn.training.recipe import Recipe, step_size
 from mathdnn.training.record import Epoch, Event, Run
@@ -37,6 +37,13 @@ from mathdnn.training.scoring import place_of
 from mathdnn.training.torch_engine import TorchEngine
 
 Progress = Callable[[Event], Any]
+
+CHECK_STEPS = 100  # how often the mean loss is compared with the start; fixed, so that reports change nothing
+RUNAWAY = 10.0
+"""A mean training loss this many times the one to begin with (of the initial weights, or of all scores zero if that is
+larger) has run away: heuristic. LeNet-5 with tanh stays
+finite whatever the step; with lr 1 its first epoch has 14 times the loss it began with and never learns, with lr 0.5 a
+seventh, and a network that learns stays below its start."""
 
 
 def initialise(model: torch.nn.Module, seed: int) -> torch.nn.Module:
@@ -95,12 +102,12 @@ def train(
     plan = plan_engine(model, recipe, engine, place.type)
     record = _record(model, data, recipe, plan, seed, place, judged, about)
     images, held = _held(model.to(place), data, judged, record)
-    check_scores(model, images, held)
+    record = msgspec.structs.replace(record, loss_limit=RUNAWAY * check_scores(model, images, held, recipe))
     keeper = Keeper.open(run, resume, record, checkpoint_seconds) if run is not None else None
     try:
         with interrupts() as stopped, seeded(seed, DROPOUT, place), _repeatable(place):
             runner = (native_engine if plan.engine == "native" else TorchEngine)(model, images, held, recipe)
-            loop = _Loop(record, runner, len(images), keeper, stopped, progress, max(1, report_steps))
+            loop = _Loop(record, runner, len(images), keeper, stopped, _quiet(progress, place), max(1, report_steps))
             return loop.run(resume)
     finally:
         if keeper is not None:
@@ -136,6 +143,18 @@ def _record(
 def _held(model: torch.nn.Module, data: Any, judged: str, record: Run) -> tuple[Images, Images]:
     place = place_of(model)
     return Images(data.train, record.scale, *place), Images(getattr(data, judged), record.scale, *place)
+
+
+def _quiet(progress: Progress | None, place: torch.device) -> Progress | None:
+    """`progress`, whose own random draws cannot change the run's."""
+    if progress is None:
+        return None
+
+    def tell(event: Event) -> None:
+        with kept(place):
+            progress(event)
+
+    return tell
 
 
 def _repeatable(place: torch.device) -> Any:
@@ -175,7 +194,8 @@ class _Loop:
         self.engine.begin_epoch(epoch_order(seed, at.epoch, self.n), shifts)
         per_epoch = self._steps_per_epoch()
         while at.step < per_epoch:
-            at = self._advance(at, min(per_epoch, (at.step // self.report_steps + 1) * self.report_steps))
+            ends = [(at.step // every + 1) * every for every in (self.report_steps, CHECK_STEPS)]
+            at = self._advance(at, min(per_epoch, *ends))
         self._end_epoch(at)
 
     def _advance(self, at: Position, end: int) -> Position:
@@ -184,7 +204,7 @@ class _Loop:
         rates = [step_size(self.record.recipe, start + step, total) for step in range(at.step, end)]
         began = time.perf_counter()
         reached = self.engine.advance(at.step, end, rates, start, self.stopped)
-        loss = self._loss(at.epoch, reached)  # waits for the device
+        loss = self._loss(msgspec.structs.replace(at, step=reached))  # waits for the device
         at = Position(epoch=at.epoch, step=reached, seconds=at.seconds + time.perf_counter() - began)
         self._report(at, loss, rates[max(0, len(rates) - 1 - (end - reached))])
         if self.stopped():
@@ -193,23 +213,13 @@ class _Loop:
             self.keeper.write(self.record, at, self.engine.tensors())
         return at
 
-    def _loss(self, epoch: int, step: int) -> float:
-        """The mean training loss of this epoch so far; raises `Diverged` unless it is finite."""
-        done = min(step * self.record.recipe.batch_size, self.n)
-        loss = self.engine.loss_sum() / max(1, done)
-        return self._finite(loss, epoch, f"step {step}", "training")
-
-    def _finite(self, loss: float, epoch: int, where: str, kind: str) -> float:
-        if math.isfinite(loss):
-            return loss
-        raise Diverged(
-            sentence(
-                "train()",
-                "a finite loss",
-                f"a mean {kind} loss of {loss} by {where} of epoch {epoch + 1} with lr {self.record.recipe.lr:g}",
-                "train with a smaller lr, or with smaller initial weights",
-            )
-        )
+    def _loss(self, at: Position) -> float:
+        """The mean training loss of this epoch so far; raises `Diverged` where it ran away."""
+        loss = self.engine.loss_sum() / max(1, min(at.step * self.record.recipe.batch_size, self.n))
+        judge(loss, math.inf, self.record, at, "training")
+        if at.step == self._steps_per_epoch() or (at.step and at.step % CHECK_STEPS == 0):
+            judge(loss, self.record.loss_limit, self.record, at, "training")
+        return loss
 
     def _report(self, at: Position, loss: float, rate: float, done: Epoch | None = None) -> None:
         if self.progress is None:
@@ -231,9 +241,9 @@ class _Loop:
         raise KeyboardInterrupt(f"{where}, and resume=True goes on from {self.keeper.folder}.") from None
 
     def _end_epoch(self, at: Position) -> None:
-        train_loss = self._loss(at.epoch, at.step)
+        train_loss = self._loss(at)
         metrics = self.engine.measure()
-        self._finite(metrics.loss, at.epoch, "the end", self.record.judged)
+        judge(metrics.loss, math.inf, self.record, at, self.record.judged)
         done = Epoch(at.epoch + 1, train_loss, metrics.loss, metrics.accuracy, at.seconds)
         self.record = msgspec.structs.replace(self.record, curve=(*self.record.curve, done))
         tensors = self.engine.tensors()
@@ -257,3 +267,15 @@ class _Loop:
 
     def _steps_per_epoch(self) -> int:
         return -(-self.n // self.record.recipe.batch_size)
+
+
+def judge(loss: float, limit: float, record: Run, at: Position, kind: str) -> None:
+    """Raise `Diverged` where `loss` is not finite or above `limit`."""
+    if math.isfinite(loss) and loss <= limit:
+        return
+    expected = "a finite loss"
+    if math.isfinite(loss):
+        expected = f"a mean loss below {limit:.4g}, {RUNAWAY:g} times the one to begin with"
+    where = f"by step {at.step} of epoch {at.epoch + 1} with lr {record.recipe.lr:g}"
+    got = f"a mean {kind} loss of {loss:.4g} {where}"
+    raise Diverged(sentence("train()", expected, got, "train with a smaller lr, or with smaller initial weights"))

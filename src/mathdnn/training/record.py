@@ -51,6 +51,7 @@ class Run(_Frozen, frozen=True, kw_only=True):
     `data`, `data_digest`    name and SHA-256 of the data; `judged` names the split the curve was measured on
     `model`             SHA-256 of the network's structure; `about` what the caller says of it
     `scale`             what the network sees of a pixel
+    `loss_limit`        a mean training loss above this counts as run away (see `loop.RUNAWAY`)
     `curve`, `metrics`  one `Epoch` an epoch, and the figures after the last one (None while unfinished)
     `digest`            SHA-256 of the final tensors ("" while unfinished)
     `versions`, `machine`    where it ran; `notes` what may keep it from being repeated to the bit
@@ -64,6 +65,7 @@ class Run(_Frozen, frozen=True, kw_only=True):
     data_digest: str
     model: str
     scale: PixelScale
+    loss_limit: float = 0.0
     judged: str = "test"
     about: dict[str, str] = {}
     curve: tuple[Epoch, ...] = ()
