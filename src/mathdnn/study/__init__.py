@@ -1,5 +1,6 @@
 """Study: honest comparison. Intervals for a few runs, paired designs that resume, times that can be compared."""
 
+from mathdnn.study.design import Design, Results, compare, run
 from mathdnn.study.machine import machine, versions
 from mathdnn.study.statistics import (
     Interval,
@@ -11,11 +12,16 @@ from mathdnn.study.statistics import (
     verdict_in_prediction_interval,
     wilson_interval,
 )
+from mathdnn.study.store import Store
 from mathdnn.study.timing import Timing, interleaved_timing, median_interval
 
 __all__ = [
+    "Design",
     "Interval",
+    "Results",
+    "Store",
     "Timing",
+    "compare",
     "equivalence",
     "interleaved_timing",
     "judge",
@@ -24,6 +30,7 @@ __all__ = [
     "median_interval",
     "paired_difference",
     "prediction_interval",
+    "run",
     "verdict_in_prediction_interval",
     "versions",
     "wilson_interval",

@@ -1,22 +1,24 @@
 """Intervals for a handful of runs, and the verdicts that stand on them.
 
-    x_1 .. x_n    one value a run;  m = mean, s = standard deviation with n - 1;  t = quantile (1 + level) / 2 of Student's
-                  distribution with n - 1 degrees of freedom
+    x_1 .. x_n    one value a run;  m = mean, s = standard deviation with n - 1
+    t             quantile (1 + level) / 2 of Student's distribution with n - 1 degrees of freedom
     mean          m +- t s sqrt(1/n)          (Student 1908)
     one more run  m +- t s sqrt(1 + 1/n)      (Hahn and Meeker, "Statistical Intervals", 1991, section 4.7)
     paired        the interval of the mean of d_i = a_i - b_i
     proportion    (p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)       (Wilson 1927)
 
-A verdict compares an interval with the region that the claim allows, fixed before the runs: wholly inside is supported,
-wholly outside contradicted, across its edge undecided. The interval is that of level 2 * level - 1 (90 % for 95 %): then
-either error has a probability of at most 1 - level. For the region (-margin, margin) this is the pair of one-sided tests
-of Schuirmann (1987), called TOST. With five runs a bootstrap interval covers 84 % where it says 95; hence Student's.
+A verdict compares an interval with the region that the claim allows, fixed before the runs: wholly inside is
+supported, wholly outside contradicted, across its edge undecided. The interval is that of level 2 * level - 1 (90 % for
+95 %): then either error has a probability of at most 1 - level. For the region (-margin, margin) this is the pair of
+one-sided tests of Schuirmann (1987), called TOST. A bootstrap interval of five runs covers 84 % where it says 95; hence
+Student's.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,7 +63,7 @@ def paired_difference(a: Sequence[float], b: Sequence[float], level: float = 0.9
 
     Raises `InvalidInput` for unequal lengths, fewer than two pairs, or differences that are all the same.
     """
-    differences = _differences(a, b, "paired_difference(a, b)")
+    differences = paired_values(a, b, "paired_difference(a, b)")
     return _t_interval(differences, level, 1 / len(differences), "paired t interval", "paired_difference(a, b)")
 
 
@@ -101,7 +103,7 @@ def equivalence(
         raise InvalidInput(sentence(who, "a finite margin above 0", f"margin={margin!r}", "fix one before the runs"))
     claim = claim or f"the difference is less than {margin:g}{' ' * bool(unit)}{unit}"
     method = f"paired equivalence test (TOST) at {1 - level:.2g}"
-    return judge(claim, _differences(a, b, who), (-margin, margin), level, quantity=quantity, unit=unit, method=method)
+    return judge(claim, paired_values(a, b, who), (-margin, margin), level, quantity=quantity, unit=unit, method=method)
 
 
 def verdict_in_prediction_interval(
@@ -109,7 +111,7 @@ def verdict_in_prediction_interval(
 ) -> Verdict:
     """Is `published` what one more run would give? Supported where the prediction interval of `values` holds it.
 
-    One value, or values that are all the same, leave it undecided. Raises `InvalidInput` for values that are not finite.
+    One value, or values that are all the same, leave it undecided. Raises `InvalidInput` for values not finite.
     """
     values = check_values(values, "verdict_in_prediction_interval(values)")
     (published,) = check_values([published], "verdict_in_prediction_interval(published)")
@@ -159,6 +161,18 @@ def check_values(values: Sequence[float], who: str) -> tuple[float, ...]:
     return found
 
 
+def paired_values(a: Sequence[float], b: Sequence[float], who: str) -> tuple[float, ...]:
+    """a - b, pair by pair. Raises `InvalidInput` for unequal lengths or values that are not finite."""
+    first, second = check_values(a, who), check_values(b, who)
+    if len(first) != len(second):
+        got = f"{len(first)} and {len(second)} values"
+        raise InvalidInput(sentence(who, "pairs", got, "run both arms with the same seeds"))
+    differences = tuple(x - y for x, y in zip(first, second, strict=True))
+    # 98.2 - 98.1 and 98.3 - 98.2 differ in their last bits only: decimals are rounded, and that is no spread
+    noise = 4 * sys.float_info.epsilon * max(map(abs, first + second))
+    return differences if max(differences) - min(differences) > noise else differences[:1] * len(differences)
+
+
 def _estimate(
     interval: Interval,
     method: str,
@@ -179,14 +193,6 @@ def _estimate(
         raw=interval.raw,
         **ends,
     )
-
-
-def _differences(a: Sequence[float], b: Sequence[float], who: str) -> tuple[float, ...]:
-    first, second = check_values(a, who), check_values(b, who)
-    if len(first) != len(second):
-        got = f"{len(first)} and {len(second)} values"
-        raise InvalidInput(sentence(who, "pairs", got, "run both arms with the same seeds"))
-    return tuple(x - y for x, y in zip(first, second, strict=True))
 
 
 def _t_interval(values: tuple[float, ...], level: float, factor: float, method: str, who: str) -> Interval:
@@ -218,7 +224,7 @@ def _check_level(level: float, above: float = 0.0) -> float:
 
 
 def _what_would_decide(interval: Interval, region: tuple[float, float]) -> str:
-    """The half width shrinks like 1/sqrt(n): n' = n (half / distance to the region's edge)^2. Heuristic, and said so."""
+    """The half width shrinks like 1/sqrt(n): n' = n (half / distance to the region's edge)^2. Heuristic, said so."""
     half = (interval.high - interval.low) / 2
     distance = min(abs(interval.center - end) for end in region)
     if distance < half / 100:
