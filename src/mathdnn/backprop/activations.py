@@ -1,0 +1,134 @@
+"""Activations with their derivatives, for torch tensors.
+
+Convention at kinks: the derivative is the one from the left, so relu'(0) = 0, as torch's autograd has it;
+hardtanh' = 0 at both ends, leaky_relu'(0) = 0.01.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from mathdnn.errors import InvalidInput, sentence
+
+Map = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """sigma and its derivative, both elementwise; `bound` is the greatest |sigma'| (None where there is none)."""
+
+    name: str
+    value: Map
+    derivative: Map
+    latex: str = r"\sigma"
+    bound: float | None = None
+    kink: str = ""
+
+
+def _tanh(z: Any) -> Any:
+    return z.tanh()
+
+
+def _tanh_derivative(z: Any) -> Any:
+    return 1 - z.tanh().square()
+
+
+def _sigmoid_derivative(z: Any) -> Any:
+    s = z.sigmoid()
+    return s * (1 - s)
+
+
+def _step(z: Any) -> Any:
+    return (z > 0).to(z.dtype)
+
+
+def _softplus(z: Any) -> Any:
+    return z.clamp(min=0) + (-z.abs()).exp().log1p()
+
+
+def _elu(z: Any) -> Any:
+    return z.clamp(min=0) + z.clamp(max=0).expm1()
+
+
+def _normal_density(z: Any) -> Any:
+    return (-z.square() / 2).exp() / math.sqrt(2 * math.pi)
+
+
+def _normal_distribution(z: Any) -> Any:
+    return ((z / math.sqrt(2)).erf() + 1) / 2
+
+
+def _silu_derivative(z: Any) -> Any:
+    s = z.sigmoid()
+    return s * (1 + z * (1 - s))
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    a.name: a
+    for a in (
+        Activation("identity", lambda z: z, lambda z: z * 0 + 1, "t", 1.0),
+        Activation("tanh", _tanh, _tanh_derivative, r"\tanh t", 1.0),
+        Activation("sigmoid", lambda z: z.sigmoid(), _sigmoid_derivative, r"\frac{1}{1+e^{-t}}", 0.25),
+        Activation("relu", lambda z: z.clamp(min=0), _step, r"\max(t, 0)", 1.0, "sigma'(0) = 0"),
+        Activation(
+            "leaky_relu",
+            lambda z: z.clamp(min=0) + 0.01 * z.clamp(max=0),
+            lambda z: 0.01 + 0.99 * _step(z),
+            r"\max(t, 0) + 0.01\min(t, 0)",
+            1.0,
+            "sigma'(0) = 0.01",
+        ),
+        Activation(
+            "hardtanh",
+            lambda z: z.clamp(-1, 1),
+            lambda z: ((z > -1) & (z < 1)).to(z.dtype),
+            r"\min(\max(t, -1), 1)",
+            1.0,
+            "sigma'(-1) = sigma'(1) = 0",
+        ),
+        Activation("softplus", _softplus, lambda z: z.sigmoid(), r"\log(1+e^t)", 1.0),
+        Activation("elu", _elu, lambda z: z.clamp(max=0).exp(), r"\max(t,0)+e^{\min(t,0)}-1", 1.0),
+        Activation("softsign", lambda z: z / (1 + z.abs()), lambda z: (1 + z.abs()) ** -2, r"\frac{t}{1+|t|}", 1.0),
+        Activation(
+            "gelu",
+            lambda z: z * _normal_distribution(z),
+            lambda z: _normal_distribution(z) + z * _normal_density(z),
+            r"t\,\Phi(t)",
+            1.13,  # at t = sqrt 2: Phi + t phi = 1.1290
+        ),
+        Activation("silu", lambda z: z * z.sigmoid(), _silu_derivative, r"\frac{t}{1+e^{-t}}", 1.1),  # 1.0998 at 2.3994
+    )
+}
+
+
+def activation(what: str | Activation, who: str = "activation(name)") -> Activation:
+    """The activation of that name. Raises `InvalidInput` for an unknown one."""
+    if isinstance(what, Activation):
+        return what
+    if isinstance(what, str) and what in ACTIVATIONS:
+        return ACTIVATIONS[what]
+    names = ", ".join(ACTIVATIONS)
+    raise InvalidInput(
+        sentence(who, f"one of {names}, or an Activation", repr(what), "give sigma and sigma' as an Activation")
+    )
+
+
+def polynomial(*coefficients: int | Fraction) -> Activation:
+    """sigma(t) = c_0 + c_1 t + c_2 t^2 + ..., by Horner's rule, for numbers of any kind (rationals, polynomials)."""
+    slopes = [k * c for k, c in enumerate(coefficients)][1:] or [0]
+
+    def horner(cs: list[Any]) -> Map:
+        def value(z: Any) -> Any:
+            total = z * 0 + cs[-1]
+            for c in reversed(cs[:-1]):
+                total = total * z + c
+            return total
+
+        return value
+
+    powers = " + ".join(f"{c} t^{k}" for k, c in enumerate(coefficients))
+    return Activation(f"polynomial {powers}", horner(list(coefficients)), horner(slopes), powers)

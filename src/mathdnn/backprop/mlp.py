@@ -1,0 +1,220 @@
+"""A multilayer perceptron with all its intermediate values.
+
+Legend: l = 1..L layers, n_l units in layer l, y_0 = x the input; code keeps lists in which layer l is entry l - 1 of
+weights, biases and z, and entry l of y.
+
+    z_l = A_l y_{l-1} + b_l          l = 1..L
+    y_l = sigma_l(z_l)               l = 1..L-1
+    y_L = z_L
+
+Source: Ernest K. Ryu, Mathematical Foundations of Deep Neural Networks, homework 4, problem 6 (there n_L = 1).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mathdnn.backprop.activations import ACTIVATIONS, Activation, activation
+from mathdnn.errors import InvalidInput, sentence
+
+if TYPE_CHECKING:
+    import torch
+    from jaxtyping import Float
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Every value of one forward pass: `y` is y_0..y_L, `z` is z_1..z_L, `slopes` sigma'(z_1)..sigma'(z_{L-1})."""
+
+    y: tuple[Any, ...]
+    z: tuple[Any, ...]
+    slopes: tuple[Any, ...]
+
+
+class MLP:
+    """A multilayer perceptron with weights A_1..A_L, biases b_1..b_L and activations between.
+
+    `weights[l-1]` is a tensor (n_l, n_{l-1}), `biases[l-1]` is (n_l,), of one floating dtype; `activation` is a name,
+    an `Activation`, or a sequence of L - 1 of them. Raises `InvalidInput` where the shapes do not fit together.
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Float[torch.Tensor, "out in"]],
+        biases: Sequence[Float[torch.Tensor, " out"]],
+        activation: str | Activation | Sequence[str | Activation] = "tanh",
+    ) -> None:
+        self.weights = tuple(_tensor(a, "MLP(weights=...)", 2) for a in weights)
+        self.biases = tuple(_tensor(b, "MLP(biases=...)", 1) for b in biases)
+        _check_shapes(self.weights, self.biases)
+        self.activations = _activations(activation, len(self.weights) - 1)
+
+    @property
+    def layers(self) -> int:
+        """L."""
+        return len(self.weights)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """n_0..n_L."""
+        return (self.weights[0].shape[1], *(a.shape[0] for a in self.weights))
+
+    def forward(self, x: Float[torch.Tensor, "*batch n0"]) -> Trace:
+        """All intermediate values at x, a tensor (n_0,) or (batch, n_0). Raises `InvalidInput` for another shape."""
+        y = _check_input(self, x)
+        ys, zs, slopes = [y], [], []
+        for layer, (A, b) in enumerate(zip(self.weights, self.biases, strict=True), start=1):
+            z = y @ A.T + b  # (batch, n_l)
+            y = self.activations[layer - 1].value(z) if layer < self.layers else z
+            if layer < self.layers:
+                slopes.append(self.activations[layer - 1].derivative(z))
+            ys.append(y)
+            zs.append(z)
+        return Trace(tuple(ys), tuple(zs), tuple(slopes))
+
+    def __call__(self, x: Float[torch.Tensor, "*batch n0"]) -> Float[torch.Tensor, "*batch nL"]:
+        """y_L at x."""
+        y: torch.Tensor = self.forward(x).y[-1]
+        return y
+
+    @classmethod
+    def random(
+        cls, widths: Sequence[int], activation: str | Activation = "tanh", *, seed: int = 0, dtype: Any = None
+    ) -> MLP:
+        """A network of these widths n_0..n_L, uniform in +-1/sqrt(n_{l-1}) like torch's own linear layer."""
+        import torch
+
+        rng = torch.Generator().manual_seed(seed)
+        weights, biases = [], []
+        for fan_in, fan_out in itertools.pairwise(widths):
+            bound = fan_in**-0.5
+            draw = torch.rand(fan_out, fan_in + 1, generator=rng, dtype=torch.float64) * 2 * bound - bound
+            weights.append(draw[:, :-1].to(dtype or torch.float64).contiguous())
+            biases.append(draw[:, -1].to(dtype or torch.float64).contiguous())
+        return cls(weights, biases, activation)
+
+    @classmethod
+    def from_sequential(cls, model: Any) -> MLP:
+        """The perceptron in an `nn.Sequential` of Linear layers with an activation between each two.
+
+        Flatten and Dropout in evaluation mode are passed over. Raises `InvalidInput`, naming the layer, for any other.
+        """
+        return cls(*_read_sequential(model))
+
+
+def _read_sequential(model: Any) -> tuple[list[Any], list[Any], list[Activation]]:
+    import torch
+
+    who = "MLP.from_sequential(model=...)"
+    if not isinstance(model, torch.nn.Sequential):
+        raise InvalidInput(sentence(who, "an nn.Sequential", type(model).__name__, "wrap the layers in one"))
+    weights: list[Any] = []
+    biases: list[Any] = []
+    between: list[Activation] = []
+    for index, layer in enumerate(model):
+        if isinstance(layer, torch.nn.Linear) and len(weights) == len(between):
+            weights.append(layer.weight.detach())
+            biases.append(layer.bias.detach() if layer.bias is not None else layer.weight.new_zeros(layer.out_features))
+        elif (found := _activation_of(layer)) is not None and len(weights) == len(between) + 1:
+            between.append(found)
+        elif not _passes(layer):
+            raise InvalidInput(
+                sentence(
+                    who, "Linear layers with one activation between each two", f"{layer} at {index}", "leave it out"
+                )
+            )
+    if not weights or len(weights) != len(between) + 1:
+        raise InvalidInput(
+            sentence(who, "a Linear layer at the end", f"{len(weights)} Linear, {len(between)} activations", "add it")
+        )
+    return weights, biases, between
+
+
+def _passes(layer: Any) -> bool:
+    import torch
+
+    return isinstance(layer, torch.nn.Flatten) or (isinstance(layer, torch.nn.Dropout) and not layer.training)
+
+
+def _activation_of(layer: Any) -> Activation | None:
+    """The activation that a torch module with default settings computes."""
+    import torch
+
+    nn = torch.nn
+    settings = {nn.ELU: ("alpha", 1.0), nn.GELU: ("approximate", "none"), nn.LeakyReLU: ("negative_slope", 0.01)}
+    names = {nn.Tanh: "tanh", nn.Sigmoid: "sigmoid", nn.ReLU: "relu", nn.Identity: "identity", nn.ELU: "elu",
+             nn.Softplus: "softplus", nn.Softsign: "softsign", nn.GELU: "gelu", nn.SiLU: "silu",
+             nn.LeakyReLU: "leaky_relu", nn.Hardtanh: "hardtanh"}  # fmt: skip
+    name = names.get(type(layer))
+    wanted = settings.get(type(layer))
+    if name is None or (wanted is not None and getattr(layer, wanted[0]) != wanted[1]):
+        return None
+    if name == "softplus" and (layer.beta, layer.threshold) != (1.0, 20.0):
+        return None
+    if name == "hardtanh" and (layer.min_val, layer.max_val) != (-1.0, 1.0):
+        return None
+    return ACTIVATIONS[name]
+
+
+def _tensor(value: Any, who: str, rank: int) -> Any:
+    import torch
+
+    tensor = value if isinstance(value, torch.Tensor) else torch.as_tensor(value)
+    if tensor.dim() != rank or not tensor.is_floating_point() or 0 in tensor.shape:
+        got = f"shape {tuple(tensor.shape)}, {str(tensor.dtype).removeprefix('torch.')}"
+        raise InvalidInput(sentence(who, f"floating tensors of {rank} dimension(s), none empty", got, "reshape it"))
+    if not bool(tensor.isfinite().all()):
+        raise InvalidInput(sentence(who, "finite values", "NaN or infinity", "check where they come from"))
+    return tensor.detach()
+
+
+def _check_shapes(weights: tuple[Any, ...], biases: tuple[Any, ...]) -> None:
+    if not weights or len(weights) != len(biases):
+        raise InvalidInput(
+            sentence("MLP(weights, biases)", "one bias for each weight, at least one of each",
+                     f"{len(weights)} weights, {len(biases)} biases", "give L of both")
+        )  # fmt: skip
+    width = weights[0].shape[1]
+    for layer, (A, b) in enumerate(zip(weights, biases, strict=True), start=1):
+        if A.shape[1] != width or b.shape[0] != A.shape[0] or A.dtype != b.dtype or A.dtype != weights[0].dtype:
+            raise InvalidInput(
+                sentence(
+                    "MLP(weights, biases)",
+                    f"A_{layer} (n_{layer}, {width}) and b_{layer} (n_{layer},) of one dtype",
+                    f"A_{layer} {tuple(A.shape)} {A.dtype}, b_{layer} {tuple(b.shape)} {b.dtype}",
+                    "let every layer take what the one before gives",
+                )
+            )
+        width = A.shape[0]
+
+
+def _activations(what: Any, count: int) -> tuple[Activation, ...]:
+    many = [what] * count if isinstance(what, str | Activation) else list(what)
+    if len(many) != count:
+        raise InvalidInput(
+            sentence("MLP(activation=...)", f"one activation, or {count} of them", f"{len(many)}", "give L - 1")
+        )
+    return tuple(activation(one, "MLP(activation=...)") for one in many)
+
+
+def _check_input(mlp: MLP, x: Any) -> Any:
+    x = _as_tensor(x)
+    if x.dim() not in (1, 2) or x.shape[-1] != mlp.widths[0] or x.dtype != mlp.weights[0].dtype:
+        raise InvalidInput(
+            sentence(
+                "MLP.forward(x=...)",
+                f"shape ({mlp.widths[0]},) or (batch, {mlp.widths[0]}) of {mlp.weights[0].dtype}",
+                f"shape {tuple(x.shape)} of {x.dtype}",
+                "reshape or convert it",
+            )
+        )
+    return x
+
+
+def _as_tensor(x: Any) -> Any:
+    import torch
+
+    return x if isinstance(x, torch.Tensor) else torch.as_tensor(x)
