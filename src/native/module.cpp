@@ -1,6 +1,8 @@
 // The Python face of the kernels. Sizes are checked in Python before a pointer is taken.
 #include <nanobind/nanobind.h>
 
+#include "bind_sgd.hpp"
+
 namespace nb = nanobind;
 
 namespace {
@@ -19,4 +21,5 @@ const char *instruction_set() {
 
 NB_MODULE(_native, module) {
     module.def("instruction_set", &instruction_set);
+    bind_sgd(module);
 }

@@ -1,0 +1,226 @@
+"""A binary linear classifier on a margin loss, trained by batch-1 SGD: scikit-learn's contract around `sgd`.
+
+    z = w . x + b;   y = -1 for classes_[0], +1 for classes_[1];   the loss l(y z) of `mathdnn.margin.losses`
+
+Initial weights (and b, where there is one) are uniform in +-1/sqrt(d), torch's default of a linear layer; the intercept
+is a weight on a column of ones, and decays as the others do. Source: homework 4 problem 5 of M1407.001200.
+
+Ties: z = 0 is predicted as classes_[0], as scikit-learn's linear classifiers do, and predict_proba gives 1/2 each. The
+homework counts a tie as right whichever the label: that is `mathdnn.margin.right`.
+
+Trained in float32, by the compiled kernel where there is one; coef_ holds the same numbers as float64, and scores are
+computed in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from mathdnn.errors import InvalidInput, sentence
+from mathdnn.margin.losses import margin_loss, sigmoid
+from mathdnn.margin.sgd import Implementation, sgd
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Float32, Shaped
+
+# The score's slope in the model's log-odds: both losses are built on sigma(z), and the exponential loss is least, over
+# all functions, at half the log-odds (Friedman, Hastie and Tibshirani 2000, lemma 1). The hinges give no probability.
+LOG_ODDS = {"logistic": 1.0, "sum_of_squares": 1.0, "exponential": 2.0}
+ROWS = 4096  # rows scored at a time, so that no second copy of the data is made in float64
+
+
+def _has_probability(model: MarginClassifier) -> bool:
+    return model.loss in LOG_ODDS
+
+
+class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A linear classifier for two classes.
+
+    loss: "logistic", "sum_of_squares", "hinge", "squared_hinge" or "exponential". lr: the step of a single example,
+    255e-4 as in the homework (for inputs of about [0, 1]). decay: "constant", "inverse" (lr / t) or "inverse_sqrt".
+    epochs: passes over the data, each in a new random order if `shuffle`. random_state: None, a seed or a RandomState.
+    implementation: "auto", "native" or "literal", see `sgd`.
+
+    After `fit`: classes_ (2,), coef_ (1, d), intercept_ (1,), n_features_in_, loss_curve_ (the mean training loss after
+    each epoch), t_ (steps taken). Raises `InvalidInput` (a ValueError) for unusable settings or data, `Diverged` where
+    training leaves the finite numbers.
+    """
+
+    def __init__(
+        self,
+        loss: str = "logistic",
+        *,
+        lr: float = 255e-4,
+        epochs: int = 1,
+        shuffle: bool = True,
+        fit_intercept: bool = False,
+        weight_decay: float = 0.0,
+        decay: str = "constant",
+        random_state: int | np.random.RandomState | None = None,
+        implementation: Implementation = "auto",
+    ) -> None:
+        self.loss = loss
+        self.lr = lr
+        self.epochs = epochs
+        self.shuffle = shuffle
+        self.fit_intercept = fit_intercept
+        self.weight_decay = weight_decay
+        self.decay = decay
+        self.random_state = random_state
+        self.implementation = implementation
+
+    def fit(self, X: Float[np.ndarray, "n d"], y: Shaped[np.ndarray, " n"]) -> MarginClassifier:
+        """Train from new initial weights. X (n, d) of finite numbers, y (n,) of two classes."""
+        check_epochs("MarginClassifier", self.epochs)
+        X, y = validate_data(self, X, y, dtype=[np.float32, np.float64])
+        classes = two_classes(y)
+        rows = training_rows(X, self.fit_intercept)
+        rng = check_random_state(self.random_state)
+        self._start(classes)
+        self._train(rows, signs(y, classes), initial_weights(rng, rows.shape[1], X.shape[1]), self.epochs, rng)
+        return self
+
+    def partial_fit(
+        self,
+        X: Float[np.ndarray, "n d"],
+        y: Shaped[np.ndarray, " n"],
+        classes: Shaped[np.ndarray, " 2"] | None = None,
+    ) -> MarginClassifier:
+        """One more epoch, on these examples, from the present weights. The first call needs `classes`, both of them."""
+        first = not hasattr(self, "coef_")
+        X, y = validate_data(self, X, y, dtype=[np.float32, np.float64], reset=first)
+        classes = two_classes(np.asarray(classes) if classes is not None else y) if first else self.classes_
+        check_known(y, classes)
+        rows = training_rows(X, self.fit_intercept)
+        rng = check_random_state(self.random_state) if first else self._rng
+        if first:
+            self._start(classes)
+        w = initial_weights(rng, rows.shape[1], X.shape[1]) if first else self._weights()
+        self._train(rows, signs(y, classes), w, 1, rng)
+        return self
+
+    def _start(self, classes: np.ndarray) -> None:
+        self.classes_ = classes
+        self.t_ = 0
+        self.loss_curve_: list[float] = []
+
+    def _train(
+        self, rows: Float32[np.ndarray, "n d"], y: np.ndarray, w: np.ndarray, epochs: int, rng: np.random.RandomState
+    ) -> None:
+        loss = margin_loss(self.loss)
+        for order in orders(rng, len(rows), epochs, self.shuffle):
+            w = sgd(
+                rows, y, order, loss=self.loss, lr=self.lr, w0=w, weight_decay=self.weight_decay, decay=self.decay,
+                steps_before=self.t_, implementation=self.implementation,
+            )  # fmt: skip
+            self.t_ += order.size
+            self.loss_curve_.append(float(loss.value((y * (rows @ w)).astype(np.float64)).mean()))
+        d = self.n_features_in_
+        self.coef_ = w[None, :d].astype(np.float64)
+        self.intercept_ = w[d:].astype(np.float64) if self.fit_intercept else np.zeros(1)
+        self._rng = rng  # partial_fit draws on
+
+    def _weights(self) -> Float32[np.ndarray, " d"]:
+        intercept = self.intercept_ if self.fit_intercept else np.empty(0)
+        return np.concatenate([self.coef_[0], intercept]).astype(np.float32)
+
+    def decision_function(self, X: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
+        """The scores z (n,), positive for classes_[1]."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
+        return scores(X, self.coef_, self.intercept_)[:, 0]
+
+    def predict(self, X: Float[np.ndarray, "n d"]) -> Shaped[np.ndarray, " n"]:
+        """classes_[1] where z > 0, else classes_[0]."""
+        z = self.decision_function(X)
+        chosen: np.ndarray = self.classes_[(z > 0).astype(int)]
+        return chosen
+
+    @available_if(_has_probability)  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 2"]:
+        """Probabilities (n, 2) of both classes: sigma(-z), sigma(z); sigma of 2 z for the exponential loss.
+
+        The hinges have none.
+        """
+        z = LOG_ODDS[self.loss] * self.decision_function(X)
+        return np.stack([sigmoid(-z), sigmoid(z)], axis=1)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+
+def check_epochs(who: str, epochs: object) -> None:
+    """Raise `InvalidInput` unless `epochs` is a whole number from 1."""
+    if not isinstance(epochs, int | np.integer) or epochs is True or epochs < 1:
+        raise InvalidInput(sentence(f"{who}(epochs=...)", "a whole number from 1", repr(epochs), "choose another"))
+
+
+def two_classes(y: np.ndarray) -> np.ndarray:
+    """The two classes, sorted. Raises `InvalidInput` for any other number of them."""
+    check_classification_targets(y)
+    classes = np.unique(y)
+    if len(classes) == 2:
+        return classes
+    if len(classes) > 2:
+        # the second sentence is scikit-learn's own
+        got = f"{len(classes)}. Only binary classification is supported. The type of the target is {type_of_target(y)}"
+        raise InvalidInput(
+            sentence("MarginClassifier(y=...)", "two classes", got, "take PairwiseLinearClassifier for more")
+        )
+    raise InvalidInput(sentence("MarginClassifier(y=...)", "two classes", "1 class", "give examples of both"))
+
+
+def check_known(y: np.ndarray, classes: np.ndarray) -> None:
+    """Raise `InvalidInput` for a label that is not one of the classes."""
+    check_classification_targets(y)
+    unknown = np.setdiff1d(y, classes)
+    if unknown.size:
+        got = f"the label {unknown[0]!s}"
+        raise InvalidInput(
+            sentence("partial_fit(y=...)", f"the classes {classes[0]!s} and {classes[1]!s}", got, "name both at first")
+        )
+
+
+def signs(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """-1 for the first class and +1 for the second, as float32."""
+    return np.where(y == classes[1], np.float32(1), np.float32(-1))
+
+
+def training_rows(X: np.ndarray, fit_intercept: bool) -> Float32[np.ndarray, "n d"]:
+    """X in float32, with a column of ones for the intercept. Raises `InvalidInput` where a number is too large."""
+    with np.errstate(over="ignore"):
+        rows = X.astype(np.float32, copy=False)
+    if rows is not X and not np.isfinite(rows).all():
+        largest = f"{np.abs(X).max():.3g}"
+        raise InvalidInput(sentence("fit(X=...)", "numbers within float32, below 3.4e38", largest, "scale the data"))
+    return np.column_stack([rows, np.ones(len(rows), np.float32)]) if fit_intercept else rows
+
+
+def initial_weights(rng: np.random.RandomState, count: int, d: int) -> Float32[np.ndarray, " count"]:
+    """`count` weights uniform in +-1/sqrt(d)."""
+    return rng.uniform(-(d**-0.5), d**-0.5, count).astype(np.float32)
+
+
+def orders(rng: np.random.RandomState, n: int, epochs: int, shuffle: bool) -> Iterator[np.ndarray]:
+    """One order (1, n) an epoch."""
+    for _ in range(epochs):
+        yield (rng.permutation(n) if shuffle else np.arange(n))[None]
+
+
+def scores(X: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> Float[np.ndarray, "n outputs"]:
+    """X coef^T + intercept in float64, some rows at a time."""
+    z = np.empty((len(X), len(coef)))
+    for start in range(0, len(X), ROWS):
+        part = slice(start, start + ROWS)
+        z[part] = X[part].astype(np.float64) @ coef.T + intercept
+    return z
