@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-LETTERS = {8: ("B", 1), 9: ("b", 1), 11: ("h", 2), 12: ("i", 4), 13: ("f", 4), 14: ("d", 8)}
+LETTERS = {8: ("B", 1), 9: ("b", 1), 11: ("h", 2), 12: ("i", 4), 13: ("I", 4), 14: ("Q", 8)}  # floats as their bits
 NAMES = {8: "uint8", 9: "int8", 11: "int16", 12: "int32", 13: "float32", 14: "float64"}
 
 
@@ -56,4 +56,6 @@ def read(path: Path) -> np.ndarray:
     if span > 2**31 or len(raw) != 4 + 4 * rank + width * count:
         raise ValueError("length")
     values = [struct.unpack_from(f">{letter}", raw, 4 + 4 * rank + width * i)[0] for i in range(count)]
+    if code >= 13:  # by way of Python's floats a signalling NaN would turn quiet
+        return np.array(values, dtype=f"uint{8 * width}").view(NAMES[code]).reshape(shape)
     return np.array(values, dtype=NAMES[code]).reshape(shape)
