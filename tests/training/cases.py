@@ -5,8 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
+
+from mathdnn.training import Recipe, train
 
 
 def tiny_data(n=70, size=6, classes=3, seed=0):
@@ -46,3 +49,28 @@ def plain_net(seed=0, size=6, classes=3):
 def figures(run):
     """The curve without its clock, the digest and the metrics: what must repeat to the bit."""
     return [(e.epoch, e.train_loss, e.test_loss, e.test_accuracy) for e in run.curve], run.digest, run.metrics
+
+
+RECIPES = {
+    "sgd": Recipe(epochs=2, batch_size=16, momentum=0.9, nesterov=True, schedule="one_cycle", shift=1),
+    "adamw": Recipe(epochs=2, batch_size=16, optimizer="adamw", lr=0.01),
+    "plain": Recipe(epochs=2, batch_size=16),
+}
+EVERY = {"report_steps": 1, "checkpoint_seconds": 0.0}
+
+
+class Stop(Exception):
+    """Ends a run as abruptly as an exception can."""
+
+
+def stopping_at(step, error=Stop):
+    def progress(event):
+        if event.step == step and event.done is None:
+            raise error
+
+    return progress
+
+
+def start(folder, step, recipe=RECIPES["sgd"], error=Stop, **more):
+    with pytest.raises(error):
+        train(tiny_net(), tiny_data(), recipe, seed=4, run=folder, progress=stopping_at(step, error), **EVERY, **more)

@@ -1,0 +1,108 @@
+"""Damaged checkpoints: none loads other weights in silence."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from tests.training.cases import RECIPES, start, tiny_data, tiny_net
+
+from mathdnn.errors import RunError
+from mathdnn.training import load_run, tensor_digest, train
+from mathdnn.training.checkpoint import NAME, decode
+
+
+def test_another_format_version_is_named(tmp_path):
+    start(tmp_path, 3)
+    content = (tmp_path / NAME).read_bytes().replace(b'{\\"format\\":1,', b'{\\"format\\":2,', 1)
+    (tmp_path / NAME).write_bytes(content)
+    with pytest.raises(RunError, match=r": expected .*; ") as caught:
+        load_run(tmp_path)
+    assert str(caught.value) == (
+        f"load_run({tmp_path}): expected a run of format 1, got format 2; "
+        "read it with the mathdnn that wrote it, or train again."
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    train(tiny_net(), tiny_data(), RECIPES["sgd"], run=folder)
+    return (folder / NAME).read_bytes()
+
+
+def mutated(content, rng):
+    """One of: flipped bit, changed byte in the header, cut, doubled, zeroed or swapped stretch, inserted byte."""
+    bytes_, n = bytearray(content), len(content)
+    header = 8 + int.from_bytes(content[:8], "little")
+    place = int(rng.integers(n))
+    stretch = slice(place, min(n, place + int(rng.integers(1, 200))))
+    match int(rng.integers(7)):
+        case 0:
+            bytes_[place] ^= 1 << int(rng.integers(8))
+        case 1:
+            bytes_[int(rng.integers(header))] = int(rng.integers(256))
+        case 2:
+            del bytes_[place:]
+        case 3:
+            bytes_[stretch] = bytes_[stretch] * 2
+        case 4:
+            bytes_[stretch] = bytes(stretch.stop - stretch.start)
+        case 5:
+            digits = [i for i in range(header) if bytes_[i : i + 1].isdigit()]
+            bytes_[digits[int(rng.integers(len(digits)))]] = ord(str(rng.integers(10)))
+        case 6:
+            bytes_.insert(place, int(rng.integers(256)))
+    return bytes(bytes_)
+
+
+def test_of_1000_mutated_checkpoints_none_loads_anything_else(whole, rng):
+    record, position, tensors = decode(whole, "test")
+    expected, refused = tensor_digest(tensors), 0
+    for _ in range(1000):
+        content = mutated(whole, rng)
+        try:
+            found = decode(content, "load_run(x)")
+        except RunError:
+            refused += 1
+        else:
+            assert found[:2] == (record, position)
+            assert tensor_digest(found[2]) == expected
+    assert refused > 900
+
+
+def test_renamed_tensors_and_other_records_are_noticed(whole):
+    names = [b'"model.0.weight"', b'"model.0.biasss"'[:16]]
+    assert names[0] in whole
+    with pytest.raises(
+        RunError, match=r"expected a whole checkpoint.safetensors, got other contents than its digest says"
+    ):
+        decode(whole.replace(*names), "test")
+    with pytest.raises(
+        RunError, match=r"expected a whole checkpoint.safetensors, got other contents than its digest says"
+    ):
+        decode(whole.replace(b'\\"seed\\":0', b'\\"seed\\":1'), "test")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00" * 7, b"\xff" * 100, b"{}", b"\x02" + b"\x00" * 7 + b"{}", b"\x80\x04N."]
+)
+def test_what_is_no_checkpoint_is_refused(tmp_path, content):
+    (tmp_path / NAME).write_bytes(content)
+    with pytest.raises(RunError, match=r": expected .*; ") as caught:
+        load_run(tmp_path)
+    assert str(caught.value) == (
+        f"load_run({tmp_path}): expected a whole {NAME}, got no header of mathdnn; "
+        "it is damaged or not of mathdnn; train again."
+    )
+
+
+def test_a_folder_or_a_pipe_in_the_place_of_the_file(tmp_path):
+    (tmp_path / "a" / NAME).mkdir(parents=True)
+    (tmp_path / "b").mkdir()
+    os.mkfifo(tmp_path / "b" / NAME)
+    for folder in ("a", "b"):
+        with pytest.raises(
+            RunError, match=rf"expected a file {NAME}, got something that is no regular file; choose a run"
+        ):
+            load_run(tmp_path / folder)
