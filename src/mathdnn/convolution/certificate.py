@@ -1,0 +1,53 @@
+"""The certificate of a convolution: both sides as data, so that a checker can do everything again.
+
+`data`: "left" and "right" are {"graph": ..., "input": shape} or {"form": ..., "input": shape}; "rounding" bounds the
+difference of the two float computations; "claim" repeats the verdict's sentence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mathdnn.convolution.form import ConvForm
+from mathdnn.errors import InvalidInput, sentence
+from mathdnn.verdict import Certificate, Plain
+
+if TYPE_CHECKING:
+    from mathdnn.verdict import Verdict
+
+KIND = "convolution"
+
+
+class ConvCertificate(Certificate, frozen=True, tag="certificate", tag_field="type"):
+    """A certificate that two maps are one, at least one of them a `ConvForm` where `.form` is asked for."""
+
+    @property
+    def form(self) -> ConvForm:
+        """The convolution that was found or compared with. Raises `InvalidInput` where neither side is a form."""
+        return form_of(self)
+
+
+def form_of(evidence: Certificate | Verdict) -> ConvForm:
+    """The form in a certificate or in a verdict, also after reading it from a file. Raises `InvalidInput`."""
+    certificate = getattr(evidence, "evidence", evidence)
+    data = getattr(certificate, "data", {})
+    for side in ("right", "left"):
+        if isinstance(data, dict) and isinstance(data.get(side), dict) and "form" in data[side]:
+            return ConvForm.from_plain(data[side]["form"])
+    raise InvalidInput(
+        sentence(
+            "form_of(evidence)",
+            "a certificate with a form on one side",
+            f"a {type(certificate).__name__}",
+            "ask as_conv2d",
+        )
+    )
+
+
+def certificate(method: str, data: dict[str, Plain]) -> ConvCertificate:
+    """A certificate with the digest of its own content."""
+    digest = hashlib.sha256(msgspec.json.encode([KIND, method, data], order="deterministic")).hexdigest()
+    return ConvCertificate(KIND, method, {**data, "sha256": digest})

@@ -1,0 +1,256 @@
+"""Are two operations on images the same map? Exactly, over the reals, on every image of a size.
+
+Both are affine maps x -> M x + c. They are equal exactly where M and c are, entry by entry, as rationals. Where they
+are
+not, a column of M that differs belongs to a pixel: the image with 1 in that pixel and 0 elsewhere tells them apart, or,
+where only c differs, the image of zeros does.
+
+How equal: "exact over the reals" takes every float weight as the rational it is and every average over k^2 pixels as
+1/k^2. So AvgPool2d(3) is not the layer whose nine weights are the float32 nearest to 1/9; it is the `ConvForm` whose
+weights are 1/9. `rounded=True` asks the other question: is every weight of the second the nearest float of the first's?
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from mathdnn.convolution.certificate import certificate
+from mathdnn.convolution.form import nearest
+from mathdnn.convolution.nonlinear import find_nonlinearity
+from mathdnn.convolution.pool import Pool
+from mathdnn.convolution.side import Operation, Settings, Shape, Side, Unread, read, require_shape, run, settings
+from mathdnn.errors import InvalidInput
+from mathdnn.verdict import Counterexample, Equality, Plain, Verdict, pack_array, proved, refuted, undecided
+
+if TYPE_CHECKING:
+    from mathdnn.convolution.form import ConvForm
+
+_METHOD = (
+    "both operations were read as graphs of affine operations and multiplied out in exact rational arithmetic: all {n} "
+    "coefficients and {m} constants are the same rationals"
+)
+_ROUNDED = (
+    "both operations were read as graphs of affine operations and multiplied out in exact rational arithmetic: each "
+    "of the second's coefficients is the {dtype} nearest to the first's ({n} coefficients, {m} constants)"
+)
+
+
+def equal_maps(
+    f: Operation | ConvForm,
+    g: Operation | ConvForm,
+    input_shape: Shape,
+    *,
+    dtype: torch.dtype | str | None = None,
+    claim: str | None = None,
+    rounded: bool = False,
+    smallest: bool = True,
+    batched: bool | None = None,
+    seconds: float = 60.0,
+) -> Verdict:
+    """Whether f and g are the same map on images of `input_shape`, exact over the reals.
+
+    f, g: torch callables or modules on (C, H, W) or (N, C, H, W), or `ConvForm`s; dtype: float32 (default) or float64;
+    rounded: ask instead whether g's coefficients are f's, each rounded to the nearest float of that dtype;
+    smallest: on a difference, also look for the smallest image size that shows one; batched: how the operations are
+    called
+    (None: in a batch of one where they take it); seconds: time limit of each call.
+
+    Returns a `Verdict`: proved with a certificate, refuted with an image, or undecided where a graph is not shown to be
+    affine. Raises `InvalidInput` for operations that raise, are random, change their input, or return no image.
+    """
+    shape, how = require_shape("equal_maps", input_shape), settings("equal_maps", dtype, batched, seconds)
+    size = " x ".join(map(str, shape))
+    claim = claim or f"on {size} images, both operations are the same map"
+    equality = None if rounded else Equality.REALS
+    pool = Pool(int(np.prod(shape)))
+    sides = []
+    for name, operation in (("first", f), ("second", g)):
+        try:
+            sides.append(read(operation, shape, pool, how))
+        except Unread as error:
+            return _unread(claim, name, error, f, g, shape, how)
+    left, right = sides
+    difference = _difference(left, right, pool, how if rounded else None)
+    if difference is None:
+        return _proved(claim, left, right, pool, how, rounded)
+    at_size = _counterexample(difference, left, right, pool, how)
+    small = _smallest(f, g, shape, how, rounded) if smallest else None
+    evidence = at_size if small is None else _with(small, at_size)
+    return refuted(claim, evidence, equality=equality, assumptions=_assumptions(left, right))
+
+
+def _assumptions(left: Side, right: Side) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(left.assumptions + right.assumptions))
+
+
+def _difference(left: Side, right: Side, pool: Pool, rounded: Settings | None) -> tuple[int, int] | str | None:
+    """None where equal; else (output place, pixel or -1 for the constant), or a sentence about the shapes."""
+    if left.ids.shape != right.ids.shape:
+        return f"the outputs have shapes {_size(left.called.output)} and {_size(right.called.output)}"
+    a, b = left.ids.ravel(), right.ids.ravel()
+    rows_a, rows_b = pool.entries(a), pool.entries(b)
+    constants = pool.constant[a], pool.constant[b]
+    if rounded is not None:
+        table = _rounding_table(pool, str(rounded.dtype).removeprefix("torch."))
+        rows_a, constants = (rows_a[0], rows_a[1], table[rows_a[2]]), (table[constants[0]], constants[1])
+        kept = rows_a[2] != 0
+        rows_a = (rows_a[0][kept], rows_a[1][kept], rows_a[2][kept])
+    keys = [place.astype(np.int64) * pool.pixels + pixel for place, pixel, _ in (rows_a, rows_b)]
+    if len(keys[0]) == len(keys[1]) and np.array_equal(*keys) and np.array_equal(rows_a[2], rows_b[2]):
+        unequal = np.flatnonzero(constants[0] != constants[1])
+        return (int(unequal[0]), -1) if len(unequal) else None
+    pairs = [
+        set(zip(key.tolist(), row[2].tolist(), strict=True)) for key, row in zip(keys, (rows_a, rows_b), strict=True)
+    ]
+    key = min(pairs[0] ^ pairs[1], key=lambda pair: (pair[0] % pool.pixels, pair[0]))[0]
+    return key // pool.pixels, key % pool.pixels
+
+
+def _rounding_table(pool: Pool, dtype: str) -> np.ndarray:
+    """For every code so far the code of its nearest float."""
+    return np.array(
+        [pool.numbers.code(Fraction(float(nearest(v, dtype)))) for v in list(pool.numbers.values)], np.int32
+    )
+
+
+def _size(shape: Shape) -> str:
+    return " x ".join(map(str, shape))
+
+
+def rounding_bound(left: Side, right: Side, pool: Pool, how: Settings) -> dict[str, Plain]:
+    """|float result of left - float result of right| <= slope * max|x| + offset, for the reading in `pool`."""
+    slope = offset = 0.0
+    for side in (left, right):
+        flat = side.ids.ravel()
+        n = side.roundings * how.unit_roundoff
+        gamma = n / (1 - n)
+        slope += gamma * float(pool.reach[flat].max(initial=0.0))
+        offset += gamma * float(pool.offset[flat].max(initial=0.0))
+    return {
+        "slope": slope,
+        "offset": offset,
+        "unit_roundoff": how.unit_roundoff,
+        "roundings": [left.roundings, right.roundings],
+        "holds_for": "sums of products in any order, without Winograd or FFT, overflow and underflow",
+    }
+
+
+def _proved(claim: str, left: Side, right: Side, pool: Pool, how: Settings, rounded: bool) -> Verdict:
+    flat = right.ids.ravel()
+    count = int((pool.start[flat + 1] - pool.start[flat]).sum())
+    name = str(how.dtype).removeprefix("torch.")
+    method = (_ROUNDED if rounded else _METHOD).format(n=count, m=len(flat), dtype=name)
+    data: dict[str, Plain] = {
+        "left": left.plain,
+        "right": right.plain,
+        "relation": f"rounded to {name}" if rounded else "equal",
+        "rounding": rounding_bound(left, right, pool, how),
+        "claim": claim,
+    }
+    evidence = certificate(method, data)
+    return proved(claim, evidence, equality=None if rounded else Equality.REALS, assumptions=_assumptions(left, right))
+
+
+def exact_values(side: Side, pool: Pool, pixel: int) -> list[Fraction]:
+    """The exact output for the image with 1 in `pixel` (or for zeros, with pixel -1)."""
+    flat = side.ids.ravel()
+    place, columns, codes = pool.entries(flat)
+    values = [pool.numbers.values[code] for code in pool.constant[flat].tolist()]
+    for at in np.flatnonzero(columns == pixel).tolist():
+        values[place[at]] += pool.numbers.values[codes[at]]
+    return values
+
+
+def _counterexample(
+    difference: tuple[int, int] | str, left: Side, right: Side, pool: Pool, how: Settings
+) -> Counterexample:
+    shape = left.called.shape
+    image = torch.zeros(shape, dtype=how.dtype)
+    pixel = -1 if isinstance(difference, str) else difference[1]
+    if pixel >= 0:
+        image.view(-1)[pixel] = 1
+    outputs = [run(side.called.call, image.reshape(side.called.shape), how) for side in (left, right)]
+    data: dict[str, Plain] = {"output_shapes": [list(side.called.output) for side in (left, right)]}
+    if isinstance(difference, str):
+        said = f"on {_size(shape)} images {difference}."
+    else:
+        exact = [exact_values(side, pool, pixel) for side in (left, right)]
+        data["exact"] = [[str(value) for value in values] for values in exact]
+        first, second = (values[difference[0]] for values in exact)
+        at = np.unravel_index(difference[0], left.ids.shape)[1:]
+        data["output_place"] = [int(place) for place in at]
+        said = f"{_describe(shape, pixel)}, the first gives {_short(first)} and the second {_short(second)}"
+        said += f" at output {_place(at)}."
+        if abs(first - second) <= abs(first) * Fraction(1, 10**6):
+            said += " The two differ only by a rounding of the weights."
+    packed = [pack_array(output.numpy()) for output in outputs]
+    return Counterexample(said[0].upper() + said[1:], pack_array(image.numpy()), packed[0], packed[1], data)
+
+
+def _describe(shape: Shape, pixel: int) -> str:
+    if pixel < 0:
+        return f"for the {_size(shape)} image of zeros"
+    if int(np.prod(shape)) == 1:
+        return f"for the {_size(shape)} image [1]"
+    return f"for the {_size(shape)} image with 1 at {_place(np.unravel_index(pixel, shape))} and 0 elsewhere"
+
+
+def _place(indices: Any) -> str:
+    return "(" + ", ".join(str(int(index)) for index in indices) + ")"
+
+
+def _short(value: Fraction) -> str:
+    return str(value) if value.denominator < 10_000 else f"{float(value)!r}"
+
+
+def _smallest(f: Any, g: Any, shape: Shape, how: Settings, rounded: bool) -> Counterexample | None:
+    """The counterexample on the smallest image, by area then height, on which both run and differ."""
+    height, width = shape[-2:]
+    sizes = sorted((h * w, h, w) for h in range(1, height + 1) for w in range(1, width + 1))[:400]
+    for area, h, w in sizes:
+        if area >= height * width:
+            return None
+        small = (*shape[:-2], h, w)
+        pool = Pool(int(np.prod(small)))
+        try:
+            left, right = read(f, small, pool, how), read(g, small, pool, how)
+            difference = _difference(left, right, pool, how if rounded else None)
+        except (InvalidInput, Unread):
+            continue
+        if difference is not None:
+            return _counterexample(difference, left, right, pool, how)
+    return None
+
+
+def _with(small: Counterexample, asked: Counterexample) -> Counterexample:
+    at: dict[str, Plain] = {name: getattr(asked, name) for name in ("statement", "input", "claimed", "found", "data")}
+    return Counterexample(
+        small.statement, small.input, small.claimed, small.found, {**small.data, "at_the_size_asked": at}
+    )
+
+
+def _unread(claim: str, name: str, error: Unread, f: Any, g: Any, shape: Shape, how: Settings) -> Verdict:
+    """One side is not shown affine: where both run, a random image may still tell them apart; else undecided."""
+    found = find_nonlinearity(f if name == "first" else g, shape, how)
+    other = g if name == "first" else f
+    if found is not None:
+        try:
+            read(other, shape, Pool(int(np.prod(shape))), how)
+            text = f"The {name} operation is not affine, and the other is: {found.statement}"
+            return refuted(
+                claim,
+                Counterexample(text, found.input, found.claimed, found.found, found.data),
+                equality=Equality.REALS,
+            )
+        except Unread:
+            pass
+    return undecided(
+        claim,
+        f"of the {name} operation it is not shown that it is affine ({error.why})",
+        "rewriting it with linear torch operations",
+        equality=Equality.REALS,
+    )

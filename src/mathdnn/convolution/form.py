@@ -1,0 +1,301 @@
+"""A convolution as a value: exact weights, stride, padding on four sides, padding mode, dilation, groups.
+
+n: sample, l: output channel, g: input channel of the group, a, b: place in the kernel; X is the padded input
+
+    Y[n,l,i,j] = bias[l] + sum_{g,a,b} weight[l,g,a,b] X[n, g, s i + d a, t j + e b]        (cross-correlation, no flip)
+
+with stride (s, t) and dilation (d, e). `flipped` gives the same layer in the other convention, where the kernel is
+written turned by half a turn, as in mathematics and signal processing: Y = bias + flipped * X.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mathdnn.errors import InvalidInput, sentence
+
+if TYPE_CHECKING:
+    import torch
+    from jaxtyping import Float
+
+    from mathdnn.verdict import Plain
+
+Kernel = tuple[tuple[tuple[tuple[Fraction, ...], ...], ...], ...]
+Pair = tuple[int, int]
+MODES = ("zeros", "reflect", "replicate", "circular")
+_TORCH_MODE = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
+
+
+def _fraction(value: Any) -> Fraction:
+    try:
+        return Fraction(value.item() if hasattr(value, "item") else value)
+    except (ValueError, OverflowError, TypeError, ZeroDivisionError) as error:
+        raise InvalidInput(
+            sentence("ConvForm(weight=...)", "finite numbers", f"{value!r:.60}", f"give finite weights ({error})")
+        ) from None
+
+
+def _pair(value: Any, name: str, least: int) -> Pair:
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2 or any(type(part) is not int or part < least for part in pair):
+        raise InvalidInput(
+            sentence(
+                f"ConvForm({name}=...)", f"one or two whole numbers of at least {least}", f"{value!r:.60}", "give those"
+            )
+        )
+    return pair
+
+
+@dataclass(frozen=True)
+class ConvForm:
+    """A convolution with exact rational weights.
+
+    `exact`: weights (out, in / groups, kernel height, kernel width); `exact_bias`: one for each output, or None;
+    `padding`: ((top, bottom), (left, right)) pixels; `padding_mode`: zeros, reflect, replicate or circular.
+    Build one from numbers with `ConvForm.of`, from a layer with `ConvForm.from_module`.
+    """
+
+    exact: Kernel
+    exact_bias: tuple[Fraction, ...] | None = None
+    stride: Pair = (1, 1)
+    padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
+    padding_mode: str = "zeros"
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        if self.padding_mode not in MODES:
+            raise InvalidInput(
+                sentence(
+                    "ConvForm(padding_mode=...)",
+                    " or ".join(MODES),
+                    f"{self.padding_mode!r:.60}",
+                    "choose one of these",
+                )
+            )
+        if self.groups < 1 or not self.exact or self.out_channels % self.groups:
+            raise InvalidInput(
+                sentence(
+                    "ConvForm(groups=...)",
+                    "a positive divisor of the output channels",
+                    f"{self.groups} with {len(self.exact)} output channels",
+                    "give every group the same number of outputs",
+                )
+            )
+        if self.exact_bias is not None and len(self.exact_bias) != self.out_channels:
+            raise InvalidInput(
+                sentence(
+                    "ConvForm(bias=...)",
+                    f"{self.out_channels} numbers, one for each output channel",
+                    f"{len(self.exact_bias)}",
+                    "give one for each",
+                )
+            )
+
+    @classmethod
+    def of(
+        cls,
+        weight: Any,
+        bias: Any = None,
+        *,
+        stride: int | Pair = 1,
+        padding: int | Pair | tuple[Pair, Pair] = 0,
+        padding_mode: str = "zeros",
+        dilation: int | Pair = 1,
+        groups: int = 1,
+    ) -> ConvForm:
+        """From nested lists, an array or a tensor of shape (out, in / groups, h, w); numbers are taken exactly.
+
+        `padding`: one number, (height, width), or ((top, bottom), (left, right)). Raises `InvalidInput`.
+        """
+        array = np.array(weight.detach().cpu().double() if hasattr(weight, "detach") else weight, dtype=object)
+        if array.ndim != 4 or array.size == 0:
+            raise InvalidInput(
+                sentence(
+                    "ConvForm.of(weight)",
+                    "numbers of shape (out, in / groups, h, w)",
+                    f"shape {array.shape}",
+                    "reshape them",
+                )
+            )
+        exact = tuple(
+            tuple(tuple(tuple(_fraction(v) for v in row) for row in plane) for plane in filters) for filters in array
+        )
+        offsets = (
+            None
+            if bias is None
+            else tuple(_fraction(value) for value in (bias.tolist() if hasattr(bias, "tolist") else bias))
+        )
+        if not isinstance(padding, int) and not isinstance(padding[0], int):
+            sides = (_pair(padding[0], "padding", 0), _pair(padding[1], "padding", 0))
+        else:
+            p, q = _pair(padding, "padding", 0)
+            sides = ((p, p), (q, q))
+        return cls(
+            exact, offsets, _pair(stride, "stride", 1), sides, padding_mode, _pair(dilation, "dilation", 1), groups
+        )
+
+    @classmethod
+    def from_module(cls, layer: torch.nn.Conv2d) -> ConvForm:
+        """The exact form of an `nn.Conv2d`: its float weights as the rationals they are."""
+        padding: Any = layer.padding
+        if padding == "valid":
+            padding = (0, 0)
+        elif padding == "same":
+            total = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
+            padding = tuple((all_ // 2, all_ - all_ // 2) for all_ in total)
+        return cls.of(
+            layer.weight,
+            layer.bias,
+            stride=(layer.stride[0], layer.stride[1]),
+            padding=padding,
+            padding_mode=layer.padding_mode,
+            dilation=(layer.dilation[0], layer.dilation[1]),
+            groups=layer.groups,
+        )
+
+    @property
+    def out_channels(self) -> int:
+        return len(self.exact)
+
+    @property
+    def in_channels(self) -> int:
+        return len(self.exact[0]) * self.groups
+
+    @property
+    def kernel_size(self) -> Pair:
+        return len(self.exact[0][0]), len(self.exact[0][0][0])
+
+    def array(self) -> Float[np.ndarray, "out in h w"]:
+        """The weights as nearest float64."""
+        return np.array(self.exact, dtype=np.float64)
+
+    @property
+    def weight(self) -> Float[torch.Tensor, "out in h w"]:
+        """The weights as nearest float32, as an `nn.Conv2d` holds them."""
+        return self._nearest("float32")[0]
+
+    @property
+    def bias(self) -> Float[torch.Tensor, " out"] | None:
+        """The bias as nearest float32, or None."""
+        return self._nearest("float32")[1]
+
+    def _nearest(self, dtype: str) -> tuple[torch.Tensor, torch.Tensor | None]:
+        import torch
+
+        def tensor(values: list[Fraction]) -> torch.Tensor:
+            return torch.from_numpy(np.array([nearest(value, dtype) for value in values], dtype=dtype))
+
+        shape = (self.out_channels, len(self.exact[0]), *self.kernel_size)
+        bias = None if self.exact_bias is None else tensor(list(self.exact_bias))
+        return tensor(self.flat()).reshape(shape), bias
+
+    def flat(self) -> list[Fraction]:
+        """All weights in the order of `exact`."""
+        return [value for filters in self.exact for plane in filters for row in plane for value in row]
+
+    def is_exact_in(self, dtype: str = "float32") -> bool:
+        """Whether every weight and bias is a number of that float format, so that no rounding is needed."""
+        return all(Fraction(float(nearest(v, dtype))) == v for v in [*self.flat(), *(self.exact_bias or ())])
+
+    def rounded(self, dtype: str = "float32") -> ConvForm:
+        """The form that a layer of that float format holds: every number replaced by the nearest float."""
+
+        def near(value: Fraction) -> Fraction:
+            return Fraction(float(nearest(value, dtype)))
+
+        exact = tuple(
+            tuple(tuple(tuple(map(near, row)) for row in plane) for plane in filters) for filters in self.exact
+        )
+        return replace(
+            self, exact=exact, exact_bias=None if self.exact_bias is None else tuple(map(near, self.exact_bias))
+        )
+
+    @property
+    def flipped(self) -> Kernel:
+        """The kernel in the convention with flip (mathematics, signal processing): turned by half a turn."""
+        return tuple(tuple(tuple(row[::-1] for row in plane[::-1]) for plane in filters) for filters in self.exact)
+
+    def output_size(self, height: int, width: int) -> Pair:
+        """Output height and width for an input of that size: floor((H + pads - d (k - 1) - 1) / s) + 1."""
+        sizes = []
+        for axis, size in enumerate((height, width)):
+            span = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
+            sizes.append((size + sum(self.padding[axis]) - span) // self.stride[axis] + 1)
+        return sizes[0], sizes[1]
+
+    def to_module(self, dtype: torch.dtype | None = None) -> torch.nn.Module:
+        """The same layer in torch: an `nn.Conv2d`, after a pad where the padding differs between sides."""
+        from mathdnn.convolution.module import to_module
+
+        return to_module(self, dtype)
+
+    def __call__(self, image: Float[torch.Tensor, "*n c h w"]) -> Float[torch.Tensor, "*n o i j"]:
+        """The layer's output, computed by torch with the nearest weights of the image's dtype."""
+        made: torch.Tensor = self.to_module(image.dtype)(image)
+        return made
+
+    def __str__(self) -> str:
+        from mathdnn.convolution.writing import to_text
+
+        return to_text(self)
+
+    def to_latex(self) -> str:
+        """The layer as a formula, with its kernels as matrices."""
+        from mathdnn.convolution.writing import to_latex
+
+        return to_latex(self)
+
+    def to_plain(self) -> dict[str, Plain]:
+        """Plain data; rationals as text ("1/9"), so nothing is lost."""
+        shape = [self.out_channels, len(self.exact[0]), *self.kernel_size]
+        return {
+            "weight": {"shape": shape, "values": [str(value) for value in self.flat()]},
+            "bias": None if self.exact_bias is None else [str(value) for value in self.exact_bias],
+            "stride": list(self.stride),
+            "padding": [list(side) for side in self.padding],
+            "padding_mode": self.padding_mode,
+            "dilation": list(self.dilation),
+            "groups": self.groups,
+        }
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Plain]) -> ConvForm:
+        """Read back what `to_plain` wrote. Raises `InvalidInput` for anything else."""
+        try:
+            values = [Fraction(value) for value in plain["weight"]["values"]]
+            weight = np.array(values, dtype=object).reshape(plain["weight"]["shape"])
+            return cls.of(
+                weight,
+                None if plain["bias"] is None else [Fraction(value) for value in plain["bias"]],
+                stride=tuple(plain["stride"]),
+                padding=(tuple(plain["padding"][0]), tuple(plain["padding"][1])),
+                padding_mode=plain["padding_mode"],
+                dilation=tuple(plain["dilation"]),
+                groups=plain["groups"],
+            )
+        except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, AttributeError) as error:
+            raise InvalidInput(
+                sentence(
+                    "ConvForm.from_plain(plain)", "a form as to_plain writes it", f"{error!r:.100}", "check the file"
+                )
+            ) from None
+
+
+def nearest(value: Fraction, dtype: str) -> Any:
+    """The float nearest to a rational, ties to even: float64 is Python's own; float32 is corrected for double
+    rounding."""
+    double = float(value)
+    if dtype == "float64":
+        return np.float64(double)
+    single = np.float32(double)
+    candidates = [np.nextafter(single, np.float32(-math.inf)), single, np.nextafter(single, np.float32(math.inf))]
+    finite = [candidate for candidate in candidates if np.isfinite(candidate)]
+    return min(
+        finite, key=lambda c: (abs(Fraction(float(c)) - value), int(np.float32(c).view(np.int32)) & 1), default=single
+    )

@@ -1,0 +1,66 @@
+"""A traced computation as plain data: functional ATen operations on one input image, everything constant folded.
+
+Node 0 is the input; node k has an operation name ("aten.convolution.default"), arguments, and the shape and dtype of
+its
+result. Arguments are plain: numbers, strings, lists, None, {"node": k} or {"constant": k}.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mathdnn.verdict import Plain, pack_array
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation. `shape` and `dtype` are None for an operation with several results."""
+
+    op: str
+    args: list[Plain] = field(default_factory=list)
+    kwargs: dict[str, Plain] = field(default_factory=dict)
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+
+    def to_plain(self) -> dict[str, Plain]:
+        shape = None if self.shape is None else list(self.shape)
+        return {"op": self.op, "args": self.args, "kwargs": self.kwargs, "shape": shape, "dtype": self.dtype}
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Operations in the order they run; `output` is the place of the result among `nodes`, or of a constant."""
+
+    nodes: tuple[Node, ...]
+    constants: tuple[np.ndarray, ...]
+    output: dict[str, int]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        shape = self.nodes[0].shape
+        assert shape is not None
+        return shape
+
+    @property
+    def dtype(self) -> str:
+        return str(self.nodes[0].dtype)
+
+    def to_plain(self) -> dict[str, Plain]:
+        return {
+            "nodes": [node.to_plain() for node in self.nodes],
+            "constants": [pack_array(constant) for constant in self.constants],
+            "output": self.output,
+        }
+
+
+def references(argument: Any, kind: str) -> list[int]:
+    """The places of all {kind: place} inside an argument."""
+    if isinstance(argument, dict):
+        return [argument[kind]] if kind in argument else []
+    if isinstance(argument, list):
+        return [place for item in argument for place in references(item, kind)]
+    return []

@@ -1,0 +1,46 @@
+"""Someone else's code with a time limit: it runs in a thread of its own, which is told to stop when the time is over.
+
+Python code stops at its next instruction; a call into C that never returns is left behind, as nothing can end it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class OutOfTime(Exception):
+    """The time limit was reached."""
+
+
+class _Stop(BaseException):
+    """Raised inside the thread when its time is over."""
+
+
+def limited(function: Callable[[], T], seconds: float) -> T:
+    """The result of `function()`, or its exception, or `OutOfTime` after `seconds`."""
+    box: dict[str, Any] = {}
+
+    def work() -> None:
+        try:
+            box["result"] = function()
+        except BaseException as error:
+            box["error"] = error
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stop))
+        thread.join(1.0)
+        raise OutOfTime
+    if "error" in box:
+        raise box["error"]
+    result: T = box["result"]
+    return result

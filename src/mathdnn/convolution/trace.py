@@ -1,0 +1,222 @@
+"""An operation's graph, read without trusting it: run on a fake tensor that has a shape and no values.
+
+Python code that looks at values (a branch on a pixel, `.item()`, `.numpy()`) cannot run on a fake tensor and ends the
+trace, so what comes out holds for every image of the shape. A second pass over that pure graph turns writing in place
+into functions (`torch.func.functionalize`); what does not depend on the image is computed once by torch itself.
+Not excluded by this: an operation that does something else on its next call. Callers compare a real call with the
+graph.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch._subclasses import FakeTensor
+from torch.func import functionalize
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from mathdnn.convolution.graph import Graph, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+aten = torch.ops.aten
+
+# Written by torch in simpler operations: the same map over the reals, with the constants that torch computes.
+_DECOMPOSED = [
+    aten.native_batch_norm, aten._native_batch_norm_legit_no_training, aten.addcmul, aten.addcdiv, aten.lerp,
+    aten.addmm, aten.addmv, aten.baddbmm, aten.addbmm, aten.mv, aten.dot, aten.rsub, aten.square,
+    aten.native_group_norm, aten.native_layer_norm, aten.celu, aten.addr,
+    aten.logit, aten.trace, aten.nan_to_num, aten.linspace,
+]  # fmt: skip
+
+# These look at the shape of their first argument and not at its values.
+_SHAPE_ONLY = {
+    "zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty",
+    "new_empty_strided",
+}  # fmt: skip
+_EMPTY = {"empty", "empty_like", "new_empty", "new_empty_strided", "empty_strided", "empty_permuted"}
+_DROPPED = {"device", "layout", "pin_memory", "memory_format", "non_blocking", "requires_grad"}
+
+
+class NotTraced(Exception):
+    """The graph could not be read; the message says why, in words that fit after "because"."""
+
+
+class ChangesInput(Exception):
+    """The operation writes into the image it was given."""
+
+
+class RandomOperation(Exception):
+    """The operation draws random numbers; the message names the operation."""
+
+
+def trace(operation: Callable[[Any], Any], shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Graph:
+    """The graph of `operation` on images of `shape`. Raises `NotTraced`, `ChangesInput`, `RandomOperation`."""
+    table = torch._decomp.get_decompositions(_DECOMPOSED)
+    example = torch.zeros(tuple(shape), dtype=dtype)
+    with torch.no_grad():
+        first = _make(operation, example)
+        second = _make(functionalize(first), example, table)
+    return _Reader(second).read()
+
+
+def _make(function: Any, example: torch.Tensor, table: Any = None) -> torch.fx.GraphModule:
+    try:
+        made = make_fx(function, decomposition_table=table, tracing_mode="fake", _allow_non_fake_inputs=True)(example)
+    except Exception as error:
+        raise NotTraced(_reason(error)) from error
+    assert isinstance(made, torch.fx.GraphModule)
+    return made
+
+
+def _reason(error: Exception) -> str:
+    name, text = type(error).__name__, (str(error).strip() or "no message").splitlines()[0]
+    if "DataDependent" in name or "DynamicOutputShape" in name or "GuardOn" in name:
+        return "its Python code branches on the values of pixels"
+    if ".numpy()" in text or "__array__" in text:
+        return "it leaves torch for NumPy"
+    return f"reading it with a fake image raised {name}: {text[:200]}"
+
+
+class _Reader:
+    """Turns an fx graph into a `Graph`, folding what does not depend on the input."""
+
+    def __init__(self, module: torch.fx.GraphModule) -> None:
+        self.module = module
+        self.place: dict[Any, int] = {}  # fx node -> place among nodes
+        self.value: dict[Any, Any] = {}  # fx node -> constant value
+        self.nodes: list[Node] = []
+        self.constants: list[torch.Tensor] = []
+
+    def read(self) -> Graph:
+        nodes = list(self.module.graph.nodes)
+        output = nodes[-1]
+        self._refuse_writes(nodes)
+        live = _live(output)
+        for node in nodes[:-1]:
+            if node in live or node.op == "placeholder":
+                self._step(node)
+        result = output.args[0]
+        if isinstance(result, (tuple, list)):
+            raise NotTraced(f"it returns {len(result)} values, not one image")
+        if not isinstance(result, torch.fx.Node):
+            raise NotTraced(f"it returns {type(result).__name__}, not a tensor")
+        plain = self._plain(result)
+        if not isinstance(plain, dict):
+            raise NotTraced("it returns a number, not a tensor")
+        return Graph(tuple(self.nodes), tuple(self._array(constant) for constant in self.constants), plain)
+
+    def _refuse_writes(self, nodes: list[torch.fx.Node]) -> None:
+        for node in nodes:
+            if node.op == "call_function" and str(node.target).endswith("copy_.default"):
+                if isinstance(node.args[0], torch.fx.Node) and node.args[0].op == "placeholder":
+                    raise ChangesInput
+                raise NotTraced("it writes into a tensor that it keeps between calls")
+
+    def _step(self, node: torch.fx.Node) -> None:
+        if node.op == "placeholder":
+            meta = node.meta["val"]
+            self._add(node, Node("input", [], {}, tuple(meta.shape), _name(meta.dtype)))
+        elif node.op == "get_attr":
+            self.value[node] = _attribute(self.module, str(node.target))
+        elif node.op == "call_function":
+            self._call(node)
+        else:
+            raise NotTraced(f"its graph holds a {node.op}")
+
+    def _call(self, node: torch.fx.Node) -> None:
+        tags = getattr(node.target, "tags", ())
+        if torch.Tag.nondeterministic_seeded in tags:
+            raise RandomOperation(str(node.target))
+        name = _operation(node.target)
+        base = name.split(".")[1] if "." in name else name
+        inputs = [argument for argument in node.all_input_nodes if argument in self.place]
+        if not inputs:
+            self.value[node] = self._run(node, base)
+        elif base in _SHAPE_ONLY and len(inputs) == 1:
+            meta = inputs[0].meta["val"]
+            self.value[node] = self._run(node, base, {inputs[0]: torch.zeros(tuple(meta.shape), dtype=meta.dtype)})
+        else:
+            self._add(node, self._node(node, name))
+
+    def _node(self, node: torch.fx.Node, name: str) -> Node:
+        meta = node.meta.get("val")
+        args = [self._plain(argument) for argument in node.args]
+        kwargs = {key: self._plain(value) for key, value in node.kwargs.items() if key not in _DROPPED}
+        if not isinstance(meta, torch.Tensor):
+            return Node(name, args, kwargs)
+        return Node(name, args, kwargs, tuple(int(size) for size in meta.shape), _name(meta.dtype))
+
+    def _run(self, node: torch.fx.Node, base: str, more: dict[Any, torch.Tensor] | None = None) -> Any:
+        """What torch itself computes for a node that does not depend on the input."""
+        known = {**self.value, **(more or {})}
+        args = torch.fx.map_arg(node.args, lambda argument: known[argument])
+        kwargs = torch.fx.map_arg(node.kwargs, lambda argument: known[argument])
+        assert callable(node.target)
+        try:
+            result = node.target(*args, **kwargs)
+        except Exception as error:
+            raise NotTraced(f"{node.target} raised {type(error).__name__}: {error}") from error
+        if base in _EMPTY:
+            if not result.dtype.is_floating_point:
+                raise NotTraced("it uses uninitialised memory")
+            result = torch.full_like(result, torch.nan)  # stands for "anything"; nothing that reads it is proved
+        return result
+
+    def _add(self, node: torch.fx.Node, made: Node) -> None:
+        self.place[node] = len(self.nodes)
+        self.nodes.append(made)
+
+    def _plain(self, argument: Any) -> Any:
+        if isinstance(argument, torch.fx.Node):
+            if argument in self.place:
+                return {"node": self.place[argument]}
+            return self._plain(self.value[argument])
+        if isinstance(argument, torch.Tensor):
+            self.constants.append(argument)
+            return {"constant": len(self.constants) - 1}
+        if isinstance(argument, torch.dtype):
+            return _name(argument)
+        if isinstance(argument, (list, tuple)):
+            return [self._plain(item) for item in argument]
+        if argument is None or isinstance(argument, (bool, int, float, str)):
+            return argument
+        raise NotTraced(f"an argument is a {type(argument).__name__}")
+
+    def _array(self, tensor: torch.Tensor) -> np.ndarray:
+        tensor = tensor.detach()
+        if tensor.is_complex() or tensor.is_quantized or tensor.layout is not torch.strided:
+            raise NotTraced(f"it holds a constant of dtype {tensor.dtype}, layout {tensor.layout}")
+        if tensor.dtype in (torch.bfloat16, torch.float16):
+            tensor = tensor.float()  # exact; the node's own dtype says what it is rounded to
+        return np.array(tensor.cpu().numpy(), copy=True)
+
+
+def _live(output: torch.fx.Node) -> set[torch.fx.Node]:
+    found: set[torch.fx.Node] = set()
+    todo = [output]
+    while todo:
+        for node in todo.pop().all_input_nodes:
+            if node not in found:
+                found.add(node)
+                todo.append(node)
+    return found
+
+
+def _attribute(module: torch.nn.Module, path: str) -> Any:
+    value = operator.attrgetter(path)(module)
+    if isinstance(value, FakeTensor):
+        raise NotTraced("a constant of its graph has no values")
+    return value
+
+
+def _operation(target: Any) -> str:
+    return "getitem" if target is operator.getitem else str(target)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
