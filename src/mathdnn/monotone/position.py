@@ -86,8 +86,10 @@ def _compare(f: Elementwise, places: np.ndarray, complete: bool) -> Positions:
     body = outputs.pop("vector body")
     if len(body) < len(places):
         places = places[:: max(1, len(bits) // 4000)]
-    best = Positions(len(body), complete, 0)
+    count = f.form.values if complete else len(body)  # the rest only fills the last vector
+    best = Positions(count, complete, 0)
     for layout, other in outputs.items():
+        body, other = body[:count], other[:count]
         best = _worse(best, _difference(f.form, places, body, other, layout, complete))
     return best
 

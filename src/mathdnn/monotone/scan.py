@@ -92,29 +92,34 @@ def scan_literal(f: Elementwise, places: range) -> int:
 
 
 def scan(
-    f: Elementwise, *, stop_at_first: bool = False, progress: Progress | None = None, threads: int | None = None
+    f: Elementwise,
+    *,
+    stop_at_first: bool = False,
+    progress: Progress | None = None,
+    threads: int | None = None,
+    chunk: int = CHUNK,
 ) -> Scan:
     """Scan every value of f's format; with `stop_at_first`, end soon after something falls or is NaN."""
-    chunks = list(chunk_ends(f.form))
+    chunks = list(chunk_ends(f.form, chunk))
     order = _spread(len(chunks)) if stop_at_first else list(range(len(chunks)))
     parts: dict[int, _Part] = {}
     done = 0
     for wave in _waves(order, stop_at_first):
-        for index, part in _evaluate(f, [(i, chunks[i]) for i in wave], threads):
+        for index, part in _evaluate(f, [(i, chunks[i]) for i in wave], threads, chunk):
             parts[index] = part
             done += part.last - part.first + 1
             if progress is not None:
                 progress(done, f.form.values)
         if stop_at_first and any(p.decreasing or p.nan_outputs for p in parts.values()):
             break
-    return _merge(f.form, [parts[i] for i in sorted(parts)], complete=len(parts) == len(chunks))
+    return _merge(f.form, [parts[i] for i in sorted(parts)], len(parts) == len(chunks), chunk)
 
 
-def chunk_ends(form: Format) -> Iterator[tuple[int, int]]:
+def chunk_ends(form: Format, chunk: int = CHUNK) -> Iterator[tuple[int, int]]:
     """The first and last place of every chunk, in order; none lies on both sides of zero."""
     for first, last in ((form.first, -1), (0, form.infinity)):
-        for start in range(first, last + 1, CHUNK):
-            yield start, min(start + CHUNK - 1, last)
+        for start in range(first, last + 1, chunk):
+            yield start, min(start + chunk - 1, last)
 
 
 def _spread(n: int) -> list[int]:
@@ -130,12 +135,12 @@ def _waves(order: list[int], stop_at_first: bool) -> Iterator[list[int]]:
 
 
 def _evaluate(
-    f: Elementwise, jobs: list[tuple[int, tuple[int, int]]], threads: int | None
+    f: Elementwise, jobs: list[tuple[int, tuple[int, int]]], threads: int | None, chunk: int
 ) -> Iterator[tuple[int, _Part]]:
     threads = threads or cores()
     batches = [jobs[i : i + 16] for i in range(0, len(jobs), 16)]
     with quiet_torch(f.library) as quiet, ThreadPoolExecutor(threads, initializer=quiet) as pool:
-        waiting: set[Future[list[tuple[int, _Part]]]] = {pool.submit(_run_batch, f, batch) for batch in batches}
+        waiting: set[Future[list[tuple[int, _Part]]]] = {pool.submit(_run_batch, f, batch, chunk) for batch in batches}
         try:
             while waiting:
                 ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -172,9 +177,9 @@ class quiet_torch:
             torch.set_num_threads(self._threads)
 
 
-def _run_batch(f: Elementwise, batch: list[tuple[int, tuple[int, int]]]) -> list[tuple[int, _Part]]:
-    steps = np.arange(CHUNK, dtype=np.int64 if f.form.width == 16 else f.form.integer)
-    buffer, flags = np.empty(CHUNK, f.form.integer), np.empty(CHUNK, np.bool_)
+def _run_batch(f: Elementwise, batch: list[tuple[int, tuple[int, int]]], chunk: int) -> list[tuple[int, _Part]]:
+    steps = np.arange(chunk, dtype=np.int64 if f.form.width == 16 else f.form.integer)
+    buffer, flags = np.empty(chunk, f.form.integer), np.empty(chunk, np.bool_)
     return [(i, _part(f, first, last, steps, buffer, flags)) for i, (first, last) in batch]
 
 
@@ -257,7 +262,7 @@ def _spans(first: int, last: int, falls: np.ndarray, nans: np.ndarray) -> tuple[
     return tuple(Span(first + int(starts[i]), first + int(ends[i])) for i in keep if 0 <= i < len(starts))
 
 
-def _merge(form: Format, parts: list[_Part], complete: bool) -> Scan:
+def _merge(form: Format, parts: list[_Part], complete: bool, chunk: int) -> Scan:
     seen: list[Fall] = []
     spans: list[Span] = []
     worst: Fall | None = None
@@ -285,7 +290,7 @@ def _merge(form: Format, parts: list[_Part], complete: bool) -> Scan:
         zero_bits=tuple(sorted(frozenset[int]().union(*(p.zeros for p in parts)))),
         nonzero_to_zero=any(p.nonzero_to_zero for p in parts),
         spans=_best(spans),
-        chunk=CHUNK,
+        chunk=chunk,
         digest=_digest(form, parts),
     )
 
