@@ -11,8 +11,8 @@ import subprocess
 import pytest
 from tests.training.cases import EVERY, RECIPES, figures, start, tiny_data, tiny_net
 
-from mathdnn.errors import OutputError
-from mathdnn.training import train
+from mathdnn.errors import OutputError, RunError
+from mathdnn.training import load_run, train
 from mathdnn.training.checkpoint import NAME
 
 
@@ -83,10 +83,19 @@ def test_places_that_cannot_be_written(tmp_path):
     ):
         train(tiny_net(), tiny_data(), run=tmp_path / "file")
     with pytest.raises(
-        OutputError, match=r"expected a folder that can be made, got the answer '.*'; choose a folder that"
+        OutputError, match=r"expected a folder to keep the run in, got the answer '.*'; choose a folder"
     ):
         train(tiny_net(), tiny_data(), run=tmp_path / "file" / "run")
     with pytest.raises(
-        OutputError, match=r"expected a folder that can be made, got the answer '.*'; choose a folder that"
+        OutputError, match=r"expected a folder to keep the run in, got the answer '.*'; choose a folder"
     ):
         train(tiny_net(), tiny_data(), run="/proc/mathdnn")
+    for name in ("x" * 300, "a\0b"):
+        with pytest.raises(
+            OutputError, match=r"expected a folder to keep the run in, got the answer '.*'; choose a folder"
+        ):
+            train(tiny_net(), tiny_data(), run=tmp_path / name)
+        with pytest.raises(
+            RunError, match=r"expected a readable checkpoint.safetensors, got the answer '.*'; check its p"
+        ):
+            load_run(tmp_path / name)

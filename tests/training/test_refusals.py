@@ -34,6 +34,7 @@ def spoiled(net):
 
 REFUSED = [
     (lambda: train(nn.Tanh(), tiny_data()), "train(model): expected a parameter to train, got none that"),
+    (lambda: train(plain_net(), tiny_data(), {"epochs": 1}), "train(recipe=...): expected a Recipe, got dict; build"),
     (lambda: train("net", tiny_data()), "train(model): expected a torch.nn.Module, got str; pass the network itself."),
     (lambda: train(spoiled(plain_net()), tiny_data()), "train(model): expected finite weights, got NaN or infinity i"),
     (lambda: train(plain_net(size=8), tiny_data()), "train(model): expected scores (n, classes) for images (n, 1, h,"),

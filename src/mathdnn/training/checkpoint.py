@@ -142,8 +142,10 @@ def read(folder: Path, who: str) -> tuple[Run, Position, dict[str, torch.Tensor]
         raise RunError(
             sentence(who, f"a run folder with a {NAME}", got, "check the path, or begin a run there without resume")
         ) from None
-    except OSError as error:
-        got = f"the answer {error.strerror!r}"
+    except (OSError, ValueError) as error:
+        if isinstance(error, RunError):
+            raise
+        got = f"the answer {(error.strerror if isinstance(error, OSError) else None) or str(error)!r}"
         raise RunError(sentence(who, f"a readable {NAME}", got, "check its permissions")) from None
     return decode(content, who)
 

@@ -27,6 +27,13 @@ def check_seed(seed: int, who: str) -> None:
         raise InvalidInput(sentence(who, "a whole number from 0 to 2^63 - 1", repr(seed), "choose another seed"))
 
 
+def check_recipe(recipe: Any) -> None:
+    """Raise `InvalidInput` unless `recipe` is one."""
+    if not isinstance(recipe, Recipe):
+        do = "build one, or read it with Recipe.from_json"
+        raise InvalidInput(sentence("train(recipe=...)", "a Recipe", type(recipe).__name__, do))
+
+
 def check_device(device: str) -> torch.device:
     """The device of that name, where this installation has it."""
     who, expected = "train(device=...)", "'cpu' or a CUDA device of this machine"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mathdnn.data import replace_file
-from mathdnn.errors import OutputError, RunError, sentence
+from mathdnn.errors import MathdnnError, OutputError, RunError, sentence
 from mathdnn.training.checkpoint import NAME, Position, encode, read
 from mathdnn.training.record import Run
 
@@ -38,11 +38,21 @@ class Keeper:
     @classmethod
     def open(cls, run: str | os.PathLike[str], resume: bool, record: Run, seconds: float) -> Keeper:
         """Take the folder. Raises `RunError` where it may not be used for `record`, `OutputError` where it cannot."""
-        folder = Path(run)
-        who = f"train(run={os.fspath(run)})"
+        who = f"train(run={os.fspath(run)!s})"
+        try:
+            return cls._open(Path(run), who, resume, record, seconds)
+        except MathdnnError:
+            raise
+        except (OSError, ValueError) as error:
+            got = f"the answer {(error.strerror if isinstance(error, OSError) else None) or str(error)!r}"
+            do = "choose a folder that may be read and written"
+            raise OutputError(sentence(who, "a folder to keep the run in", got, do)) from error
+
+    @classmethod
+    def _open(cls, folder: Path, who: str, resume: bool, record: Run, seconds: float) -> Keeper:
         if not resume:
             _require_vacant(folder, who)
-            _make(folder, who)
+            folder.mkdir(parents=True, exist_ok=True)
         elif not folder.is_dir():
             read(folder, who)  # says what is missing
         lock = _lock(folder, who)
@@ -89,15 +99,6 @@ def _require_vacant(folder: Path, who: str) -> None:
     if held:
         got = f"one that holds {held[0]!r:.80}" + (f" and {len(held) - 1} more" if held[1:] else "")
         raise RunError(sentence(who, expected, got, "choose another folder"))
-
-
-def _make(folder: Path, who: str) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        got = f"the answer {error.strerror or str(error)!r}"
-        do = "choose a folder that may be written"
-        raise OutputError(sentence(who, "a folder that can be made", got, do)) from error
 
 
 def _resumable(folder: Path, record: Run, who: str) -> tuple[Run, Position, dict[str, torch.Tensor]]:

@@ -19,6 +19,7 @@ from mathdnn.training.checkpoint import Position, tensor_digest
 from mathdnn.training.checks import (
     check_data,
     check_device,
+    check_recipe,
     check_scores,
     check_seed,
     check_weights,
@@ -95,6 +96,7 @@ def train(
     `OutputError` where it cannot be written, `Diverged` where the loss runs away; Ctrl-C stops it between two steps.
     """
     recipe = Recipe() if recipe is None else recipe
+    check_recipe(recipe)
     check_seed(seed, "train(seed=...)")
     check_weights(model)
     check_data(data, judged)
