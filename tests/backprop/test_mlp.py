@@ -1,0 +1,218 @@
+"""The network, its Jacobians against reverse mode and the literal form, what it explains, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from tests.oracles.backprop import reverse_mode
+from tests.saboteurs.backprop import RELU_ONE_AT_ZERO, TANH_SLOPE_WITHOUT_SQUARE
+from torch import nn
+
+from mathdnn.backprop import ACTIVATIONS, MLP, check_autograd, explain, gradient_flow, jacobians, literal
+from mathdnn.backprop.numeric import torch_function
+from mathdnn.errors import InvalidInput
+from mathdnn.verdict import Status
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_and_its_slope_are_torchs(name):
+    t = torch.cat([torch.linspace(-6, 6, 1001, dtype=torch.float64), torch.tensor([0.0, 1.0, -1.0, 30.0, -30.0])])
+    t = t.double().requires_grad_()
+    y = torch_function(ACTIVATIONS[name])(t)
+    (slope,) = torch.autograd.grad(y.sum(), t)
+    assert torch.allclose(ACTIVATIONS[name].value(t.detach()), y.detach(), rtol=1e-12, atol=1e-14)
+    assert torch.allclose(ACTIVATIONS[name].derivative(t.detach()), slope, rtol=1e-9, atol=1e-12)
+    assert slope.abs().max() <= ACTIVATIONS[name].bound + 1e-12
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "gelu", "identity"])
+@pytest.mark.parametrize("widths", [(3, 2), (4, 5, 1), (3, 4, 5, 2)])
+def test_jacobians_are_those_of_reverse_mode_and_of_the_literal_form(widths, activation):
+    mlp = MLP.random(widths, activation, seed=3)
+    x = torch.linspace(-1, 1, widths[0], dtype=torch.float64)
+    dx, dA, db = jacobians(mlp, x).dense()
+
+    truth = reverse_mode(lambda *args: _forward(mlp, *args), (x, *mlp.weights, *mlp.biases))
+    for ours, theirs in zip((dx, *dA, *db), truth, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-10, atol=1e-14)
+    trace = mlp.forward(x)
+    arrays = [[None, *(p.numpy() for p in group)] for group in (mlp.weights, mlp.biases)]
+    v = literal.Values(*arrays, [y.numpy() for y in trace.y], [None, *(s.numpy() for s in trace.slopes)])
+    for l in range(1, mlp.layers):  # noqa: E741
+        assert np.allclose(literal.dyL_dAl(v, l), dA[l - 1].numpy(), rtol=1e-12, atol=1e-15)
+        assert np.allclose(literal.dyL_dbl(v, l), db[l - 1].numpy(), rtol=1e-12, atol=1e-15)
+    assert np.allclose(literal.dyL_dx(v, 0), dx.numpy(), rtol=1e-12, atol=1e-15)
+    assert np.allclose(literal.dyL_dAL(v, mlp.layers), dA[-1].numpy())
+
+
+def _forward(mlp, x, *parameters):
+    for layer in range(mlp.layers):
+        x = parameters[layer] @ x + parameters[mlp.layers + layer]
+        x = torch_function(mlp.activations[layer])(x) if layer < mlp.layers - 1 else x
+    return x
+
+
+def test_a_batch_is_its_samples():
+    mlp = MLP.random((3, 4, 2), "sigmoid", seed=1)
+    x = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    together = jacobians(mlp, x)
+    buffers = together.buffers()
+    dense = together.dense(buffers)
+    assert [w.shape for w in together.weights] == [(5, 2, 4, 3), (5, 2, 2, 4)]
+    for n in range(5):
+        alone = jacobians(mlp, x[n]).dense()
+        assert torch.allclose(dense[0][n], alone[0], rtol=1e-12)
+        for group in (1, 2):
+            for a, b in zip(dense[group], alone[group], strict=True):
+                assert torch.allclose(a[n], b, rtol=1e-12, atol=1e-16)
+    assert all(a.data_ptr() == b.data_ptr() for a, b in zip(dense[1], buffers, strict=True))
+
+
+def test_the_factored_form_pulls_a_gradient_back():
+    mlp = MLP.random((3, 4, 2), seed=1)
+    x = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    v = torch.randn(5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    for weight in jacobians(mlp, x).weights:
+        assert torch.allclose(weight.pull(v), torch.einsum("ni,nijk->njk", v, weight.dense()), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_autograd_supports_every_activation(name):
+    verdicts = check_autograd((3, 5, 4, 2), name, runs=3)
+    assert {v.status for v in verdicts.values()} == {Status.SUPPORTED}
+    assert set(verdicts) == {"dyL/dx", *(f"dyL/d{p}{l}" for p in "Ab" for l in (1, 2, 3))}  # noqa: E741
+
+
+def test_a_wrong_slope_is_refuted_by_autograd():
+    verdict = check_autograd((3, 5, 4, 2), TANH_SLOPE_WITHOUT_SQUARE, runs=2)["dyL/dA1"]
+    assert verdict.status is Status.REFUTED
+    assert verdict.evidence.input == {"widths": [3, 5, 4, 2], "seed": verdict.evidence.input["seed"]}
+
+
+def test_the_slope_of_relu_at_zero_is_zero():
+    zero = MLP([torch.ones(1, 1), torch.ones(1, 1)], [torch.zeros(1), torch.zeros(1)], "relu")
+    one = MLP(zero.weights, zero.biases, RELU_ONE_AT_ZERO)
+    at = torch.zeros(1)
+    truth = reverse_mode(lambda x: _forward(zero, x, *zero.weights, *zero.biases), (at,))[0]
+    assert torch.equal(jacobians(zero, at).x, truth)
+    assert not torch.equal(jacobians(one, at).x, truth)
+
+
+def test_an_ordinary_sequential():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Flatten(), nn.Linear(4, 3), nn.GELU(), nn.Linear(3, 3, bias=False), nn.ReLU(), nn.Linear(3, 2)
+    )
+    mlp = MLP.from_sequential(model.eval())
+    x = torch.randn(6, 4)
+    assert torch.allclose(mlp(x), model(x).detach(), atol=1e-6)
+    assert mlp.widths == (4, 3, 3, 2)
+    assert [a.name for a in mlp.activations] == ["gelu", "relu"]
+
+
+BAD_MODELS = {
+    "not sequential": (nn.Linear(2, 2), r"expected an nn.Sequential, got Linear; wrap the layers in one\.$"),
+    "convolution": (
+        nn.Sequential(nn.Conv2d(1, 1, 3)),
+        r"got Conv2d\(1, 1, kernel_size=\(3, 3\), stride=\(1, 1\)\) at 0; ",
+    ),
+    "two activations": (nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.ReLU(), nn.Linear(2, 2)), r"got ReLU\(\) at 2; "),
+    "activation last": (
+        nn.Sequential(nn.Linear(2, 2), nn.Tanh()),
+        r"expected a Linear layer at the end, got 1 Linear, 1",
+    ),
+    "other setting": (
+        nn.Sequential(nn.Linear(2, 2), nn.ELU(2.0), nn.Linear(2, 2)),
+        r"got ELU\(alpha=2.0\) at 1; leave it",
+    ),
+    "dropout": (nn.Sequential(nn.Linear(2, 2), nn.Dropout(), nn.Tanh(), nn.Linear(2, 2)), r"got Dropout\(p=0.5, inpl"),
+    "empty": (nn.Sequential(), r"expected a Linear layer at the end, got 0 Linear, 0 activations; add it\.$"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_MODELS)
+def test_models_that_are_no_perceptron_are_refused(case):
+    model, message = BAD_MODELS[case]
+    with pytest.raises(InvalidInput, match=r"^MLP.from_sequential\(model=...\): .*" + message):
+        MLP.from_sequential(model)
+
+
+ONE = torch.ones(1, 1)
+BAD = {
+    "nothing": (
+        ([], []),
+        r"expected one bias for each weight, at least one of each, got 0 weights, 0 biases; give L of",
+    ),
+    "count": (([ONE], []), r"got 1 weights, 0 biases"),
+    "chain": (
+        ([ONE, torch.ones(1, 2)], [ONE[0], ONE[0]]),
+        r"expected A_2 \(n_2, 1\) and b_2 \(n_2,\) of one dtype, got A_2",
+    ),
+    "rank": (
+        ([ONE[0]], [ONE[0]]),
+        r"expected floating tensors of 2 dimension\(s\), none empty, got shape \(1,\), float32",
+    ),
+    "whole numbers": (([ONE.int()], [ONE[0]]), r"got shape \(1, 1\), int32; reshape it"),
+    "nan": (([ONE * math.nan], [ONE[0]]), r"expected finite values, got NaN or infinity; check where they come from"),
+    "dtype": (([ONE], [ONE[0].double()]), r"b_1 \(1,\) torch.float64; let every layer take what the one before gives"),
+    "activation": (([ONE, ONE], [ONE[0], ONE[0]], "swish7"), r"expected one of identity, tanh, .*, got 'swish7'; give"),
+    "activations": (
+        ([ONE, ONE], [ONE[0], ONE[0]], ["tanh"] * 2),
+        r"expected one activation, or 1 of them, got 2; give L",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_weights_that_do_not_fit_are_refused(case):
+    arguments, message = BAD[case]
+    with pytest.raises(InvalidInput, match=message):
+        MLP(*arguments)
+
+
+@pytest.mark.parametrize("x", [torch.ones(3), torch.ones(1, 1, 2), torch.ones(2).double(), torch.tensor(1.0)])
+def test_inputs_that_do_not_fit_are_refused(x):
+    mlp = MLP.random((2, 2, 1), dtype=torch.float32)
+    with pytest.raises(
+        InvalidInput, match=r"^MLP.forward\(x=...\): expected shape \(2,\) or \(batch, 2\) of torch.float32"
+    ):
+        mlp.forward(x)
+
+
+def test_explain_names_every_layer_with_its_shapes():
+    mlp = MLP.random((4, 3, 2), "relu")
+    assert explain(mlp) == (
+        "forward, y_0 = x in R^4\n"
+        "  y_1 = relu(A_1 y_0 + b_1)   A_1: 3 x 4, y_1: 3\n"
+        "  y_2 = A_2 y_1 + b_2   A_2: 2 x 3, y_2: 2\n"
+        "derivatives of y_2 in R^2, from the last layer back\n"
+        "  dy_2/db_2 = I   (2 x 2)\n"
+        "  dy_2/dA_2[i,j,k] = [i = j] y_1[k]   (2 x 2 x 3)\n"
+        "  dy_2/dy_1 = A_2   (2 x 3)\n"
+        "  dy_1/dy_0 = diag(relu'(z_1)) A_1   (3 x 4)\n"
+        "  dy_2/db_1 = (dy_2/dy_1) diag(relu'(z_1))   (2 x 3)\n"
+        "  dy_2/dA_1[i,j,k] = ((dy_2/dy_1) diag(relu'(z_1)))[i,j] y_0[k]   (2 x 3 x 4)\n"
+        "  dy_2/dy_0 = (dy_2/dy_1) diag(relu'(z_1)) A_1   (2 x 4)\n"
+        "  at kinks, relu: sigma'(0) = 0"
+    )
+    latex = explain(mlp, latex=True)
+    assert latex.startswith("\\begin{align*}\n")
+    assert latex.count("{") == latex.count("}")
+
+
+def test_gradients_lie_between_their_bounds():
+    mlp = MLP.random([6] * 9, "tanh", seed=2)
+    x = torch.randn(6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    flow = gradient_flow(mlp, x)
+    for norm, upper, lower, alone in zip(flow.norm, flow.upper, flow.lower, flow.weights_only, strict=True):
+        assert lower <= norm * (1 + 1e-12) <= upper * (1 + 1e-11) <= alone * (1 + 1e-10)
+    dx = jacobians(mlp, x).x
+    assert math.isclose(flow.norm[0], float(torch.linalg.matrix_norm(dx, 2)), rel_tol=1e-12)
+    assert [len(s["runs"][0]) for s in flow.picture()["series"]] == [8] * 4
+    with pytest.raises(
+        InvalidInput, match=r"^gradient_flow\(x=...\): expected one input of shape \(6,\), got \(2, 6\); pick"
+    ):
+        gradient_flow(mlp, x.repeat(2, 1))
