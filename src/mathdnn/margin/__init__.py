@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from mathdnn.margin.agreement import agreement_bound
 from mathdnn.margin.losses import LOSSES, MarginLoss, margin_loss, right, sigmoid, softplus
 from mathdnn.margin.sgd import SgdRun, sgd, sgd_many
 
@@ -21,6 +22,7 @@ __all__ = [
     "MarginLoss",
     "PairwiseLinearClassifier",
     "SgdRun",
+    "agreement_bound",
     "margin_loss",
     "right",
     "sgd",

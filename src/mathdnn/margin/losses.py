@@ -22,7 +22,8 @@ are good to a few ulp, down to the subnormal numbers. The textbook forms are not
 m = 37 (float32: 17), where 1 + e rounds to 1; log(1 + e^-m) is 0 from there, and inf from m = -710 (-89), where e^-m
 overflows; (1 - s(m))^2 is 0 from m = 37 though 2 s(-m)^2 is a normal number up to m = 354 (43).
 The last margins with a result above 0: logistic 745 (float32: 103), SOS 372 (51). The exponential loss is e^-m itself
-and so is inf below m = -709.7 (-88.7), where no float holds it: the only loss here that leaves the finite numbers.
+and so is inf below m = -709.7 (-88.7), where no float holds it, as the squared hinge is
+below -1.3e154 (-1.8e19); the other three are finite for every finite score.
 """
 
 from __future__ import annotations
@@ -79,7 +80,13 @@ def _sum_of_squares_derivative(m: Margins) -> Margins:
 
 def _squared_hinge(m: Margins) -> Margins:
     short = np.maximum(0, 1 - m)
-    return short * short
+    with np.errstate(over="ignore"):
+        return short * short
+
+
+def _squared_hinge_derivative(m: Margins) -> Margins:
+    with np.errstate(over="ignore"):
+        return -2 * np.maximum(0, 1 - m)
 
 
 def _exponential(m: Margins) -> Margins:
@@ -95,7 +102,7 @@ LOSSES: Mapping[str, MarginLoss] = _table(
     MarginLoss("logistic", lambda m: softplus(-m), lambda m: -sigmoid(-m), 1.0),
     MarginLoss("sum_of_squares", _sum_of_squares, _sum_of_squares_derivative, 16 / 27),
     MarginLoss("hinge", lambda m: np.maximum(0, 1 - m), lambda m: m * 0 - (m < 1), 1.0),
-    MarginLoss("squared_hinge", _squared_hinge, lambda m: -2 * np.maximum(0, 1 - m), math.inf),
+    MarginLoss("squared_hinge", _squared_hinge, _squared_hinge_derivative, math.inf),
     MarginLoss("exponential", _exponential, lambda m: -_exponential(m), math.inf),
 )
 

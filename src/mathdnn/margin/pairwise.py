@@ -1,10 +1,16 @@
 """The pairwise linear classifier: one binary linear unit for each pair of classes.
 
-    out(i/j)    the score of unit i/j (i < j), trained to +1 on class i and to -1 on class j
+    z           the score of unit i/j (i < j) at x, from a loss with y = +1 on class i and y = -1 on class j
+    out(i/j)    the unit's output in [-1, 1], trained to +1 on class i and to -1 on class j
     score_i = sum_j out(i/j) - sum_j out(j/i);   the class with the highest score is predicted, the first of equal ones
 
-Source: LeCun, Bottou, Bengio and Haffner 1998, section III.C.2 (45 units for ten digits, 7.6 % test error). The scores
-are sums of linear functions, so the trained classifier is one linear map: its rows are coef_.
+Source: LeCun, Bottou, Bengio and Haffner 1998, section III.C.2 (45 units for ten digits, 7.6 % test error).
+
+What out is depends on the loss, for it is the output that the loss drives to +-1. Sum of squares: with
+out = 2 sigma(z) - 1 = tanh(z/2), the loss 2 sigma(-y z)^2 is (y - out)^2 / 2 to the letter. Logistic and exponential:
+the mean of y under the unit's own probability, tanh(z/2) and tanh(z). Hinges: z cut at +-1, where the loss is content
+and z says no more. Summing the scores z themselves lets one far-out unit overrule the others: on MNIST it doubles the
+test error, from 7 to 14 %.
 """
 
 from __future__ import annotations
@@ -21,11 +27,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mathdnn.errors import InvalidInput, sentence
-from mathdnn.margin.classifier import check_epochs, initial_weights, scores, training_rows
+from mathdnn.margin.classifier import LOG_ODDS, check_epochs, initial_weights, scores, training_rows
 from mathdnn.margin.sgd import Implementation, SgdRun, sgd_many
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Shaped
+    from jaxtyping import Float, Int, Shaped
 
 
 class PairwiseLinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -34,9 +40,8 @@ class PairwiseLinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     The settings are those of `MarginClassifier`; every unit has its own initial weights and orders. n_jobs: threads, as
     scikit-learn counts them (None is 1, -1 all processors); they change no bit.
 
-    After `fit`: classes_ (k,), pairs_ (units, 2) of indices into classes_, pair_coef_ (units, d), pair_intercept_
-    (units,), and the sums of these, coef_ (k, d) and intercept_ (k,); for two classes coef_ is (1, d), as scikit-learn
-    has it. Raises as `MarginClassifier` does.
+    After `fit`: classes_ (k,), pairs_ (units, 2) of indices (i, j) into classes_, pair_coef_ (units, d) and
+    pair_intercept_ (units,), positive towards class i. Raises as `MarginClassifier` does.
     """
 
     def __init__(
@@ -81,7 +86,8 @@ class PairwiseLinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         ).astype(np.float64)  # fmt: skip
         self.classes_ = classes
         self.pairs_ = np.array(list(combinations(range(len(classes)), 2)))
-        self._collect(units)
+        self.pair_coef_ = units[:, : self.n_features_in_]
+        self.pair_intercept_ = units[:, self.n_features_in_ :].sum(axis=1)
         return self
 
     def _runs(self, labels: np.ndarray, k: int, count: int) -> Iterator[SgdRun]:
@@ -95,26 +101,32 @@ class PairwiseLinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
             epochs = [rng.permutation(rows) if self.shuffle else rows for _ in range(self.epochs)]
             yield SgdRun(y, np.stack(epochs), start)
 
-    def _collect(self, units: Float[np.ndarray, "units count"]) -> None:
-        """score_i = sum_j out(i/j) - sum_j out(j/i), summed over the weights."""
-        d, k = self.n_features_in_, len(self.classes_)
-        total = np.zeros((k, units.shape[1]))
-        np.add.at(total, self.pairs_[:, 0], units)
-        np.subtract.at(total, self.pairs_[:, 1], units)
-        if k == 2:
-            total = total[1:]
-        self.pair_coef_, self.pair_intercept_ = units[:, :d], units[:, d:].sum(axis=1)
-        self.coef_, self.intercept_ = total[:, :d], total[:, d:].sum(axis=1)
-
     def decision_function(self, X: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n ..."]:
-        """The scores (n, k); for two classes (n,), the score of classes_[1]."""
+        """The scores (n, k), between -(k - 1) and k - 1; for two classes (n,), the score of classes_[1]."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
-        z = scores(X, self.coef_, self.intercept_)
-        return z[:, 0] if len(self.classes_) == 2 else z
+        outputs = unit_output(self.loss, scores(X, self.pair_coef_, self.pair_intercept_))
+        total: np.ndarray = outputs @ pair_signs(self.pairs_, len(self.classes_))
+        return total[:, 1] if len(self.classes_) == 2 else total
 
     def predict(self, X: Float[np.ndarray, "n d"]) -> Shaped[np.ndarray, " n"]:
         """The class with the highest score, the first of equal ones."""
-        z = self.decision_function(X)
-        chosen: np.ndarray = self.classes_[(z > 0).astype(int) if z.ndim == 1 else z.argmax(axis=1)]
+        score = self.decision_function(X)
+        chosen: np.ndarray = self.classes_[(score > 0).astype(int) if score.ndim == 1 else score.argmax(axis=1)]
         return chosen
+
+
+def unit_output(loss: str, z: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """out in [-1, 1] for the score z of a unit, see the module."""
+    if loss in LOG_ODDS:
+        mean: np.ndarray = np.tanh(LOG_ODDS[loss] / 2 * z)
+        return mean
+    return np.asarray(np.clip(z, -1, 1))
+
+
+def pair_signs(pairs: Int[np.ndarray, "units 2"], k: int) -> Float[np.ndarray, "units k"]:
+    """+1 where unit i/j speaks for class i, -1 where it speaks against class j."""
+    signs = np.zeros((len(pairs), k))
+    signs[np.arange(len(pairs)), pairs[:, 0]] = 1
+    signs[np.arange(len(pairs)), pairs[:, 1]] = -1
+    return signs

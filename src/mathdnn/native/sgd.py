@@ -64,7 +64,7 @@ def sgd_runs(
 def derivative(
     loss: str, margins: Float32[np.ndarray, " n"], *, instruction_set: str | None = None
 ) -> Float32[np.ndarray, " n"]:
-    """dl/dm at each margin, as the kernel computes it (its own exp): within 4 ulp of the true derivative."""
+    """dl/dm at each margin, as the kernel computes it (its own exp): within 8 ulp of the truth."""
     if loss not in LOSSES:
         raise InvalidInput(sentence("derivative(loss=...)", f"one of {', '.join(LOSSES)}", repr(loss), "choose one"))
     import mathdnn.native._native as kernels
