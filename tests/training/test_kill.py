@@ -22,7 +22,7 @@ from mathdnn.training import Recipe, train
 from tests.training.cases import figures, tiny_data, tiny_net
 torch.set_num_threads(1)
 recipe = Recipe(epochs=3, batch_size=4, momentum=0.9, shift=1)
-data = tiny_data(n=100)
+data = tiny_data(n=60)
 every = {"report_steps": 1, "checkpoint_seconds": 0}
 for line in sys.stdin:  # each line: a folder, and whether to resume; each run has a process of its own
     folder, resume = json.loads(line)
@@ -104,7 +104,8 @@ def kill_and_resume(runner, tmp_path, kills, rng):
         while not alive:
             shutil.rmtree(folder, ignore_errors=True)
             alive = runner.killed(folder, float(rng.random()) * seconds)
-            alive = alive and (folder / NAME).exists()  # killed before the first checkpoint there is nothing to resume
+            # Before the first checkpoint and after the last one there is nothing to resume.
+            alive = alive and (folder / NAME).exists() and not load_run(folder).finished
         saved = load_run(folder)
         reached.add((saved.epoch, saved.step))
         assert runner.whole(folder, resume=True) == expected
