@@ -80,7 +80,7 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Float[np.ndarray, "n d"], y: Shaped[np.ndarray, " n"]) -> MarginClassifier:
         """Train from new initial weights. X (n, d) of finite numbers, y (n,) of two classes."""
         check_epochs("MarginClassifier", self.epochs)
-        X, y = validate_data(self, X, y, dtype=[np.float32, np.float64])
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         classes = two_classes(y)
         rows = training_rows(X, self.fit_intercept)
         rng = check_random_state(self.random_state)
@@ -96,7 +96,7 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> MarginClassifier:
         """One more epoch, on these examples, from the present weights. The first call needs `classes`, both of them."""
         first = not hasattr(self, "coef_")
-        X, y = validate_data(self, X, y, dtype=[np.float32, np.float64], reset=first)
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=first)
         classes = two_classes(np.asarray(classes) if classes is not None else y) if first else self.classes_
         check_known(y, classes)
         rows = training_rows(X, self.fit_intercept)
@@ -135,7 +135,7 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def decision_function(self, X: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
         """The scores z (n,), positive for classes_[1]."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         return scores(X, self.coef_, self.intercept_)[:, 0]
 
     def predict(self, X: Float[np.ndarray, "n d"]) -> Shaped[np.ndarray, " n"]:

@@ -72,7 +72,7 @@ class PairwiseLinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     def fit(self, X: Float[np.ndarray, "n d"], y: Shaped[np.ndarray, " n"]) -> PairwiseLinearClassifier:
         """Train all units from new initial weights. X (n, d) of finite numbers, y (n,) of two or more classes."""
         check_epochs("PairwiseLinearClassifier", self.epochs)
-        X, y = validate_data(self, X, y, dtype=[np.float32, np.float64])
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         check_classification_targets(y)
         classes, labels = np.unique(y, return_inverse=True)
         if len(classes) < 2:
@@ -104,7 +104,7 @@ class PairwiseLinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     def decision_function(self, X: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n ..."]:
         """The scores (n, k), between -(k - 1) and k - 1; for two classes (n,), the score of classes_[1]."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         outputs = unit_output(self.loss, scores(X, self.pair_coef_, self.pair_intercept_))
         total: np.ndarray = outputs @ pair_signs(self.pairs_, len(self.classes_))
         return total[:, 1] if len(self.classes_) == 2 else total

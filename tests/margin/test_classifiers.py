@@ -1,0 +1,189 @@
+"""The estimators: scikit-learn's own checks, the homework's conventions, and the sums of LeCun et al. 1998."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from tests.oracles.margin import pairwise_scores
+
+from mathdnn.errors import Diverged, InvalidInput
+from mathdnn.margin import LOSSES, MarginClassifier, PairwiseLinearClassifier, sgd, sigmoid
+from mathdnn.margin.pairwise import unit_output
+
+ESTIMATORS = [
+    MarginClassifier(),
+    MarginClassifier("sum_of_squares"),
+    MarginClassifier("hinge", fit_intercept=True),
+    PairwiseLinearClassifier(),
+    PairwiseLinearClassifier("sum_of_squares", n_jobs=2),
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learns_own_checks(estimator, check):
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")  # the checks provoke scikit-learn's own warnings
+        check(estimator)
+
+
+def blobs(rng: np.random.Generator, k: int = 2, n: int = 300, d: int = 5):
+    """k clouds of points and their class names."""
+    y = rng.integers(0, k, n)
+    X = rng.normal(size=(k, d))[y] * 3 + rng.normal(size=(n, d))
+    return X.astype(np.float32), np.array([f"class {i}" for i in range(k)])[y]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_learns(loss, rng):
+    X, y = blobs(rng)
+    model = MarginClassifier(loss, lr=0.01, epochs=5, fit_intercept=True, random_state=0)
+    assert model.fit(X, y).score(X, y) > 0.9
+    assert len(model.loss_curve_) == 5
+    assert model.loss_curve_[-1] < model.loss_curve_[0]
+    assert (model.coef_.shape, model.intercept_.shape, model.t_) == ((1, 5), (1,), 1500)
+
+
+def test_fit_is_the_sgd_of_its_draws(rng):
+    X, y = blobs(rng)
+    model = MarginClassifier(epochs=2, random_state=7).fit(X, y)
+    draws = np.random.RandomState(7)
+    w0 = draws.uniform(-(5**-0.5), 5**-0.5, 5).astype(np.float32)
+    order = np.stack([draws.permutation(300), draws.permutation(300)])
+    labels = np.where(y == "class 1", 1.0, -1.0)
+    np.testing.assert_array_equal(model.coef_[0], sgd(X, labels, order, loss="logistic", lr=255e-4, w0=w0))
+    assert model.intercept_.tolist() == [0.0]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_other_ones(rng):
+    X, y = blobs(rng, k=3)
+    first, again, other = (PairwiseLinearClassifier(random_state=seed).fit(X, y).pair_coef_ for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_threads_change_no_bit(rng):
+    X, y = blobs(rng, k=6)
+    models = [PairwiseLinearClassifier(random_state=0, n_jobs=jobs).fit(X, y) for jobs in (None, 2, 5)]
+    for model in models[1:]:
+        assert model.pair_coef_.tobytes() == models[0].pair_coef_.tobytes()
+
+
+def test_a_tie_is_predicted_as_the_first_class(rng):
+    X, y = blobs(rng)
+    model = MarginClassifier(random_state=0).fit(X, y)
+    nothing = np.zeros((1, 5), np.float32)
+    assert model.decision_function(nothing).tolist() == [0.0]
+    assert model.predict(nothing).tolist() == ["class 0"]
+    assert model.predict_proba(nothing).tolist() == [[0.5, 0.5]]
+    assert PairwiseLinearClassifier(random_state=0).fit(X, y).predict(nothing).tolist() == ["class 0"]
+
+
+def test_probabilities_are_the_sigma_of_the_score(rng):
+    X, y = blobs(rng)
+    for loss, slope in (("logistic", 1), ("sum_of_squares", 1), ("exponential", 2)):
+        model = MarginClassifier(loss, lr=1e-3, random_state=0).fit(X, y)
+        z = model.decision_function(X)
+        np.testing.assert_array_equal(model.predict_proba(X), np.stack([sigmoid(-slope * z), sigmoid(slope * z)], 1))
+    assert not hasattr(MarginClassifier("hinge").fit(X, y), "predict_proba")
+
+
+def test_partial_fit_goes_on_where_fit_stopped(rng):
+    X, y = blobs(rng)
+    settings = {"decay": "inverse", "lr": 1.0, "fit_intercept": True, "random_state": 3}
+    whole = MarginClassifier(epochs=3, **settings).fit(X, y)
+    steps = MarginClassifier(epochs=1, **settings).fit(X, y).partial_fit(X, y).partial_fit(X, y)
+    np.testing.assert_array_equal(steps.coef_, whole.coef_)
+    assert (steps.t_, steps.loss_curve_) == (900, whole.loss_curve_)
+    first = MarginClassifier(**settings).partial_fit(X[:1], y[:1], classes=["class 0", "class 1"])
+    assert first.t_ == 1
+    sentence = "partial_fit(y=...): expected the classes class 0 and class 1, got the label other; name both at first."
+    with pytest.raises(InvalidInput, match=f"^{re.escape(sentence)}$"):
+        first.partial_fit(X[:1], ["other"])
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_pairwise_scores_are_lecuns_sums(loss, rng):
+    X, y = blobs(rng, k=4)
+    model = PairwiseLinearClassifier(loss, lr=3e-3, epochs=10, random_state=0, fit_intercept=True).fit(X, y)
+    z = X.astype(np.float64) @ model.pair_coef_.T + model.pair_intercept_
+    outputs = {(i, j): unit_output(loss, z[:, unit]) for unit, (i, j) in enumerate(model.pairs_.tolist())}
+    expected = pairwise_scores(outputs, 4)
+    np.testing.assert_allclose(model.decision_function(X), expected, atol=1e-12)
+    assert (model.predict(X) == model.classes_[expected.argmax(axis=1)]).all()
+    flipped = pairwise_scores({pair: -output for pair, output in outputs.items()}, 4)  # the saboteur: signs swapped
+    assert np.abs(model.decision_function(X) - flipped).max() > 1
+    assert model.score(X, y) > 0.8
+
+
+def test_the_sum_of_squares_is_half_the_squared_error_of_the_unit_output():
+    z = np.linspace(-30, 30, 601)
+    for y in (-1, 1):
+        half = (y - unit_output("sum_of_squares", z)) ** 2 / 2
+        np.testing.assert_allclose(LOSSES["sum_of_squares"].value(y * z), half, atol=1e-15)
+
+
+def test_two_classes_of_the_pairwise_classifier_are_one_unit(rng):
+    X, y = blobs(rng)
+    model = PairwiseLinearClassifier(random_state=0).fit(X, y)
+    assert model.pair_coef_.shape == (1, 5)
+    score = model.decision_function(X)
+    assert score.shape == (300,)
+    assert (model.predict(X) == np.where(score > 0, "class 1", "class 0")).all()
+    assert model.score(X, y) > 0.9
+
+
+def test_they_clone_pickle_and_stand_in_a_pipeline(rng):
+    X, y = blobs(rng, k=3)
+    pipeline = make_pipeline(StandardScaler(), PairwiseLinearClassifier(random_state=0)).fit(X, y)
+    assert (pickle.loads(pickle.dumps(pipeline)).predict(X) == pipeline.predict(X)).all()
+    assert clone(MarginClassifier("hinge", lr=0.5)).get_params()["lr"] == 0.5
+
+
+def test_misuse_is_refused_in_one_sentence(rng):
+    X, y = blobs(rng, k=3)
+    two, more, one = MarginClassifier(), PairwiseLinearClassifier(), y[:1].repeat(300)
+    binary = "3. Only binary classification is supported. The type of the target is multiclass"
+    for model, labels, who, expected, got, do in (
+        (two, y, "MarginClassifier(y=...)", "two classes", binary, "take PairwiseLinearClassifier for more"),
+        (two, one, "MarginClassifier(y=...)", "two classes", "1 class", "give examples of both"),
+        (more, one, "PairwiseLinearClassifier(y=...)", "two or more classes", "1 class", "give examples of the others"),
+        (
+            clone(two).set_params(epochs=0),
+            y,
+            "MarginClassifier(epochs=...)",
+            "a whole number from 1",
+            "0",
+            "choose another",
+        ),
+        (PairwiseLinearClassifier(lr=-1), y, "sgd(lr=...)", "a finite number above 0", "-1", "choose a step"),
+    ):
+        with pytest.raises(InvalidInput, match=f"^{re.escape(f'{who}: expected {expected}, got {got}; {do}.')}$"):
+            model.fit(X, labels)
+    sentence = "fit(X=...): expected numbers within float32, below 3.4e38, got 1e+300; scale the data."
+    with pytest.raises(InvalidInput, match=f"^{re.escape(sentence)}$"):
+        MarginClassifier().fit([[1e300], [1.0]], [0, 1])
+
+
+def test_divergence_is_an_error_not_a_model(rng):
+    X, y = blobs(rng)
+    sentence = (
+        r"sgd\(loss='squared_hinge', lr=1e\+06\): .* not at step \d+ of 300; take a smaller lr, or scale the data\."
+    )
+    with pytest.raises(Diverged, match=f"^{sentence}$"):
+        MarginClassifier("squared_hinge", lr=1e6, random_state=0).fit(X, y)
+
+
+def test_importing_the_room_leaves_scikit_learn_alone():
+    import subprocess
+    import sys
+
+    code = "import sys, mathdnn.margin; assert not {'sklearn', 'torch', 'scipy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
