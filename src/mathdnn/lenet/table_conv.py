@@ -196,14 +196,22 @@ class TableConv2d(nn.Module):
         mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
         return F.pad(x, (left, right, top, bottom), mode=mode), (0, 0)
 
-    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+    def _load_from_state_dict(
+        self,
+        state: dict[str, Any],
+        prefix: str,
+        metadata: Any,
+        strict: bool,
+        missing: Any,
+        extra: Any,
+        errors: list[str],
+    ) -> None:
         found = state.get(prefix + "edge")
         if found is not None and found.tolist() != [list(edge) for edge in self.table.edges]:
-            errors = cast("list[str]", rest[4] if len(rest) > 4 else rest[-1])
-            errors.append(
-                f"{prefix}edge: the weights belong to another connection table; build the layer with that one"
-            )
-        super()._load_from_state_dict(state, prefix, *rest)
+            what = "the weights belong to another connection table; build the layer with that one"
+            errors.append(f"{prefix}edge: {what}")
+            return  # torch raises only at the end: what is not copied now stays as it was
+        super()._load_from_state_dict(state, prefix, metadata, strict, missing, extra, errors)
 
 
 def _padding_sides(

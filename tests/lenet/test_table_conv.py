@@ -1,0 +1,340 @@
+"""The layer computes the formula in every form, for finite numbers and others, with derivatives of every order."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from tests.oracles.lenet import padded, table_convolution
+from tests.saboteurs import lenet as saboteurs
+from torch.func import functional_call
+
+from mathdnn.errors import InvalidInput
+from mathdnn.lenet import ConnectionTable, TableConv2d, plan, table_conv2d_literal
+
+ODD = ConnectionTable.parse("01 12 2 012", in_channels=4)  # input map 3 is read by nobody
+TABLES = {
+    "odd": ODD,
+    "square": ConnectionTable.parse("01 12 0"),
+    "grouped": ConnectionTable.grouped(4, 6, 2),
+    "one to one": ConnectionTable.one_to_one(3),
+    "full": ConnectionTable.full(2, 3),
+}
+GEOMETRIES = [((1, 1), (0, 0), (1, 1)), ((2, 1), (1, 2), (1, 1)), ((1, 2), (2, 1), (2, 1)), ((3, 3), (0, 1), (1, 2))]
+
+
+def layer_over(table, kernel=(3, 2), seed=0, **more):
+    layer = TableConv2d(table, kernel, dtype=torch.float64, **more)
+    layer.reset_parameters(torch.Generator().manual_seed(seed))
+    return layer
+
+
+def image(*shape, seed=1):
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def dense_of(table, weight):
+    kernels = np.zeros((table.out_channels, table.in_channels, *weight.shape[1:]))
+    for edge, kernel in zip(table.edges, weight.detach().numpy(), strict=True):
+        kernels[edge] = kernel
+    return kernels
+
+
+def by_loops(x, table, weight, bias, stride=(1, 1), padding=(0, 0), dilation=(1, 1), mode="zeros"):
+    wide = padded(x.detach().numpy(), padding[0], padding[0], padding[1], padding[1], mode)
+    bias = None if bias is None else bias.detach().numpy()
+    return torch.from_numpy(table_convolution(wide, table.mask(), dense_of(table, weight), bias, stride, dilation))
+
+
+def literal(x, weight, bias, mask, stride, padding, dilation):
+    return table_conv2d_literal(x, weight, bias, ConnectionTable.from_mask(mask), stride, padding, dilation)
+
+
+def as_layer(form):
+    def compute(x, weight, bias, mask, stride, padding, dilation):
+        table = ConnectionTable.from_mask(mask)
+        layer = TableConv2d(table, weight.shape[1:], stride, padding, dilation, dtype=weight.dtype, form=form)
+        return functional_call(layer, {"weight": weight, "bias": bias}, (x,))
+
+    return compute
+
+
+def law_of_the_loops(compute):
+    """It computes what the loops compute, over tables, strides, paddings and dilations."""
+    for name, table in TABLES.items():
+        layer = layer_over(table)
+        for stride, padding, dilation in GEOMETRIES:
+            x = image(2, table.in_channels, 7, 6)
+            expected = by_loops(x, table, layer.weight, layer.bias, stride, padding, dilation)
+            found = compute(x, layer.weight, layer.bias, table.mask(), stride, padding, dilation)
+            assert found.shape == expected.shape, name
+            assert torch.allclose(found, expected, rtol=0, atol=1e-12), name
+
+
+def law_of_infinity(compute):
+    """A pixel that is not finite spoils only the maps that read it."""
+    layer = layer_over(ODD)
+    for bad in (torch.inf, -torch.inf, torch.nan):
+        x = image(2, 4, 6, 5)
+        x[0, 0, 2, 2] = x[1, 3, 1, 1] = bad
+        expected = by_loops(x, ODD, layer.weight, layer.bias)
+        found = compute(x, layer.weight, layer.bias, ODD.mask(), (1, 1), (0, 0), (1, 1))
+        assert torch.allclose(found, expected, rtol=0, atol=1e-12, equal_nan=True)
+
+
+RIGHT = {"literal": literal, "auto": as_layer("auto"), "dense": as_layer("dense"), "slow layer": as_layer("literal")}
+
+
+@pytest.mark.parametrize("compute", RIGHT.values(), ids=RIGHT)
+def test_it_computes_what_the_loops_compute(compute):
+    law_of_the_loops(compute)
+
+
+@pytest.mark.parametrize("saboteur", saboteurs.WRONG_VALUES, ids=lambda wrong: wrong.__name__)
+def test_wrong_convolutions_are_rejected(saboteur):
+    with pytest.raises(AssertionError, match="assert"):
+        law_of_the_loops(saboteur)
+
+
+@pytest.mark.parametrize("compute", [literal, as_layer("auto")], ids=["literal", "auto"])
+def test_an_infinite_pixel_spoils_only_the_maps_that_read_it(compute):
+    law_of_infinity(compute)
+
+
+@pytest.mark.parametrize("saboteur", [saboteurs.zeros_meet_infinity, saboteurs.infinity_made_finite])
+def test_zeros_off_the_table_that_meet_infinity_are_rejected(saboteur):
+    with pytest.raises(AssertionError, match="assert"):
+        law_of_infinity(saboteur)
+
+
+@pytest.mark.parametrize("place", ["input", "slope", "both"])
+def test_derivatives_at_infinity_are_those_of_the_literal_form(place):
+    layer = layer_over(ODD)
+    found = []
+    for compute in (literal, as_layer("auto")):
+        x = image(2, 4, 6, 5)
+        slope = image(2, 4, 4, 4, seed=2)
+        if place != "slope":
+            x[0, 0, 2, 2] = torch.inf
+        if place != "input":
+            slope[1, 2, 0, 0] = torch.nan
+        leaves = [x.requires_grad_(), *(p.detach().clone().requires_grad_() for p in (layer.weight, layer.bias))]
+        y = compute(*leaves, ODD.mask(), (1, 1), (0, 0), (1, 1))
+        found.append(torch.autograd.grad(y, leaves, slope))
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one, other, rtol=0, atol=1e-12, equal_nan=True)
+    assert found[0][0][1, 3].eq(0).all()  # the map that nobody reads gets no slope, not nan
+
+
+def test_second_derivatives_at_infinity_are_those_of_the_literal_form():
+    layer = layer_over(ODD)
+    found = []
+    for compute in (literal, as_layer("auto")):
+        leaves = [
+            image(1, 4, 5, 4).requires_grad_(),
+            *(p.detach().clone().requires_grad_() for p in layer.parameters()),
+        ]
+        slope = image(1, 4, 3, 3, seed=2).requires_grad_()
+        y = compute(*leaves, ODD.mask(), (1, 1), (0, 0), (1, 1))
+        (dx,) = torch.autograd.grad(y, leaves[0], slope, create_graph=True)
+        direction = image(1, 4, 5, 4, seed=3)
+        direction[0, 1, 1, 1] = torch.inf
+        found.append(torch.autograd.grad(dx, (slope, leaves[1]), direction))
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one, other, rtol=0, atol=1e-12, equal_nan=True)
+    assert found[1][0].isfinite().any()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_slopes_of_first_and_second_order(name):
+    layer = layer_over(TABLES[name], (2, 2), stride=2, padding=1)
+
+    def compute(x, weight, bias):
+        return functional_call(layer, {"weight": weight, "bias": bias}, (x,))
+
+    leaves = (image(1, layer.in_channels, 4, 3).requires_grad_(), layer.weight, layer.bias)
+    assert torch.autograd.gradcheck(compute, leaves)
+    assert torch.autograd.gradgradcheck(compute, leaves)
+
+
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
+@pytest.mark.parametrize("padding", [2, (1, 2)])
+def test_padding_modes_are_torchs(mode, padding):
+    layer = layer_over(ODD, padding=padding, padding_mode=mode)
+    x = image(2, 4, 6, 5)
+    pair = (padding, padding) if isinstance(padding, int) else padding
+    expected = by_loops(x, ODD, layer.weight, layer.bias, padding=pair, mode=mode)
+    assert torch.allclose(layer(x), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kernel", [(3, 2), (4, 5), (1, 1)])
+@pytest.mark.parametrize("mode", ["zeros", "circular"])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+def test_padding_by_name_is_torchs(kernel, mode, padding):
+    layer = layer_over(ODD, kernel, padding=padding, dilation=(1, 2), padding_mode=mode)
+    torchs = torch.nn.Conv2d(4, 4, kernel, padding=padding, dilation=(1, 2), padding_mode=mode, dtype=torch.float64)
+    torchs.load_state_dict({"weight": torch.from_numpy(dense_of(ODD, layer.weight)), "bias": layer.bias})
+    x = image(2, 4, 9, 10)
+    assert torch.allclose(layer(x), torchs(x), rtol=0, atol=1e-12)
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 5), st.integers(1, 5), st.data())
+def test_any_table_any_geometry(inputs, outputs, data):
+    table = ConnectionTable.random(inputs, outputs, data.draw(st.integers(1, inputs)), data.draw(st.integers(0, 99)))
+    pairs = {name: data.draw(st.tuples(st.integers(low, 3), st.integers(low, 3)))
+             for name, low in (("kernel", 1), ("stride", 1), ("padding", 0), ("dilation", 1))}  # fmt: skip
+    steps = (pairs["stride"], pairs["padding"], pairs["dilation"])
+    bias = data.draw(st.booleans())
+    layer = layer_over(table, pairs["kernel"], stride=steps[0], padding=steps[1], dilation=steps[2], bias=bias)
+    x = image(data.draw(st.integers(0, 2)), inputs, data.draw(st.integers(7, 9)), 8)
+    expected = by_loops(x, table, layer.weight, layer.bias, *steps)
+    assert torch.allclose(layer(x), expected, rtol=0, atol=1e-11)
+    slow = table_conv2d_literal(x, layer.weight, layer.bias, table, *steps)
+    assert torch.allclose(slow, expected, rtol=0, atol=1e-11)
+
+
+def test_without_a_batch_empty_and_channels_last():
+    layer = layer_over(ODD)
+    x = image(3, 4, 6, 5)
+    assert torch.allclose(layer(x[0]), layer(x)[0], rtol=0, atol=1e-14)
+    assert torch.allclose(layer(x.to(memory_format=torch.channels_last)), layer(x), rtol=0, atol=1e-13)
+    empty = image(0, 4, 6, 5).requires_grad_()
+    assert layer(empty).shape == (0, 4, 4, 4)
+    layer(empty).sum().backward()
+    assert layer.weight.grad.eq(0).all()
+
+
+def test_autocast_gives_what_torch_gives():
+    layer = TableConv2d(ODD, 3)
+    x = torch.randn(2, 4, 8, 8, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(x)
+    y.float().sum().backward()
+    assert (y.dtype, x.grad.dtype, layer.weight.grad.dtype) == (torch.bfloat16, torch.float32, torch.float32)
+    assert torch.allclose(y.float(), layer(x), rtol=0.02, atol=0.05)
+
+
+def test_parameters_are_the_edges_and_nothing_else():
+    layer = TableConv2d(ConnectionTable.lenet(), 5)
+    assert {name: tuple(p.shape) for name, p in layer.named_parameters()} == {"weight": (60, 5, 5), "bias": (16,)}
+    assert sum(p.numel() for p in layer.parameters()) == 1516
+    torch.optim.SGD(layer.parameters(), 1.0, weight_decay=0.5)
+    assert TableConv2d(ODD, 3, bias=False).bias is None
+
+
+def law_of_the_start(bounds):
+    """Every output map starts within the bound of its own fan-in, and reaches it."""
+    table = ConnectionTable.parse("0 01 0123 012345")
+    layer = layer_over(table, (15, 15))
+    claimed, first = bounds(table, 225), 0
+    for o, maps in enumerate(table.fan_in):
+        largest = layer.weight[first : first + maps].abs().max().item()
+        assert 0.98 * claimed[o] < largest <= claimed[o] * (1 + 1e-6), o
+        assert abs(layer.bias[o].item()) <= claimed[o]
+        first += maps
+
+
+def test_it_starts_as_the_separate_convolutions_of_torch_would():
+    law_of_the_start(lambda table, taps: [(n * taps) ** -0.5 for n in table.fan_in])
+
+
+@pytest.mark.parametrize("saboteur", saboteurs.WRONG_BOUNDS, ids=lambda wrong: wrong.__name__)
+def test_wrong_starts_are_rejected(saboteur):
+    with pytest.raises(AssertionError, match="assert"):
+        law_of_the_start(saboteur)
+
+
+def test_copies_and_states_keep_every_bit():
+    layer, other = layer_over(ODD), layer_over(ODD, seed=9)
+    x = image(2, 4, 6, 5)
+    assert torch.equal(copy.deepcopy(layer)(x), layer(x))
+    other.load_state_dict(layer.state_dict())
+    assert torch.equal(other(x), layer(x))
+    assert sorted(layer.state_dict()) == ["bias", "edge", "weight"]
+
+
+def test_weights_of_another_table_are_not_loaded():
+    layer, foreign = layer_over(ODD), layer_over(ConnectionTable.parse("012 12 0 12", in_channels=4))
+    assert layer.weight.shape == foreign.weight.shape
+    before = {name: tensor.clone() for name, tensor in layer.state_dict().items()}
+    with pytest.raises(RuntimeError, match="edge: the weights belong to another connection table"):
+        torch.nn.Sequential(layer).load_state_dict(torch.nn.Sequential(foreign).state_dict())
+    with pytest.raises(RuntimeError, match="Missing key"):
+        layer.load_state_dict({"weight": layer.weight, "bias": layer.bias})
+    assert all(torch.equal(before[name], tensor) for name, tensor in layer.state_dict().items())
+
+
+def test_the_plan_says_which_way_and_why():
+    assert str(plan(ConnectionTable.lenet())) == (
+        "guarded: one dense convolution, 36 of 96 kernels zero; edge by edge if not finite"
+    )
+    assert plan(ConnectionTable.grouped(4, 2, 2)).groups == 2
+    assert plan(ConnectionTable.full(4, 2)).way == "grouped"
+    assert plan(ODD, exporting=True).way == "literal"
+    assert [plan(ODD, form).way for form in ("literal", "dense")] == ["literal", "dense"]
+
+
+def test_the_layer_says_what_it_is():
+    assert repr(TableConv2d(ODD, 3, padding=1, bias=False)) == (
+        "TableConv2d(4, 4, edges=8, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), bias=False)"
+    )
+
+
+REFUSED = [
+    (lambda: TableConv2d("012", 3),
+     ("TableConv2d(table=...): expected a ConnectionTable, got a str; build or parse one.")),
+    (lambda: TableConv2d(ODD, 0),
+     ("TableConv2d(kernel_size=...): expected a whole number from 1, or two, got 0; "
+     "correct it.")),
+    (lambda: TableConv2d(ODD, 3, padding=-1),
+     ("TableConv2d(padding=...): expected a whole number from 0, or two, got "
+     "-1; correct it.")),
+    (lambda: TableConv2d(ODD, 3, 2, "same"),
+     ("TableConv2d(padding='same'): expected stride 1, got stride (2, 2); give "
+     "the padding as numbers.")),
+    (lambda: TableConv2d(ODD, 3, padding="full"),
+     ("TableConv2d(padding=...): expected a size, 'same' or 'valid', got "
+     "'full'; choose one.")),
+    (lambda: TableConv2d(ODD, 3, padding_mode="wrap"),
+     ("TableConv2d(padding_mode=...): expected zeros or reflect or "
+     "replicate or circular, got 'wrap'; choose one.")),
+    (lambda: TableConv2d(ODD, 3, form="fast"),
+     ("plan(form=...): expected auto, literal, grouped or dense, got 'fast'; "
+     "choose one of them.")),
+    (lambda: TableConv2d(ODD, 3, form="grouped"),
+     ("plan(form='grouped'): expected a table that is exactly groups, got "
+     "one that is not; use 'auto'.")),
+    (lambda: TableConv2d(ODD, 3)(torch.zeros(1, 3, 5, 5)),
+     ("TableConv2d.forward(x): expected (4, h, w) with or without "
+     "a batch in front, got shape (1, 3, 5, 5); match the table's input maps.")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("build", "said"), REFUSED, ids=[said[:50] for _, said in REFUSED])
+def test_what_does_not_fit_is_refused_in_one_sentence(build, said):
+    with pytest.raises(InvalidInput, match=f"^{re.escape(said)}$"):
+        build()
+
+
+def test_an_exported_layer_is_the_literal_form():
+    layer = layer_over(ODD).eval()
+    x = image(2, 4, 6, 5)
+    exported = torch.export.export(layer, (x,))
+    x[0, 0, 2, 2] = torch.inf
+    assert torch.allclose(exported.module()(x), layer(x), rtol=0, atol=1e-12, equal_nan=True)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_compiled_model_breaks_its_graph_and_stays_right():
+    layer = layer_over(ODD)
+    model = torch.compile(torch.nn.Sequential(torch.nn.Tanh(), layer), backend="eager")
+    x = image(2, 4, 6, 5)
+    assert torch.allclose(model(x), layer(torch.tanh(x)), rtol=0, atol=1e-13)
