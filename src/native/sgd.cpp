@@ -59,7 +59,7 @@ inline float exponential(float x) {
     const float low = (1.6666665459e-1f * r + 5.0000001201e-1f);
     const float middle = (8.3334519073e-3f * r + 4.1665795894e-2f);
     const float high = (1.9875691500e-4f * r + 1.3981999507e-3f);
-    const float p = (((high * r2 + middle) * r2 + low) * r2 + r) + 1.0f;
+    const float p = (1.0f + r) + (low * r2 + (high * r2 + middle) * (r2 * r2));
     const std::int32_t whole = static_cast<std::int32_t>(k), half = whole >> 1;
     return p * bits_to_float((half + 127) << 23) * bits_to_float((whole - half + 127) << 23);
 }
@@ -156,13 +156,16 @@ inline Vec unit(Vec byte) { return byte * 0x1.01p-8f + byte * 0x1.010102p-24f; }
 // lines than a core has places for.
 inline void load_floats(const char *row, std::int64_t d, float *out, const char *later) {
     std::int64_t j = 0;
-    for (; j + width <= d; j += width) {
-        if (j % lanes == 0) __builtin_prefetch(later + j * sizeof(float), 0, 3);
-        Vec x;
-        std::memcpy(&x, row + j * sizeof(float), sizeof x);
-        *reinterpret_cast<Vec *>(out + j) = x;
+    for (; j + lanes <= d; j += lanes) {
+        __builtin_prefetch(later + j * sizeof(float), 0, 3);
+#pragma GCC unroll 8
+        for (int i = 0; i < lanes; i += width) {
+            Vec x;
+            std::memcpy(&x, row + (j + i) * sizeof(float), sizeof x);
+            *reinterpret_cast<Vec *>(out + j + i) = x;
+        }
     }
-    std::memcpy(out + j, row + j * sizeof(float), (d - j) * sizeof(float));
+    if (j < d) std::memcpy(out + j, row + j * sizeof(float), (d - j) * sizeof(float));
 }
 
 inline void load_bytes(const char *row, std::int64_t d, float *out) {
