@@ -1,1 +1,21 @@
+"""The command line: one file a command, thin. Parse, call, print, exit code.
 
+    0 done, or the claim holds     1 refuted (commands that decide one claim)     2 misuse     130 interrupted
+
+Misuse is whatever raises `MathdnnError`: wrong arguments, unusable files, an output that cannot be written, training
+that diverges. It prints one sentence on standard error. Anything else is a defect of mathdnn and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (default: the process's own) and return the exit code."""
+    from mathdnn.cli.app import run
+
+    return run(sys.argv[1:] if argv is None else list(argv))

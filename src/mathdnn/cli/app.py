@@ -1,0 +1,125 @@
+"""The commands by name, each imported when it is called, and what becomes of their errors.
+
+A new command is one file with one function that returns an exit code (or None for 0), and one entry in `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from mathdnn import __version__
+from mathdnn.errors import MathdnnError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "reproduce": (
+        "Check every claim of the homework; write a page and results.json.",
+        """mathdnn reproduce
+mathdnn reproduce 1 2 3 6 --out fast
+mathdnn reproduce 7 --seeds 10 --data fashion-mnist""",
+    ),
+    "train": (
+        "Train LeNet-5 on MNIST or data in its format; defaults: the homework's.",
+        """mathdnn train lenet5 --out run
+mathdnn train lenet5 --out run --resume
+mathdnn train lenet5 --c3 full --momentum 0.9 --nesterov --schedule one_cycle""",
+    ),
+    "predict": (
+        "Say which digit a picture shows.",
+        """mathdnn predict run digit.png
+mathdnn predict run scan1.jpg scan2.jpg --json""",
+    ),
+    "count": (
+        "Count parameters, connections and multiply-adds, by layer.",
+        """mathdnn count lenet5
+mathdnn count lenet5 --c3 full
+mathdnn count lenet5-1998 --json""",
+    ),
+    "report": (
+        "Draw the page again from a results.json.",
+        "mathdnn report reproduction/results.json --out again",
+    ),
+}
+"""Name: what the command does, in a line, and examples. The order is that of the help."""
+
+HELP = "The mathematics of convolutional networks, executable."
+
+EPILOGUE = """Examples:
+
+mathdnn reproduce                          every claim of the homework
+mathdnn reproduce 1 2 3 6 --out fast       some of its problems, in seconds
+mathdnn train lenet5 --out run --seed 1    LeNet-5 with its connection table
+mathdnn predict run digit.png              which digit is this?
+mathdnn count lenet5 --c3 full --json      what each layer costs
+
+Exit codes: 0 done or holds, 1 refuted, 2 misuse, 130 interrupted."""
+
+MISUSE, INTERRUPTED, NO_READER = 2, 130, 141  # the last two as shells count SIGINT and SIGPIPE
+
+
+def build() -> App:
+    """The application; no command's module is imported yet."""
+    app = App(
+        name="mathdnn",
+        version=__version__,
+        help=HELP,
+        help_epilogue=EPILOGUE,
+        help_format="plaintext",
+        result_action="return_value",
+        exit_on_error=False,
+        print_error=False,
+        suppress_keyboard_interrupt=False,
+    )
+    for place, (name, (line, examples)) in enumerate(COMMANDS.items()):
+        path, epilogue = f"mathdnn.cli.{name}:{name}", f"Examples:\n\n{examples}"
+        app.command(path, name=name, help=line, sort_key=place, help_epilogue=epilogue)
+    app.register_install_completion_command()
+    return app
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command and return its exit code; misuse ends in one sentence on standard error."""
+    try:
+        code = build()(list(argv))
+        sys.stdout.flush()
+        return int(code or 0)
+    except CycloptsError as error:
+        return _complain(f"{' '.join(str(error).split())} See mathdnn {_command(argv)}--help.", MISUSE)
+    except MathdnnError as error:
+        return _complain(str(error), MISUSE)
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        _forget_stdout()
+        return NO_READER
+    except OSError as error:
+        if not _stdout_failed():
+            raise
+        return _complain(f"standard output: {error.strerror or error}; give it room.", MISUSE)
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"mathdnn: {message}", file=sys.stderr)
+    return code
+
+
+def _command(argv: Sequence[str]) -> str:
+    return f"{argv[0]} " if argv and argv[0] in COMMANDS else ""
+
+
+def _stdout_failed() -> bool:
+    """Whether standard output itself refuses what it holds; what it holds is then dropped."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_stdout()
+        return True
+    return False
+
+
+def _forget_stdout() -> None:
+    """Point standard output nowhere, so that the interpreter's last flush has nothing to complain of."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

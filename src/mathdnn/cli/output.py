@@ -1,0 +1,69 @@
+"""What commands print: one JSON document, plain lines and tables on standard output, progress on standard error."""
+
+from __future__ import annotations
+
+import json as _json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+"""The type of a flag that is off unless it is given."""
+
+Json = Flag
+"""The type of a command's `--json` flag."""
+
+COLOUR = {"proved": "green", "supported": "cyan", "refuted": "red", "contradicted": "magenta", "undecided": "yellow"}
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document (finite numbers only), and nothing else."""
+    print(_json.dumps(document, ensure_ascii=True, allow_nan=False))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """A table: ruled and coloured on a terminal, plain elsewhere. `right` names the columns of figures."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, style=COLOUR.get(cell.split(" ")[0], "")) for cell in row))
+    console.print(table)
+
+
+@contextmanager
+def live(total: float) -> Iterator[tuple[Progress, TaskID] | None]:
+    """A progress line on standard error where that is a terminal, and None where it is not."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[state]}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield progress, progress.add_task("", total=total, state="")
+
+
+def seconds(value: float) -> str:
+    """Seconds as a person reads them: 0.04 s, 12.3 s, 3 min 20 s."""
+    if value >= 60:
+        return f"{value // 60:.0f} min {value % 60:.0f} s"
+    return f"{value:.1f} s" if value >= 1 else f"{value:.2f} s"

@@ -1,0 +1,142 @@
+"""`mathdnn train`: train LeNet-5 by a recipe, with checkpoints where a folder is given."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mathdnn.cli.output import Flag, Json, live, print_json, seconds
+from mathdnn.errors import InvalidInput, sentence
+
+if TYPE_CHECKING:
+    from mathdnn.training import Event, Run
+
+
+def train(
+    network: Literal["lenet5"],
+    /,
+    *,
+    c3: Literal["table", "full"] = "table",
+    epochs: int = 10,
+    lr: float = 0.1,
+    batch_size: int = 100,
+    optimizer: Literal["sgd", "adamw"] = "sgd",
+    momentum: float = 0.0,
+    nesterov: Flag = False,
+    weight_decay: float = 0.0,
+    schedule: Literal["constant", "one_cycle"] = "constant",
+    loss: Literal["cross_entropy", "squared"] = "cross_entropy",
+    pixels: Literal["unit", "standardised", "lecun1998"] = "unit",
+    shift: int = 0,
+    seed: int = 0,
+    engine: Literal["auto", "torch", "native"] = "auto",
+    data: Path | None = None,
+    out: Path | None = None,
+    resume: Flag = False,
+    json: Json = False,
+) -> int:
+    """Train LeNet-5 on MNIST, or on any data in its format. The defaults are the homework's recipe.
+
+    Parameters
+    ----------
+    network
+        The network.
+    c3
+        Connections of the third layer: Table I, or all.
+    epochs
+        Passes over the training images.
+    lr
+        Step size; with one_cycle the largest.
+    batch_size
+        Images a step.
+    optimizer
+        Plain or momentum SGD, or AdamW.
+    momentum
+        Of SGD, at least 0 and below 1.
+    nesterov
+        Look ahead; needs momentum.
+    weight_decay
+        On every parameter.
+    schedule
+        How the step size goes.
+    loss
+        What is minimised.
+    pixels
+        How the network sees 0 to 255.
+    shift
+        Move each image by up to this many pixels.
+    seed
+        Of the first weights and of the order.
+    engine
+        What computes.
+    data
+        Folder with four IDX files, in place of MNIST.
+    out
+        New folder for the run; without it nothing is kept.
+    resume
+        Go on from the last checkpoint in --out.
+    json
+        Print the record of the run as one JSON document.
+    """
+    if resume and out is None:
+        raise InvalidInput(sentence("train --resume", "the folder of the run", "none", "add --out RUN"))
+    from mathdnn.training import Recipe
+
+    recipe = Recipe(
+        epochs=epochs, lr=lr, batch_size=batch_size, optimizer=optimizer, momentum=momentum, nesterov=nesterov,
+        weight_decay=weight_decay, schedule=schedule, loss=loss, pixels=pixels, shift=shift,
+    )  # fmt: skip
+    kept = {"engine": engine, "seed": seed, "run": out, "resume": resume, "about": {"network": network, "c3": c3}}
+    run = _train(c3, recipe, data, epochs, **kept)
+    if json:
+        import msgspec
+
+        print_json(msgspec.to_builtins(run))
+    else:
+        _show(run, out)
+    return 0
+
+
+def _train(c3: Literal["table", "full"], recipe: Any, data: Path | None, epochs: int, **more: Any) -> Run:
+    from mathdnn.data import load_mnist
+    from mathdnn.lenet import LeNet5
+    from mathdnn.training import initialise
+    from mathdnn.training import train as train_model
+
+    images = load_mnist(data)
+    model = initialise(LeNet5(c3), more["seed"])
+    with live(1.0) as line:
+        run: Run = train_model(model, images, recipe, progress=_listener(line), **more)
+    return run
+
+
+def _listener(line: Any) -> Any:
+    """What hears of the run: the live line, or nobody."""
+    if line is None:
+        return None
+    progress, task = line
+
+    def hear(event: Event) -> None:
+        words = f"epoch {event.epoch} of {event.epochs}"
+        progress.update(task, description=words, completed=event.fraction, state=f"training loss {event.loss:.4f}")
+        if event.done is not None:
+            progress.console.print(_epoch(event.done), markup=False, highlight=False)
+
+    return hear
+
+
+def _epoch(epoch: Any) -> str:
+    accuracy = f"{epoch.test_accuracy:.2%} of the test images right"
+    return f"epoch {epoch.epoch:>3}  test loss {epoch.test_loss:.4f}  {accuracy}  {seconds(epoch.seconds)}"
+
+
+def _show(run: Run, out: Path | None) -> None:
+    for epoch in run.curve:
+        print(_epoch(epoch))
+    for note in run.notes:
+        print(f"mathdnn: {note}", file=sys.stderr)
+    if run.metrics is not None:
+        right, n = run.metrics.right, run.metrics.n
+        print(f"{right:,} of {n:,} test images right ({run.metrics.accuracy:.2%}), trained in {seconds(run.seconds)}")
+    print("nothing kept: name a folder with --out" if out is None else f"the run is in {out}")
