@@ -19,7 +19,9 @@ Map = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Activation:
-    """sigma and its derivative, both elementwise; `bound` is the greatest |sigma'| (None where there is none)."""
+    """sigma and its derivative, both elementwise; `bound` is the greatest |sigma'| (None where there is none).
+
+    `coefficients` are those of a polynomial sigma, else None."""
 
     name: str
     value: Map
@@ -27,6 +29,7 @@ class Activation:
     latex: str = r"\sigma"
     bound: float | None = None
     kink: str = ""
+    coefficients: tuple[Fraction, ...] | None = None
 
 
 def _tanh(z: Any) -> Any:
@@ -131,4 +134,5 @@ def polynomial(*coefficients: int | Fraction) -> Activation:
         return value
 
     powers = " + ".join(f"{c} t^{k}" for k, c in enumerate(coefficients))
-    return Activation(f"polynomial {powers}", horner(list(coefficients)), horner(slopes), powers)
+    exact = tuple(Fraction(c) for c in coefficients)
+    return Activation(f"polynomial {powers}", horner(list(coefficients)), horner(slopes), powers, coefficients=exact)

@@ -25,6 +25,7 @@ from mathdnn.backprop.activations import Activation
 from mathdnn.backprop.literal import FORMULAS, Formula, Values
 from mathdnn.backprop.polynomials import Polynomial
 from mathdnn.errors import InvalidInput, sentence
+from mathdnn.monotone.seal import sealed
 from mathdnn.verdict import Assumption, Certificate, Counterexample, Equality, Verdict, proved, refuted
 
 KIND = "polynomial identity"
@@ -52,7 +53,7 @@ def check_exact(
     """
     widths = _check_widths(widths)
     values = symbolic(widths, sigma)
-    return {name: _check(formula, values, widths, sigma) for name, formula in formulas.items()}
+    return {name: sealed(_check(formula, values, widths, sigma)) for name, formula in formulas.items()}
 
 
 def symbolic(widths: Sequence[int], sigma: Activation | None) -> Values:
@@ -218,6 +219,7 @@ def _certificate(formula: Formula, widths: tuple[int, ...], sigma: Activation | 
         "text": formula.text,
         "widths": list(widths),
         "sigma": "any" if sigma is None else sigma.name,
+        "coefficients": None if sigma is None else [str(c) for c in sigma.coefficients or ()],
         "entries": compared,
     }
     return Certificate(KIND, method, data)

@@ -37,6 +37,7 @@ from mathdnn.monotone.nondecreasing import (
 )
 from mathdnn.monotone.position import Positions, positions
 from mathdnn.monotone.scan import Progress
+from mathdnn.monotone.seal import sealed
 from mathdnn.verdict import (
     Assumption,
     Certificate,
@@ -75,6 +76,19 @@ def commutes_with_max_pool(
     _require_choice("path", path, ("everywhere", "vector body"))
     claim = f"{function.name} commutes with max pooling over every {form.name} image without NaN"
     claim += "" if path == "everywhere" else ", on the vector body"
+    return sealed(_decide(function, claim, equality, path, stop_at_first, progress, cache, threads))
+
+
+def _decide(
+    function: Elementwise,
+    claim: str,
+    equality: str | None,
+    path: str,
+    stop_at_first: bool,
+    progress: Progress | None,
+    cache: str | Path | bool | None,
+    threads: int | None,
+) -> Verdict:
     if path == "everywhere" and (moved := positions(function, threads=threads)).differing:
         return _moved(function, claim, moved)
     facts = gather(function, stop_at_first=stop_at_first, progress=progress, cache=cache, threads=threads)
@@ -225,7 +239,7 @@ def _images(
         {"image": pack_bits(np.array(cells).reshape(1, 1, 1, -1), f.form), "window": [1, window]},
         {"pooling_first": pack_bits(first.reshape(1, 1, 1, -1), f.form)},
         {"pooling_last": pack_bits(last.reshape(1, 1, 1, -1), f.form)},
-        {**data, "cell": at},
+        {**data, "kind": "two orders of pooling", "cell": at},
     )
 
 

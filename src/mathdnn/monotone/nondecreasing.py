@@ -13,6 +13,7 @@ from mathdnn.monotone.floats import Format, bits_at, float_format, is_nan, place
 from mathdnn.monotone.functions import Elementwise, elementwise
 from mathdnn.monotone.position import Positions, positions
 from mathdnn.monotone.scan import Fall, Progress, Scan, Span, scan
+from mathdnn.monotone.seal import sealed
 from mathdnn.verdict import Assumption, Certificate, Counterexample, Plain, Verdict, pack_array, proved, refuted
 
 KIND = "scan of every float"
@@ -50,12 +51,15 @@ def is_nondecreasing(
     form = float_format(dtype, "is_nondecreasing(dtype=...)")
     function = elementwise(f, form, "is_nondecreasing(f=...)")
     facts = gather(function, stop_at_first=stop_at_first, progress=progress, cache=cache, threads=threads)
-    claim = claim_of(function)
+    return sealed(_decide(function, facts))
+
+
+def _decide(f: Elementwise, facts: Facts) -> Verdict:
     if facts.scan.decreasing:
-        return refuted(claim, _falls(function, facts))
+        return refuted(claim_of(f), _falls(f, facts))
     if facts.scan.nan_outputs:
-        return refuted(claim, _nan(function, facts))
-    return proved(claim, certificate(function, facts), assumptions=assumptions_of(function, facts))
+        return refuted(claim_of(f), _nan(f, facts))
+    return proved(claim_of(f), certificate(f, facts), assumptions=assumptions_of(f, facts))
 
 
 def gather(
@@ -198,6 +202,7 @@ def scan_data(f: Elementwise, facts: Facts) -> dict[str, Plain]:
     """Counts, the worst fall, and the regions where f is nondecreasing, as plain data."""
     found = facts.scan
     return {
+        "kind": "a fall",
         "function": f.name,
         "library": f.library,
         "version": f.version,

@@ -19,6 +19,7 @@ from fractions import Fraction
 from typing import Any
 
 from mathdnn.errors import InvalidInput, sentence
+from mathdnn.monotone.seal import sealed
 from mathdnn.verdict import Certificate, Counterexample, Equality, Plain, Verdict, proved, refuted, undecided
 
 KIND = "monotone term"
@@ -95,11 +96,10 @@ def over_the_reals(name: Any) -> Verdict:
     if key in TERMS:
         term, reason = TERMS[key]
         method = f"{reason}; as a term of monotone pieces: {show(term)}"
-        return proved(
-            claim, Certificate(KIND, method, {"function": key, "term": term, "reason": reason}), equality=Equality.REALS
-        )
+        data = {"function": key, "term": term, "reason": reason}
+        return sealed(proved(claim, Certificate(KIND, method, data), equality=Equality.REALS))
     if key in FALLING:
-        return refuted(claim, _two_cells(key), equality=Equality.REALS)
+        return sealed(refuted(claim, _two_cells(key), equality=Equality.REALS))
     known = ", ".join(sorted([*TERMS, *FALLING]))
     return undecided(claim, f"{key!r} is not a function known here ({known})", "a term for it in monotone.reals")
 
@@ -111,7 +111,7 @@ def _two_cells(key: str) -> Counterexample:
         f"f(x) = {formula}: f({a}) = {high:.6g} > f({b}) = {low:.6g}; the image [{a}, {b}] pooled first gives "
         f"{low:.6g}, pooled last {high:.6g}; nondecreasing {holds}"
     )
-    data = {"function": key, "formula": formula, "holds": holds}
+    data = {"kind": "two cells", "function": key, "formula": formula, "holds": holds}
     return Counterexample(statement, [a, b], {"pooling_first": low}, {"pooling_last": high}, data)
 
 
@@ -125,7 +125,8 @@ def converse() -> Verdict:
         [order, order in ("f(a) < f(b)", "f(a) = f(b)")] for order in ("f(a) < f(b)", "f(a) = f(b)", "f(a) > f(b)")
     ]
     claim = "a function that commutes with max pooling over windows of two or more cells is nondecreasing"
-    return proved(claim, Certificate("orders of two values", method, {"commutes": cases}), equality=Equality.REALS)
+    evidence = Certificate("orders of two values", method, {"commutes": cases})
+    return sealed(proved(claim, evidence, equality=Equality.REALS))
 
 
 def canonical(name: Any) -> str:

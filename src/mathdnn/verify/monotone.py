@@ -1,0 +1,207 @@
+"""Checks what `is_nondecreasing`, `commutes_with_max_pool` and `over_the_reals` claim, with code of its own.
+
+A scan is repeated in full: the values of a format in order are, by their bits, 0xff..80 down to 0x80..00 and then
+0x00..00 up to 0x7f..80, and each output is compared with the one before. Only functions in a closed list are run: a
+certificate is data. `check(verdict)` answers (True, "") where it holds, (False, why) where it does not, and (None, why)
+where this installation cannot say, another version or instruction set for instance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from mathdnn.verdict import Certificate, Counterexample, Verdict
+from mathdnn.verify.functions import WIDTH, floats, function_of
+from mathdnn.verify.pooling import check_fall, check_images
+from mathdnn.verify.reals import check_orders, check_term, check_two_cells
+
+Answer = tuple[bool | None, str]
+KINDS: tuple[str, ...]  # what `check` takes, at the end of the file
+
+
+def check(verdict: Verdict) -> Answer:
+    """Whether the evidence of one of `KINDS` holds on this machine."""
+    evidence = verdict.evidence
+    if not isinstance(evidence, Certificate | Counterexample):
+        return None, "there is no certificate or counterexample in it"
+    kind = evidence.kind if isinstance(evidence, Certificate) else evidence.data.get("kind")
+    if not _seal_holds(verdict, evidence):
+        return False, "the seal does not fit: the file was changed"
+    try:
+        return _CHECKS[str(kind)](verdict, evidence)
+    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError) as error:
+        return False, f"the evidence is malformed ({type(error).__name__}: {str(error)[:80]})"
+
+
+def _seal_holds(verdict: Verdict, evidence: Any) -> bool:
+    data = {key: value for key, value in evidence.data.items() if key != "seal"}
+    bare = msgspec.structs.replace(verdict, evidence=msgspec.structs.replace(evidence, data=data))
+    return bool(hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest() == evidence.data.get("seal"))
+
+
+def _scan(verdict: Verdict, evidence: Certificate) -> Answer:
+    d = evidence.data
+    f, why = function_of(d)
+    if f is None:
+        return None, why
+    claim = (
+        f"{d['function']} ({d['library']} {d['version']}, {d['instruction_set']}, vector body) "
+        f"is nondecreasing over every {d['dtype']} from -inf to inf"
+    )
+    if verdict.claim != claim or str(verdict.status) != "proved":
+        return False, f"the evidence is for another claim: {claim}"
+    return _rescan(f, d)
+
+
+def _commutes(verdict: Verdict, evidence: Certificate) -> Answer:
+    d = evidence.data
+    f, why = function_of(d)
+    if f is None:
+        return None, why
+    how = {"bitwise": "to the bit", "equal as values": "as values (the sign of a zero may differ)"}[d["equality"]]
+    claim = f"{d['function']} commutes with max pooling over every {d['dtype']} image without NaN"
+    body = f"{claim}, on the vector body"
+    if verdict.claim not in (f"{claim}, {how}", f"{body}, {how}") or str(verdict.equality) != d["equality"]:
+        return False, f"the evidence is for another claim: {claim}, {how}"
+    if verdict.claim.startswith(body):
+        moved = 0
+    else:
+        moved = _moved(f, d["dtype"], d["library"] != "onnxruntime")
+    if moved:
+        return False, f"{moved:,} of the values tried give other bits in short rows than in a long one"
+    return _rescan(f, d, bitwise=d["equality"] == "bitwise", values_only=True)
+
+
+def _rescan(f: Callable[..., Any], d: dict[str, Any], bitwise: bool = False, values_only: bool = False) -> Answer:
+    width, mantissa = WIDTH[d["dtype"]]
+    chunk = int(d["chunk"])
+    if chunk % 4096 or not 4096 <= chunk <= 1 << 20:
+        return False, f"a chunk of {chunk} values reaches a scalar tail"
+    jobs = list(_ranges(width, mantissa, chunk))
+    with _one_thread(d["library"]) as quiet, ThreadPoolExecutor(os.cpu_count(), initializer=quiet) as pool:
+        batches = [jobs[i : i + 32] for i in range(0, len(jobs), 32)]
+        parts = [p for batch in pool.map(lambda b: _batch(f, b, chunk, d["dtype"]), batches) for p in batch]
+    falls = sum(part[2] for part in parts)
+    falls += sum(not _le(a[1], b[0], d["dtype"]) for a, b in itertools.pairwise(parts))
+    if falls:
+        return False, f"{falls:,} pairs of neighbours fall or are NaN"
+    ends = np.array([part[:2] for part in parts], dtype=f"<i{width // 8}")
+    if hashlib.sha256(ends.tobytes()).hexdigest() != d["digest"] or d["decreasing"] != 0 or d["nan_outputs"] != 0:
+        return False, "the outputs are not those of the certificate"
+    if d["values"] != sum(last - first + 1 for _, first, last in jobs):
+        return False, f"the format does not have {d['values']} values"
+    zeros = {z for part in parts for z in part[3]}
+    if values_only and len({float(v) for v in floats(np.array(_at_zeros(f, width)), d["dtype"])}) != 1:
+        return False, "the two zeros have different values"
+    if bitwise and len(zeros) > 1 and any(part[4] for part in parts):
+        return False, "zeros of both signs come out, and not from the two zeros alone"
+    return True, ""
+
+
+def _ranges(width: int, mantissa: int, chunk: int) -> Iterator[tuple[bool, int, int]]:
+    """(negative, first, last) magnitudes in the order of the values."""
+    infinity = ((1 << (width - 1)) - 1) >> mantissa << mantissa
+    for high in range(infinity, -1, -chunk):
+        yield True, max(high - chunk + 1, 0), high
+    for low in range(0, infinity + 1, chunk):
+        yield False, low, min(low + chunk - 1, infinity)
+
+
+def _batch(f: Callable[..., Any], jobs: list[tuple[bool, int, int]], chunk: int, dtype: str) -> list[Any]:
+    width = WIDTH[dtype][0]
+    integer: Any = np.int32 if width == 32 else np.int16
+    steps, out = np.arange(chunk, dtype=np.int64).astype(integer if width == 32 else np.int32), []
+    for negative, first, last in jobs:
+        some = steps if last - first + 1 == chunk else np.minimum(steps, last - first)  # a full row, so no tail
+        bits = (last - (1 << (width - 1))) - some if negative else first + some
+        y = f(bits.astype(integer, copy=False))[: last - first + 1]
+        v = floats(y, dtype)
+        falls = len(v) - 1 - int(np.count_nonzero(v[1:] >= v[:-1])) + int(v[0] != v[0])
+        zeros, nonzero = _zeros(y, v, first > 0 or last > 0, bits)
+        out.append((int(y[0]), int(y[-1]), falls, zeros, nonzero))
+    return out
+
+
+def _zeros(y: np.ndarray, v: np.ndarray, other: bool, bits: np.ndarray) -> tuple[set[bool], bool]:
+    """Which signs of zero come out, and whether a nonzero value gives one."""
+    if v[0] > 0 or v[-1] < 0:
+        return set(), False
+    if v[0] == v[-1]:
+        return {bool(y.min() < 0), bool(y.max() < 0)}, other
+    zero = v == 0
+    magnitudes = bits[: len(v)][zero].astype(np.int64) & ((1 << (8 * y.itemsize - 1)) - 1)
+    return {bool(s) for s in np.unique(y[zero] < 0)}, bool((magnitudes > 0).any())
+
+
+def _le(a: int, b: int, dtype: str) -> bool:
+    low, high = floats(np.array([a, b], np.int32 if WIDTH[dtype][0] == 32 else np.int16), dtype)
+    return float(low) <= float(high)
+
+
+def _at_zeros(f: Callable[..., Any], width: int) -> list[int]:
+    integer = np.int32 if width == 32 else np.int16
+    return [int(f(np.full(4096, bits, integer))[0]) for bits in (-(1 << (width - 1)), 0)]
+
+
+def _moved(f: Callable[..., Any], dtype: str, strided: bool) -> int:
+    """How many of some values have other bits in rows of five than in a long row (NaN apart)."""
+    width, mantissa = WIDTH[dtype]
+    infinity = ((1 << (width - 1)) - 1) >> mantissa << mantissa
+    count = 20480 if strided else 2000
+    rng = np.random.default_rng(1)
+    some = rng.integers(0, infinity + 1, (40 if width == 32 and strided else 4) * count)
+    if width == 16:
+        some = np.resize(np.arange(infinity + 1), -(-(infinity + 1) // 20480) * 20480) if strided else some
+    bits = np.concatenate([some, some - (1 << (width - 1))]).astype(np.int32 if width == 32 else np.int16)
+    long = f(bits)
+    if strided:
+        rows = np.zeros((len(bits) // 5, 7), bits.dtype)
+        rows[:, :5] = bits.reshape(-1, 5)
+        short = f(rows[:, :5]).reshape(-1)
+    else:
+        short = np.concatenate([f(part) for part in np.split(bits, range(5, len(bits), 5))])
+    a, b = floats(long, dtype), floats(short, dtype)
+    return int(((long != short) & ~(np.isnan(a) & np.isnan(b))).sum())
+
+
+class _one_thread:
+    """torch on one thread for each of ours, and as before afterwards."""
+
+    def __init__(self, library: str) -> None:
+        self.torch = library == "torch"
+
+    def __enter__(self) -> Callable[[], None]:
+        if not self.torch:
+            return lambda: None
+        import torch
+
+        self.before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        return lambda: torch.set_num_threads(1)
+
+    def __exit__(self, *exc: object) -> None:
+        if self.torch:
+            import torch
+
+            torch.set_num_threads(self.before)
+
+
+_CHECKS: dict[str, Callable[[Verdict, Any], Answer]] = {
+    "scan of every float": _scan,
+    "commutes with max pooling": _commutes,
+    "monotone term": check_term,
+    "orders of two values": check_orders,
+    "a fall": check_fall,
+    "two orders of pooling": check_images,
+    "two cells": check_two_cells,
+}
+
+KINDS = tuple(_CHECKS)

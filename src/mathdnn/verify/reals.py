@@ -1,0 +1,115 @@
+"""The real-number side: a term's direction by rules, and whether it is the function of its name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from mathdnn.verdict import Certificate, Counterexample, Verdict
+
+Answer = tuple[bool | None, str]
+
+
+def check_term(verdict: Verdict, evidence: Certificate) -> Answer:
+    """The term rises by the rules, and at many points it is the function of that name."""
+    name, term = evidence.data["function"], evidence.data["term"]
+    if verdict.claim != f"{name} is nondecreasing over the reals, and so commutes with every max pooling":
+        return False, "the evidence is for another claim"
+    if name not in _REAL:
+        return None, f"{name!r} is not a function that the checker knows"
+    way, _ = _direction(term)
+    points = [k / 8 for k in range(-40, 41)]
+    same = all(math.isclose(_value(term, x), _REAL[name](x), rel_tol=1e-9, abs_tol=1e-12) for x in points)
+    return (True, "") if way >= 0 and same else (False, "the term falls, or is another function")
+
+
+def _direction(t: Any) -> tuple[int, float]:
+    """(1 rises, 0 constant, -1 falls; a lower bound)."""
+    if t == "x":
+        return 1, -math.inf
+    if isinstance(t, str):
+        return 0, _number(t)
+    head, *rest = t
+    if head in ("max", "min", "scale"):
+        number, inner = (rest[0], rest[1]) if head == "scale" else (rest[1], rest[0])
+        way, low = _direction(inner)
+        c = _number(number)
+        if head == "scale":
+            return (way, c * low if c else 0.0) if c >= 0 else (-way, -math.inf)
+        return way, max(low, c) if head == "max" else min(low, c)
+    parts = [_direction(u) for u in rest]
+    ways = {w for w, _ in parts if w}
+    low = parts[0][1]
+    if head == "add" and len(ways) < 2:
+        return (ways or {0}).pop(), sum(b for _, b in parts)
+    if head == "mul" and len(ways) < 2 and all(b >= 0 for _, b in parts):
+        return (ways or {0}).pop(), math.prod(b for _, b in parts)
+    if head == "neg":
+        return -parts[0][0], -math.inf
+    if head in ("recip", "log") and low > 0:
+        return (-parts[0][0], 0.0) if head == "recip" else (parts[0][0], -math.inf)
+    bounds = {"exp": 0.0, "erf": -1.0, "atan": -2.0, "floor": -math.inf}
+    if head in bounds:
+        return parts[0][0], bounds[head]
+    raise ValueError(f"no rule for {head}")
+
+
+def _number(text: str) -> float:
+    return float(Fraction(text))
+
+
+def _value(t: Any, x: float) -> float:
+    if t == "x":
+        return x
+    if isinstance(t, str):
+        return _number(t)
+    head, *rest = t
+    a = [_value(u, x) for u in rest]
+    one: dict[str, Callable[[], float]] = {
+        "neg": lambda: -a[0], "recip": lambda: 1 / a[0], "exp": lambda: math.exp(a[0]), "log": lambda: math.log(a[0]),
+        "erf": lambda: math.erf(a[0]), "atan": lambda: math.atan(a[0]), "floor": lambda: float(math.floor(a[0])),
+        "add": lambda: sum(a), "mul": lambda: math.prod(a), "scale": lambda: a[0] * a[1],
+        "max": lambda: max(a), "min": lambda: min(a),
+    }  # fmt: skip
+    return one[head]()
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+_REAL: dict[str, Callable[[float], float]] = {
+    "identity": lambda x: x, "relu": lambda x: max(x, 0), "relu6": lambda x: min(max(x, 0), 6), "exp": math.exp,
+    "leakyrelu": lambda x: x if x > 0 else 0.01 * x, "hardtanh": lambda x: min(max(x, -1), 1), "tanh": math.tanh,
+    "hardsigmoid": lambda x: min(max(x + 3, 0), 6) / 6, "sigmoid": _sigmoid, "erf": math.erf, "atan": math.atan,
+    "elu": lambda x: x if x > 0 else math.expm1(x), "celu": lambda x: x if x > 0 else math.expm1(x),
+    "selu": lambda x: 1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * math.expm1(x)),
+    "softplus": lambda x: math.log1p(math.exp(x)), "logsigmoid": lambda x: -math.log1p(math.exp(-x)),
+    "softsign": lambda x: x / (1 + abs(x)), "floor": lambda x: float(math.floor(x)), "silu": lambda x: x * _sigmoid(x),
+    "ceil": lambda x: float(math.ceil(x)), "softshrink": lambda x: math.copysign(max(abs(x) - 0.5, 0), x),
+    "squaredrelu": lambda x: max(x, 0) ** 2, "gelu": lambda x: x * (1 + math.erf(x / math.sqrt(2))) / 2,
+    "mish": lambda x: x * math.tanh(math.log1p(math.exp(x))), "hardswish": lambda x: x * min(max(x + 3, 0), 6) / 6,
+    "abs": abs, "square": lambda x: x * x, "sin": math.sin, "cos": math.cos,
+}  # fmt: skip
+
+
+def check_two_cells(verdict: Verdict, evidence: Counterexample) -> Answer:
+    name = evidence.data["function"]
+    if name not in _REAL:
+        return None, f"{name!r} is not a function that the checker knows"
+    if verdict.claim != f"{name} is nondecreasing over the reals, and so commutes with every max pooling":
+        return False, "the evidence is for another claim"
+    a, b = (float(_number(t)) for t in evidence.input)
+    falls = a < b and _REAL[name](a) > _REAL[name](b) + 1e-9
+    return (True, "") if falls else (False, f"{name} does not fall from {a} to {b}")
+
+
+def check_orders(verdict: Verdict, evidence: Certificate) -> Answer:
+    """f(b) = max(f(a), f(b)) in each of the three orders of f(a), f(b)."""
+    wanted = [[f"f(a) {sign} f(b)", max(a, b) == b] for sign, a, b in (("<", 0, 1), ("=", 0, 0), (">", 1, 0))]
+    right = evidence.data["commutes"] == wanted and verdict.claim.startswith(
+        "a function that commutes with max pooling"
+    )
+    return (True, "") if right else (False, "the three orders are not as listed")
