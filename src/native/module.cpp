@@ -1,6 +1,7 @@
 // The Python face of the kernels. Sizes are checked in Python before a pointer is taken.
 #include <nanobind/nanobind.h>
 
+#include "bind_engine.hpp"
 #include "bind_sgd.hpp"
 
 namespace nb = nanobind;
@@ -22,4 +23,5 @@ const char *instruction_set() {
 NB_MODULE(_native, module) {
     module.def("instruction_set", &instruction_set);
     bind_sgd(module);
+    bind_engine(module);
 }

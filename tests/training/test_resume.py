@@ -69,7 +69,9 @@ CHANGED = {
     "recipe": lambda folder: train(tiny_net(), tiny_data(), RECIPES["plain"], seed=4, run=folder, resume=True),
     "seed": lambda folder: train(tiny_net(), tiny_data(), RECIPES["sgd"], seed=5, run=folder, resume=True),
     "data": lambda folder: train(tiny_net(), tiny_data(seed=1), RECIPES["sgd"], seed=4, run=folder, resume=True),
-    "network": lambda folder: train(plain_net(), tiny_data(), RECIPES["sgd"], seed=4, run=folder, resume=True),
+    "network": lambda folder: train(
+        plain_net(), tiny_data(), RECIPES["sgd"], seed=4, run=folder, resume=True, engine="torch"
+    ),
     "judged split": lambda folder: train(
         tiny_net(), tiny_data(), RECIPES["sgd"], seed=4, run=folder, resume=True, judged="train"
     ),

@@ -1,5 +1,7 @@
 """Types of the compiled extension; src/native/module.cpp defines it."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 def instruction_set() -> str: ...
@@ -17,3 +19,60 @@ def sgd_many(
     instruction_set: str,
 ) -> list[int]: ...
 def sgd_derivative(loss: int, margins: np.ndarray, out: np.ndarray, instruction_set: str) -> None: ...
+
+class Engine:
+    def __init__(
+        self,
+        buffers: list[list[int]],
+        constants: list[list[float]],
+        operations: list[tuple[list[int], float, list[int], list[int]]],
+        parameters: int,
+        loss: int,
+        optimizer: int,
+        momentum: float,
+        decay: float,
+        nesterov: bool,
+        threads: int,
+        instruction_set: str,
+    ) -> None: ...
+    def train(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        table: np.ndarray,
+        gain: float,
+        offset: float,
+        order: np.ndarray,
+        shifts: np.ndarray | None,
+        size: int,
+        first: int,
+        end: int,
+        rates: list[float],
+        done: int,
+        stopped: Callable[[], bool] | None,
+    ) -> tuple[int, float]: ...
+    def gradient(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        table: np.ndarray,
+        gain: float,
+        offset: float,
+        order: np.ndarray,
+        out: np.ndarray,
+    ) -> float: ...
+    def run(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray | None,
+        table: np.ndarray,
+        gain: float,
+        offset: float,
+        outputs: np.ndarray | None,
+        losses: np.ndarray | None,
+        best: np.ndarray | None,
+    ) -> None: ...
+    def copy_state(self, which: int, values: np.ndarray, into: bool) -> bool: ...
+
+def elementary(which: int, x: np.ndarray, y: np.ndarray, instruction_set: str) -> None: ...
+def scan(which: int, first: int, end: int, instruction_set: str) -> tuple[float, float, int]: ...

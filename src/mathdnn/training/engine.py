@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from jaxtyping import Int64
 
 EngineName = Literal["auto", "native", "torch"]
-NATIVE = "mathdnn.native.training"
+NATIVE = "mathdnn.training.native_engine"
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,6 @@ def plan_engine(model: torch.nn.Module, recipe: Recipe, engine: EngineName = "au
 
 def native_refusal(model: torch.nn.Module, recipe: Recipe, device: str) -> str:
     """Why the native engine cannot train this, or "" where it can."""
-    if importlib.util.find_spec(NATIVE) is None:
-        return "an installation without the native training engine"
     return str(importlib.import_module(NATIVE).refusal(model, recipe, device))
 
 

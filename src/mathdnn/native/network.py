@@ -1,0 +1,271 @@
+"""What the native engine can run, as plain values: layers, and the plan of buffers, operations and parameters.
+
+    positions of a buffer = maps (rows + 2 pad) (columns + 2 pad), 16 images each, 4 bytes a number
+
+A plan is made before anything is computed, can be printed, and holds everything the kernels rely on. A convolution is
+always one over a connection table (`maps[l]` are the input maps that output map l reads); groups and full connections
+are tables too. An activation lies in the buffer of the layer before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from mathdnn.errors import InvalidInput, sentence
+
+LANES = 16  # images in a block
+ACTIVATIONS = ("none", "tanh", "relu", "sigmoid", "scaled_tanh")  # Activation in kernels.hpp
+KINDS = ("convolution", "dense", "average", "maximum", "subsample", "copy")  # Kind in engine.hpp
+Pair = tuple[int, int]
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """Output map l reads the maps `maps[l]`: weight (edges, rows, columns) in that order, bias (maps,) or none."""
+
+    maps: tuple[tuple[int, ...], ...]
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    bias: bool = True
+
+    @property
+    def edges(self) -> int:
+        return sum(len(inputs) for inputs in self.maps)
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A linear layer: weight (outputs, inputs), bias (outputs,) or none."""
+
+    outputs: int
+    bias: bool = True
+
+
+@dataclass(frozen=True)
+class Pool:
+    """`kind` "average", "maximum" or "subsample" (coefficient times the window's sum plus a bias, one for each map)."""
+
+    kind: str
+    window: Pair
+    stride: Pair
+
+
+@dataclass(frozen=True)
+class Activation:
+    """`kind` from ACTIVATIONS; scaled tanh is amplitude tanh(slope x)."""
+
+    kind: str
+    amplitude: float = 1.0
+    slope: float = 1.0
+
+
+@dataclass(frozen=True)
+class Flatten:
+    """(maps, rows, columns) to (maps rows columns, 1, 1): nothing moves."""
+
+
+Layer = Convolution | Dense | Pool | Activation | Flatten
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """What a layer gives: (maps, rows, columns) with the border that the next convolution pads."""
+
+    shape: Shape
+    padding: Pair = (0, 0)
+    activation: Activation = Activation("none")
+
+    @property
+    def bytes(self) -> int:
+        maps, rows, columns = self.shape
+        return 4 * LANES * maps * (rows + 2 * self.padding[0]) * (columns + 2 * self.padding[1])
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """Where a tensor of `shape` lies among the parameters; with a `pitch` transposed, rows that apart."""
+
+    shape: tuple[int, ...]
+    offset: int
+    pitch: int = 0
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One step of the network, from buffer `source` to `source + 1`."""
+
+    layer: Convolution | Dense | Pool | None  # None copies: an activation after an activation
+    source: int
+    weight: Parameter | None = None
+    bias: Parameter | None = None
+    multiply_adds: int = 0
+    divisor: float = 1.0
+
+    @property
+    def kind(self) -> str:
+        if isinstance(self.layer, Pool):
+            return self.layer.kind
+        return "convolution" if isinstance(self.layer, Convolution) else "dense" if self.layer else "copy"
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """Buffers, operations and the number of parameter floats (with the gaps that alignment leaves)."""
+
+    buffers: tuple[Buffer, ...]
+    operations: tuple[Operation, ...]
+    floats: int
+
+    @property
+    def classes(self) -> int:
+        return self.buffers[-1].shape[0]
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of one forward pass of one image."""
+        return sum(operation.multiply_adds for operation in self.operations)
+
+    @property
+    def bytes(self) -> int:
+        """Of a block's activations: what should fit a core's second-level cache."""
+        return sum(buffer.bytes for buffer in self.buffers)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """In the order of the layers, weight before bias."""
+        return tuple(p for operation in self.operations for p in (operation.weight, operation.bias) if p is not None)
+
+    def __str__(self) -> str:
+        lines = [f"{'layer':12} {'output':>14} {'activation':12} {'bytes':>9} {'multiply-adds':>14}"]
+        lines.append(_row("images", self.buffers[0], 0))
+        lines += [_row(op.kind, self.buffers[op.source + 1], op.multiply_adds) for op in self.operations]
+        total = f"{self.bytes:,} bytes a block of {LANES} images, {self.multiply_adds:,} multiply-adds an image"
+        return "\n".join([*lines, f"{total}, {4 * self.floats:,} bytes of parameters"])
+
+
+def _row(name: str, buffer: Buffer, multiply_adds: int) -> str:
+    shape = "x".join(str(side) for side in buffer.shape)
+    return f"{name:12} {shape:>14} {buffer.activation.kind:12} {buffer.bytes:9,} {multiply_adds:14,}"
+
+
+def plan_network(layers: tuple[Layer, ...], shape: Shape) -> NetworkPlan:
+    """The plan for images of `shape` (maps, rows, columns). Raises `InvalidInput` where sizes do not fit together."""
+    draft = _Draft([Buffer(shape)])
+    for layer in layers:
+        draft.add(layer)
+    if draft.buffers[-1].shape[1:] != (1, 1) or draft.buffers[-1].padding != (0, 0):
+        _refuse(
+            "a last layer that gives one number a class", f"shape {draft.buffers[-1].shape}", "end with a dense layer"
+        )
+    if not draft.operations:
+        _refuse("at least one layer besides activations", "none", "add a dense layer")
+    return NetworkPlan(tuple(draft.buffers), tuple(draft.operations), draft.floats)
+
+
+@dataclass
+class _Draft:
+    buffers: list[Buffer]
+    operations: list[Operation] = field(default_factory=list)
+    floats: int = 0
+    _flat: bool = False
+
+    def add(self, layer: Layer) -> None:
+        if isinstance(layer, Activation):
+            self._activate(layer)
+        elif isinstance(layer, Convolution):
+            self._convolution(layer)
+        elif isinstance(layer, Dense):
+            self._dense(layer)
+        elif isinstance(layer, Pool):
+            self._pool(layer)
+        else:
+            self._flat = True
+
+    def _activate(self, activation: Activation) -> None:
+        if activation.kind not in ACTIVATIONS:
+            _refuse(f"one of {', '.join(ACTIVATIONS)}", repr(activation.kind), "choose one")
+        last = self.buffers[-1]
+        if not self.operations or last.activation.kind != "none":
+            self._append(None, last.shape)
+            last = self.buffers[-1]
+        self.buffers[-1] = Buffer(last.shape, last.padding, activation)
+
+    def _convolution(self, layer: Convolution) -> None:
+        maps, rows, columns = self._image()
+        if any(not 0 <= g < maps for inputs in layer.maps for g in inputs):
+            _refuse(f"edges from the {maps} maps there are", f"{layer.maps!r:.60}", "correct the table")
+        before = self.buffers[-1]
+        self.buffers[-1] = Buffer(before.shape, layer.padding, before.activation)
+        sides = [
+            (size + 2 * pad - gap * (kernel - 1) - 1) // stride + 1
+            for size, pad, gap, kernel, stride in zip(
+                (rows, columns), layer.padding, layer.dilation, layer.kernel, layer.stride, strict=True
+            )
+        ]
+        if min(sides) < 1:
+            _refuse(
+                f"a filter within {rows} x {columns} pixels and their padding", f"{layer.kernel}", "pad or shrink it"
+            )
+        weight = self._take((layer.edges, *layer.kernel))
+        bias = self._take((len(layer.maps),)) if layer.bias else None
+        work = layer.edges * layer.kernel[0] * layer.kernel[1] * sides[0] * sides[1]
+        self._append(layer, (len(layer.maps), sides[0], sides[1]), weight, bias, work)
+
+    def _dense(self, layer: Dense) -> None:
+        maps, rows, columns = self.buffers[-1].shape
+        if (rows, columns) != (1, 1) and not self._flat:
+            _refuse("flattened input of a dense layer", f"shape {(maps, rows, columns)}", "put a Flatten before it")
+        inputs, pitch = maps * rows * columns, -(-layer.outputs // LANES) * LANES
+        weight = Parameter((layer.outputs, inputs), self.floats, pitch)
+        bias = Parameter((layer.outputs,), self.floats + inputs * pitch)  # the row after the weights
+        self.floats += (inputs + 1) * pitch
+        self._append(layer, (layer.outputs, 1, 1), weight, bias if layer.bias else None, inputs * layer.outputs)
+        self._flat = False
+
+    def _pool(self, layer: Pool) -> None:
+        maps, rows, columns = self._image()
+        sides = [
+            (n - window) // stride + 1
+            for n, window, stride in zip((rows, columns), layer.window, layer.stride, strict=True)
+        ]
+        if min(sides) < 1 or min(layer.stride) < 1:
+            _refuse(f"a window within {rows} x {columns} pixels", f"{layer.window}", "shrink it")
+        area = layer.window[0] * layer.window[1]
+        own = layer.kind == "subsample"
+        weight, bias = (self._take((maps,)), self._take((maps,))) if own else (None, None)
+        work = maps * sides[0] * sides[1] if own else 0
+        divisor = float(area) if layer.kind == "average" else 1.0
+        self._append(layer, (maps, sides[0], sides[1]), weight, bias, work, divisor)
+
+    def _image(self) -> Shape:
+        if self._flat:
+            _refuse("maps", "flattened numbers", "put convolutions and pooling before Flatten")
+        return self.buffers[-1].shape
+
+    def _take(self, shape: tuple[int, ...]) -> Parameter:
+        size = 1
+        for side in shape:
+            size *= side
+        parameter = Parameter(shape, self.floats)
+        self.floats += -(-size // LANES) * LANES
+        return parameter
+
+    def _append(
+        self,
+        layer: Convolution | Dense | Pool | None,
+        shape: Shape,
+        weight: Parameter | None = None,
+        bias: Parameter | None = None,
+        work: int = 0,
+        divisor: float = 1.0,
+    ) -> None:
+        self.operations.append(Operation(layer, len(self.buffers) - 1, weight, bias, work, divisor))
+        self.buffers.append(Buffer(shape))
+
+
+def _refuse(expected: str, got: str, do: str) -> NoReturn:
+    raise InvalidInput(sentence("plan_network(layers)", expected, got, do))

@@ -1,0 +1,121 @@
+"""A torch network as the native engine's layers, or the first thing in it that the engine cannot run, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from mathdnn.lenet import ConnectionTable, LeNet5, TableConv2d
+from mathdnn.lenet.paper import ScaledTanh, Subsample
+from mathdnn.native.network import Activation, Convolution, Dense, Flatten, Layer, Pool
+
+Pair = tuple[int, int]
+_PLAIN = {nn.Tanh: "tanh", nn.ReLU: "relu", nn.Sigmoid: "sigmoid"}
+
+
+class Unknown(Exception):
+    """What the engine cannot run; the message names it."""
+
+
+def native_layers(model: nn.Module) -> tuple[tuple[Layer, ...], tuple[nn.Parameter, ...]]:
+    """The layers of `model`, and its parameters in the engine's order. Raises `Unknown`."""
+    layers: list[Layer] = []
+    parameters: list[nn.Parameter] = []
+    for name, module in _leaves(model, ""):
+        layer = _layer(module)
+        if layer is None:
+            raise Unknown(f"{name or 'the model'} ({_words(module)}), which it cannot run")
+        layers += layer
+        parameters += _parameters(module)
+    for parameter in parameters:
+        if parameter.dtype != torch.float32:
+            raise Unknown(f"weights of {parameter.dtype}, where it has float32 only")
+        if not parameter.requires_grad:
+            raise Unknown("a parameter that is not to be trained")
+    if len({id(parameter) for parameter in parameters}) < len(parameters):
+        raise Unknown("two layers with one parameter")
+    if not any(isinstance(layer, Dense | Convolution) for layer in layers):
+        raise Unknown("no convolution and no linear layer")
+    return tuple(layers), tuple(parameters)
+
+
+def _leaves(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    if "forward" in vars(module) or any(getattr(module, hook) for hook in hooks):
+        raise Unknown(f"{name or 'the model'} with hooks, which it would not call")
+    if type(module) not in (nn.Sequential, LeNet5):
+        yield name, module
+        return
+    for key, child in module.named_children():
+        yield from _leaves(child, f"{name}.{key}" if name else key)
+
+
+def _layer(module: Any) -> list[Layer] | None:
+    """The layers that do what `module` does; None where there are none."""
+    kind: Any = type(module)
+    if kind in _PLAIN:
+        return [Activation(_PLAIN[kind])]
+    if kind is nn.Identity:
+        return []
+    if kind is ScaledTanh:
+        return [Activation("scaled_tanh", 1.7159, 2 / 3)]
+    if kind is Subsample:
+        return [Pool("subsample", (2, 2), (2, 2))]
+    if kind is nn.Flatten:
+        return [Flatten()] if (module.start_dim, module.end_dim) == (1, -1) else None
+    if kind is nn.Linear:
+        return [Dense(module.out_features, module.bias is not None)]
+    if kind in (nn.Conv2d, TableConv2d):
+        return _convolution(module)
+    if kind in (nn.AvgPool2d, nn.MaxPool2d):
+        return _pool(module)
+    return None
+
+
+def _convolution(module: Any) -> list[Layer] | None:
+    padding = _padding(module)
+    if padding is None or module.padding_mode != "zeros":
+        return None
+    table: ConnectionTable = getattr(module, "table", None) or ConnectionTable.grouped(
+        module.in_channels, module.out_channels, module.groups
+    )
+    steps = (tuple(module.stride), padding, tuple(module.dilation))
+    return [Convolution(table.maps, tuple(module.kernel_size), *steps, bias=module.bias is not None)]
+
+
+def _padding(module: Any) -> Pair | None:
+    if module.padding == "valid":
+        return 0, 0
+    if module.padding != "same":
+        return tuple(module.padding)
+    totals = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
+    return None if totals[0] % 2 or totals[1] % 2 else (totals[0] // 2, totals[1] // 2)
+
+
+def _pool(module: Any) -> list[Layer] | None:
+    window, stride = _pair(module.kernel_size), _pair(module.stride)
+    plain = _pair(module.padding) == (0, 0) and not module.ceil_mode
+    if isinstance(module, nn.AvgPool2d):
+        plain = plain and module.divisor_override is None
+        return [Pool("average", window, stride)] if plain else None
+    plain = plain and _pair(module.dilation) == (1, 1) and not module.return_indices
+    return [Pool("maximum", window, stride)] if plain else None
+
+
+def _pair(size: Any) -> Pair:
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def _parameters(module: Any) -> list[nn.Parameter]:
+    """Weight before bias: what comes first in `NetworkPlan.parameters`."""
+    weight = module.coefficient if isinstance(module, Subsample) else getattr(module, "weight", None)
+    return [p for p in (weight, getattr(module, "bias", None)) if p is not None]
+
+
+def _words(module: Any) -> str:
+    if getattr(module, "padding_mode", "zeros") != "zeros":
+        return f"{type(module).__name__} with padding_mode={module.padding_mode}"
+    return repr(module) if next(module.children(), None) is None else type(module).__name__

@@ -1,0 +1,311 @@
+// Convolution along the edges of a connection table: forward and the three gradients (kernels.hpp has the formula).
+//
+// A tile of columns of one output row stays in registers while all edges and taps are added to it. Along a row of the
+// filter each loaded vector serves all its taps: K fused multiply-adds a load. Filters 1, 3 and 5 wide with unit column
+// stride and dilation have this form, compiled for every tile width; all others take the general form, with one load
+// a multiply-add.
+#include "derivative.hpp"
+
+namespace mathdnn::ISA {
+namespace {
+
+constexpr int widest = registers == 32 ? 14 : 8;  // columns in a tile: accumulators, K weights and one input fit
+
+
+template <class T, int K, int TX> void forward_tile(const Convolution &c, const T *in, const T *w, const T *bias, T *out,
+                                                    int l, int first, int end, int x) {
+    const std::int64_t pitch = c.in.pitch * lanes;
+    for (int y = first; y < end; y++) {
+        for (int slice = 0; slice < lanes; slice += width<T>) {
+            V<T> acc[TX];
+            unroll<TX>(MATHDNN_EACH(i) { acc[i] = splat(bias ? bias[l] : T(0)); });
+            const T *corner = in + ((std::int64_t)y * c.stride_rows * c.in.pitch + x) * lanes + slice;
+            for (int e = c.begin[l]; e < c.begin[l + 1]; e++) {
+                const T *p = corner + c.map[e] * c.in.map * lanes;
+                const T *tap = w + (std::int64_t)e * c.rows * K;
+                for (int a = 0; a < c.rows; a++, p += pitch * c.dilation_rows, tap += K) {
+                    V<T> weight[K];
+                    unroll<K>(MATHDNN_EACH(b) { weight[b] = splat(tap[b]); });
+                    unroll<TX + K - 1>(MATHDNN_EACH(j) {
+                        const V<T> v = load(p + j * lanes);
+                        unroll<K>(MATHDNN_EACH(b) {
+                            if constexpr (j - b >= 0 && j - b < TX) acc[j - b] = fma(weight[b], v, acc[j - b]);
+                        });
+                    });
+                }
+            }
+            T *q = out + (l * c.out.map + y * c.out.pitch + x) * lanes + slice;
+            unroll<TX>(MATHDNN_EACH(i) { store(q + i * lanes, acc[i]); });
+        }
+    }
+}
+
+template <class T, int TX> void forward_general(const Convolution &c, const T *in, const T *w, const T *bias, T *out,
+                                                int l, int first, int end, int x) {
+    for (int y = first; y < end; y++) {
+        for (int slice = 0; slice < lanes; slice += width<T>) {
+            V<T> acc[TX];
+            unroll<TX>(MATHDNN_EACH(i) { acc[i] = splat(bias ? bias[l] : T(0)); });
+            const T *corner = in + ((std::int64_t)y * c.stride_rows * c.in.pitch + (std::int64_t)x * c.stride_columns) * lanes;
+            const std::int64_t step = (std::int64_t)c.stride_columns * lanes;
+            for (int e = c.begin[l]; e < c.begin[l + 1]; e++) {
+                const T *tap = w + (std::int64_t)e * c.rows * c.columns;
+                for (int a = 0; a < c.rows; a++) {
+                    const T *p = corner + (c.map[e] * c.in.map + (std::int64_t)a * c.dilation_rows * c.in.pitch) * lanes + slice;
+                    for (int b = 0; b < c.columns; b++, p += c.dilation_columns * lanes) {
+                        const V<T> weight = splat(*tap++);
+                        unroll<TX>(MATHDNN_EACH(i) { acc[i] = fma(weight, load(p + i * step), acc[i]); });
+                    }
+                }
+            }
+            T *q = out + (l * c.out.map + y * c.out.pitch + x) * lanes + slice;
+            unroll<TX>(MATHDNN_EACH(i) { store(q + i * lanes, acc[i]); });
+        }
+    }
+}
+
+// One row y of the (padded) input gradient, columns x .. x + TX - 1. Whole: the tile is the whole row of a map without
+// border, so that no tap falls beside the output; otherwise the first and last K - 1 output columns are looked at first.
+template <class T, int K, int TX, bool Whole> void input_tile(const Convolution &c, const T *dout, const T *w, T *in,
+                                                              Activate f, int g, int x) {
+    for (int y = c.pad_rows; y < c.in.rows - c.pad_rows; y++) {
+        for (int slice = 0; slice < lanes; slice += width<T>) {
+            V<T> acc[TX];
+            unroll<TX>(MATHDNN_EACH(i) { acc[i] = V<T>{}; });
+            for (int e = c.back_begin[g]; e < c.back_begin[g + 1]; e++) {
+                const T *taps = w + (std::int64_t)c.back_edge[e] * c.rows * K;
+                const T *map = dout + (c.back_map[e] * c.out.map + x - (K - 1)) * lanes + slice;
+                for (int a = 0; a < c.rows; a++) {
+                    const int up = y - a * c.dilation_rows;
+                    if (up < 0) break;
+                    if (up % c.stride_rows || up / c.stride_rows >= c.out.rows) continue;
+                    const T *p = map + up / c.stride_rows * c.out.pitch * lanes;
+                    V<T> weight[K];
+                    unroll<K>(MATHDNN_EACH(b) { weight[b] = splat(taps[a * K + b]); });
+                    unroll<TX + K - 1>(MATHDNN_EACH(j) {
+                        constexpr bool left = j < K - 1, right = j >= TX;
+                        if constexpr (Whole && (left || right)) return;
+                        if constexpr (left) if (x - (K - 1) + j < 0) return;
+                        if constexpr (left || right) if (x - (K - 1) + j >= c.out.columns) return;
+                        const V<T> v = load(p + j * lanes);
+                        unroll<K>(MATHDNN_EACH(b) {
+                            constexpr int i = j - (K - 1) + b;
+                            if constexpr (i >= 0 && i < TX) acc[i] = fma(weight[b], v, acc[i]);
+                        });
+                    });
+                }
+            }
+            T *q = in + (g * c.in.map + y * c.in.pitch + x) * lanes + slice;
+            if (f.kind == Activation::none) {
+                unroll<TX>(MATHDNN_EACH(i) { store(q + i * lanes, acc[i]); });
+            } else if (f.kind == Activation::tanh) {
+                f.kind = Activation::tanh;
+                unroll<TX>(MATHDNN_EACH(i) {
+                    store(q + i * lanes, derived({Activation::tanh}, load(q + i * lanes), acc[i]));
+                });
+            } else {
+                T kept[TX * width<T>] __attribute__((aligned(64)));
+                unroll<TX>(MATHDNN_EACH(i) { store(kept + i * width<T>, acc[i]); });
+                for (int i = 0; i < TX; i++)
+                    store(q + i * lanes, derived(f, load(q + i * lanes), load(kept + i * width<T>)));
+            }
+        }
+    }
+}
+
+template <class T> void input_general(const Convolution &c, const T *dout, const T *w, T *in, Activate f, int g, T *scratch) {
+    for (std::int64_t i = 0; i < c.in.rows * c.in.pitch * lanes; i++) scratch[i] = 0;
+    for (int e = c.back_begin[g]; e < c.back_begin[g + 1]; e++) {
+        const T *tap = w + (std::int64_t)c.back_edge[e] * c.rows * c.columns;
+        for (int a = 0; a < c.rows; a++) {
+            for (int b = 0; b < c.columns; b++) {
+                const V<T> weight = splat(*tap++);
+                for (int y = 0; y < c.out.rows; y++) {
+                    const T *p = dout + (c.back_map[e] * c.out.map + y * c.out.pitch) * lanes;
+                    T *q = scratch + (((std::int64_t)y * c.stride_rows + (std::int64_t)a * c.dilation_rows) * c.in.pitch +
+                                      (std::int64_t)b * c.dilation_columns) * lanes;
+                    for (int x = 0; x < c.out.columns; x++, p += lanes, q += c.stride_columns * lanes)
+                        for (int slice = 0; slice < lanes; slice += width<T>)
+                            store(q + slice, fma(weight, load(p + slice), load(q + slice)));
+                }
+            }
+        }
+    }
+    for (int y = c.pad_rows; y < c.in.rows - c.pad_rows; y++) {
+        const T *p = scratch + (y * c.in.pitch + c.pad_columns) * lanes;
+        T *q = in + (g * c.in.map + y * c.in.pitch + c.pad_columns) * lanes;
+        for (std::int64_t i = 0; i < (c.in.columns - 2 * c.pad_columns) * lanes; i += width<T>)
+            store(q + i, derived(f, load(q + i), load(p + i)));
+    }
+}
+
+template <class T> MATHDNN_INLINE void keep(T *sums, V<T> value, bool fresh) {
+    store(sums, fresh ? value : load(sums) + value);
+}
+
+// KY rows of a filter K wide: KY K sums in registers over all positions, PX positions at a time.
+template <class T, int K, int KY> void weight_rows(const Convolution &c, const T *in, const T *dout, T *sums, int first,
+                                                   bool fresh) {
+    constexpr int PX = 2;
+    for (int slice = 0; slice < lanes; slice += width<T>) {
+        V<T> acc[KY * K];
+        unroll<KY * K>(MATHDNN_EACH(t) { acc[t] = V<T>{}; });
+        for (int y = 0; y < c.out.rows; y++) {
+            const T *d = dout + y * c.out.pitch * lanes + slice;
+            const T *p = in + ((std::int64_t)y * c.stride_rows + (std::int64_t)first * c.dilation_rows) * c.in.pitch * lanes + slice;
+            const std::int64_t down = c.in.pitch * c.dilation_rows * lanes;
+            int x = 0;
+            for (; x + PX <= c.out.columns; x += PX, d += PX * lanes, p += PX * lanes) {
+                V<T> v[PX];
+                unroll<PX>(MATHDNN_EACH(i) { v[i] = load(d + i * lanes); });
+                unroll<KY>(MATHDNN_EACH(a) {
+                    unroll<PX + K - 1>(MATHDNN_EACH(j) {
+                        const V<T> u = load(p + a * down + j * lanes);
+                        unroll<PX>(MATHDNN_EACH(i) {
+                            constexpr int b = j - i;
+                            if constexpr (b >= 0 && b < K) acc[a * K + b] = fma(v[i], u, acc[a * K + b]);
+                        });
+                    });
+                });
+            }
+            for (; x < c.out.columns; x++, d += lanes, p += lanes) {
+                const V<T> v = load(d);
+                unroll<KY>(MATHDNN_EACH(a) {
+                    unroll<K>(MATHDNN_EACH(b) {
+                        acc[a * K + b] = fma(v, load(p + a * down + b * lanes), acc[a * K + b]);
+                    });
+                });
+            }
+        }
+        unroll<KY * K>(MATHDNN_EACH(t) { keep(sums + (first * K + t) * lanes + slice, acc[t], fresh); });
+    }
+}
+
+template <class T, int N> void weight_taps(const Convolution &c, const T *in, const T *dout, T *sums, int tap, bool fresh) {
+    std::int64_t offset[N];
+    for (int t = 0; t < N; t++)
+        offset[t] = ((std::int64_t)((tap + t) / c.columns) * c.dilation_rows * c.in.pitch +
+                     (std::int64_t)((tap + t) % c.columns) * c.dilation_columns) * lanes;
+    for (int slice = 0; slice < lanes; slice += width<T>) {
+        V<T> acc[N];
+        unroll<N>(MATHDNN_EACH(t) { acc[t] = V<T>{}; });
+        for (int y = 0; y < c.out.rows; y++) {
+            const T *d = dout + y * c.out.pitch * lanes + slice;
+            const T *p = in + (std::int64_t)y * c.stride_rows * c.in.pitch * lanes + slice;
+            for (int x = 0; x < c.out.columns; x++, d += lanes, p += c.stride_columns * lanes) {
+                const V<T> v = load(d);
+                unroll<N>(MATHDNN_EACH(t) { acc[t] = fma(v, load(p + offset[t]), acc[t]); });
+            }
+        }
+        unroll<N>(MATHDNN_EACH(t) { keep(sums + (tap + t) * lanes + slice, acc[t], fresh); });
+    }
+}
+
+template <class T> using Forward = void (*)(const Convolution &, const T *, const T *, const T *, T *, int, int, int, int);
+template <class T> using Input = void (*)(const Convolution &, const T *, const T *, T *, Activate, int, int);
+
+template <class T, int K, int... i> Forward<T> forward_of(int columns, std::integer_sequence<int, i...>) {
+    static constexpr Forward<T> all[] = {forward_tile<T, K, i + 1>...};
+    return all[columns - 1];
+}
+template <class T, int... i> Forward<T> general_of(int columns, std::integer_sequence<int, i...>) {
+    static constexpr Forward<T> all[] = {forward_general<T, i + 1>...};
+    return all[columns - 1];
+}
+template <class T, int K, bool Whole, int... i> Input<T> input_of(int columns, std::integer_sequence<int, i...>) {
+    static constexpr Input<T> all[] = {input_tile<T, K, i + 1, Whole>...};
+    return all[columns - 1];
+}
+
+using Widths = std::make_integer_sequence<int, widest>;
+using Few = std::make_integer_sequence<int, 8>;
+
+bool narrow(const Convolution &c) {
+    return c.stride_columns == 1 && c.dilation_columns == 1 && (c.columns == 1 || c.columns == 3 || c.columns == 5);
+}
+
+template <class T> void forward(const Convolution &c, const T *in, const T *w, const T *bias, T *out, int l, int first,
+                                int end) {
+    const int most = narrow(c) ? widest : 8, tiles = (c.out.columns + most - 1) / most;
+    for (int t = 0, x = 0; t < tiles; t++) {
+        const int columns = (c.out.columns - x) / (tiles - t);
+        const Forward<T> run = !narrow(c)        ? general_of<T>(columns, Few{})
+                               : c.columns == 1 ? forward_of<T, 1>(columns, Widths{})
+                               : c.columns == 3 ? forward_of<T, 3>(columns, Widths{})
+                                                : forward_of<T, 5>(columns, Widths{});
+        run(c, in, w, bias, out, l, first, end, x);
+        x += columns;
+    }
+}
+
+template <class T> void input_gradient(const Convolution &c, const T *dout, const T *w, T *in, Activate f, int g, T *scratch) {
+    if (!narrow(c)) return input_general(c, dout, w, in, f, g, scratch);
+    const int inside = c.in.columns - 2 * c.pad_columns, tiles = (inside + widest - 1) / widest;
+    const bool whole = tiles == 1 && c.pad_columns == 0 && inside == c.out.columns + c.columns - 1;
+    for (int t = 0, x = 0; t < tiles; t++) {
+        const int columns = (inside - x) / (tiles - t);
+        const Input<T> run = c.columns == 1   ? input_of<T, 1, false>(columns, Widths{})
+                             : c.columns == 3 ? (whole ? input_of<T, 3, true>(columns, Widths{})
+                                                       : input_of<T, 3, false>(columns, Widths{}))
+                                              : (whole ? input_of<T, 5, true>(columns, Widths{})
+                                                       : input_of<T, 5, false>(columns, Widths{}));
+        run(c, dout, w, in, f, g, c.pad_columns + x);
+        x += columns;
+    }
+}
+
+template <class T, int K> void weight_narrow(const Convolution &c, const T *in, const T *dout, T *sums, bool fresh) {
+    constexpr int KY = registers == 32 ? 5 : 2;
+    int a = 0;
+    for (; a + KY <= c.rows; a += KY) weight_rows<T, K, KY>(c, in, dout, sums, a, fresh);
+    if constexpr (KY > 3) for (; a + 3 <= c.rows; a += 3) weight_rows<T, K, 3>(c, in, dout, sums, a, fresh);
+    for (; a < c.rows; a++) weight_rows<T, K, 1>(c, in, dout, sums, a, fresh);
+}
+
+template <class T> void weight_gradient(const Convolution &c, const T *in, const T *dout, T *sums, int l, int g, int e,
+                                        bool fresh) {
+    in += g * c.in.map * lanes;
+    dout += l * c.out.map * lanes;
+    sums += (std::int64_t)e * c.rows * c.columns * lanes;
+    if (narrow(c)) {
+        if (c.columns == 1) return weight_narrow<T, 1>(c, in, dout, sums, fresh);
+        if (c.columns == 3) return weight_narrow<T, 3>(c, in, dout, sums, fresh);
+        return weight_narrow<T, 5>(c, in, dout, sums, fresh);
+    }
+    const int taps = c.rows * c.columns;
+    int tap = 0;
+    for (; tap + 8 <= taps; tap += 8) weight_taps<T, 8>(c, in, dout, sums, tap, fresh);
+    for (; tap < taps; tap++) weight_taps<T, 1>(c, in, dout, sums, tap, fresh);
+}
+
+template <class T> void bias_gradient(const Plane &out, const T *dout, T *sums, int l, bool fresh) {
+    for (int slice = 0; slice < lanes; slice += width<T>) {
+        V<T> acc[4] = {};  // column x in sum x mod 4
+        for (int y = 0; y < out.rows; y++) {
+            const T *p = dout + (l * out.map + y * out.pitch) * lanes + slice;
+            int x = 0;
+            for (; x + 4 <= out.columns; x += 4)
+                unroll<4>(MATHDNN_EACH(i) { acc[i] += load(p + (x + i) * lanes); });
+            for (; x < out.columns; x++) acc[x % 4] += load(p + x * lanes);
+        }
+        keep(sums + slice + l * lanes, (acc[0] + acc[1]) + (acc[2] + acc[3]), fresh);
+    }
+}
+
+template <class T> void fold(const T *sums, T *out, std::int64_t count) {
+    for (std::int64_t i = 0; i < count; i++, sums += lanes) {
+        T eight[8], four[4];
+        for (int n = 0; n < 8; n++) eight[n] = sums[n] + sums[n + 8];
+        for (int n = 0; n < 4; n++) four[n] = eight[n] + eight[n + 4];
+        out[i] = (four[0] + four[2]) + (four[1] + four[3]);
+    }
+}
+
+}  // namespace
+
+const ConvolutionKernels<float> convolution_float = {forward<float>, input_gradient<float>, weight_gradient<float>,
+                                                     bias_gradient<float>, fold<float>};
+const ConvolutionKernels<double> convolution_double = {forward<double>, input_gradient<double>, weight_gradient<double>,
+                                                       bias_gradient<double>, fold<double>};
+
+}  // namespace mathdnn::ISA

@@ -1,0 +1,106 @@
+// What the engine's kernels take and do; each instruction set has its own set of them.
+//
+//   l output map, g input map, e edge (l, g)     y, x position     a, b position in the filter     n lane, an image of 16
+//   z[l,y,x,n] = bias[l] + sum over the edges e of l and over a, b:  w[e,a,b] in[g, y S + a D, x S + b D, n]
+//
+// A plane holds its own zero border, so there is no padding here. All pointers are aligned to 64 bytes; strides count
+// positions (16 lanes each). Sums run in the order edges, a, b (forward), edges, a, b from the back (input gradient),
+// rows, columns (weight gradient), whatever the instruction set; that is what makes the bits equal.
+#pragma once
+#include <cstdint>
+
+namespace mathdnn {
+
+enum class Activation : int { none, tanh, relu, sigmoid, scaled_tanh };
+struct Activate {
+    Activation kind = Activation::none;
+    float amplitude = 1, slope = 1;  // scaled tanh: amplitude tanh(slope x)
+};
+
+struct Plane {            // one map of 16 images
+    int rows, columns;    // of the inside, without the border
+    std::int64_t pitch;   // positions from one row to the next
+    std::int64_t map;     // positions from one map to the next
+};
+
+struct Convolution {
+    Plane in, out;        // in: the inside is the whole padded plane here
+    int pad_rows, pad_columns, rows, columns;  // of the filter
+    int stride_rows, stride_columns, dilation_rows, dilation_columns;
+    const std::int32_t *begin;       // output map l has the edges begin[l] .. begin[l + 1] - 1
+    const std::int32_t *map;         // edge -> input map
+    const std::int32_t *back_begin;  // input map g has back_begin[g] .. back_begin[g + 1] - 1 in the two lists below
+    const std::int32_t *back_edge;
+    const std::int32_t *back_map;    // output map of that edge
+};
+
+struct Dense {            // y[o] = w[in, o] + sum_i x[i] w[i, o]; rows of w are `pitch` apart, a multiple of 16
+    int in, out;
+    std::int64_t pitch;
+};
+
+template <class T> struct ConvolutionKernels {
+    void (*forward)(const Convolution &, const T *in, const T *w, const T *bias, T *out, int l, int first, int end);
+    // d in = the sum times f'(a), where a (the input itself, after its activation) is read from and overwritten in place.
+    void (*input_gradient)(const Convolution &, const T *dout, const T *w, T *in, Activate, int g, T *scratch);
+    // sums[e, a, b, n]: written where `fresh`, else added to
+    void (*weight_gradient)(const Convolution &, const T *in, const T *dout, T *sums, int l, int g, int e, bool fresh);
+    void (*bias_gradient)(const Plane &, const T *dout, T *sums, int l, bool fresh);
+    void (*fold)(const T *sums, T *out, std::int64_t count);  // the 16 lanes to one number
+};
+
+struct Window {           // pooling: y = (sum or maximum over the window) / divisor
+    Plane in, out;
+    int rows, columns, stride_rows, stride_columns;
+    float divisor;
+};
+
+struct Step {             // one step of an optimizer
+    float lr, momentum, decay;
+    bool nesterov;
+    float keep, rate, correction;  // AdamW: 1 - lr decay, lr / (1 - beta1^t), sqrt(1 - beta2^t)
+};
+
+enum class Elementary : int { tanh, exp, log, logistic };
+
+// Functions that go backwards write d in = d out ... f'(a) over the input a itself.
+struct LayerKernels {
+    void (*activate)(Activate, float *x, std::int64_t positions);
+    void (*average_forward)(const Window &, const float *x, float *y, int first, int end);  // rows of one map
+    void (*average_backward)(const Window &, const float *dy, float multiplier, float *x, Activate, float *scratch);
+    void (*max_forward)(const Window &, const float *x, float *y, int first, int end);
+    void (*max_backward)(const Window &, const float *dy, float *x, Activate, float *scratch);
+    void (*scale)(const Plane &, float *y, float coefficient, float bias, int first, int end);
+    void (*scale_gradient)(const Window &, const float *dy, const float *x, float *sums, bool fresh);
+    void (*copy_back)(const float *dy, float *x, Activate, std::int64_t positions);
+    void (*dense_forward)(const Dense &, const float *x, const float *w, float *y, int first, int end);
+    void (*dense_input_gradient)(const Dense &, const float *dy, const float *w, float *x, Activate, int first, int end);
+    // rows first .. end - 1 of the gradient, the bias being row `in`; dy with an image a row, `pitch` apart
+    void (*dense_weight_gradient)(const Dense &, const float *x, const float *dy, float *dw, int first, int end,
+                                  int images, bool fresh);
+    void (*images_first)(const float *x, float *out, int count, std::int64_t pitch);  // (count, 16) -> (16, pitch)
+    void (*interleave)(const std::uint8_t *const *images, std::uint8_t *out, std::int64_t count);  // -> (count, 16)
+    void (*expand)(const std::uint8_t *bytes, const float *table, float *out, std::int64_t positions);
+    // z (classes, 16): loss and largest class an image; where `gradient`, z <- scale dL/dz f'
+    void (*cross_entropy)(float *z, const std::int32_t *label, int classes, int images, float scale, Activate,
+                          float *loss, std::int32_t *best, bool gradient);
+    void (*squared)(float *z, const std::int32_t *label, int classes, int images, float scale, Activate, float *loss,
+                    std::int32_t *best, bool gradient);
+    void (*sum)(float *total, const float *const *parts, int count, std::int64_t floats);  // parts in their order
+    void (*sgd)(const Step &, float *p, const float *g, float *b, std::int64_t floats);
+    void (*adamw)(const Step &, float *p, const float *g, float *m, float *v, std::int64_t floats);
+    void (*elementary)(Elementary, const float *x, float *y, std::int64_t floats);  // a multiple of 16
+};
+
+#define MATHDNN_DECLARE_KERNELS(set)                             \
+    namespace set {                                              \
+    extern const ConvolutionKernels<float> convolution_float;    \
+    extern const ConvolutionKernels<double> convolution_double;  \
+    extern const LayerKernels layers;                            \
+    }
+MATHDNN_DECLARE_KERNELS(baseline)
+MATHDNN_DECLARE_KERNELS(avx2)
+MATHDNN_DECLARE_KERNELS(avx512)
+#undef MATHDNN_DECLARE_KERNELS
+
+}  // namespace mathdnn

@@ -1,0 +1,285 @@
+"""The compiled engine: torch's numbers to rounding, its own numbers to the bit."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mathdnn.errors import InvalidInput
+from mathdnn.lenet import ConnectionTable, LeNet5, TableConv2d
+from mathdnn.lenet.paper import ScaledTanh, Subsample
+from mathdnn.native.engine import FIRST, PARAMETERS, NativeEngine, Pictures, known_set
+from mathdnn.native.network import plan_network
+from mathdnn.training.native_layers import Unknown, native_layers
+
+TABLE = (np.arange(256) / 255).astype(np.float32)
+ALL = ("baseline", "avx2", "avx512")
+SETS = ALL[1 : ALL.index(known_set(None)) + 1]  # those with fused multiply-add
+
+
+def drawn(model: nn.Module, seed: int) -> nn.Module:
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        with torch.no_grad():
+            parameter.uniform_(-0.3, 0.3, generator=generator)
+    return model
+
+
+def pictures(rng: np.random.Generator, n: int, shape: tuple[int, int, int], classes: int) -> Pictures:
+    images = rng.integers(0, 256, (n, *shape), dtype=np.uint8)
+    return Pictures(images, TABLE, labels=rng.integers(0, classes, n).astype(np.int32))
+
+
+def build(model: nn.Module, shape: tuple[int, int, int], **options) -> NativeEngine:
+    layers, parameters = native_layers(model)
+    engine = NativeEngine(plan_network(layers, shape), **options)
+    put(engine, parameters)
+    return engine
+
+
+def put(engine: NativeEngine, parameters) -> None:
+    shapes = [p.shape for p in engine.plan.parameters]
+    engine.load([p.detach().float().numpy().reshape(s) for p, s in zip(parameters, shapes, strict=True)])
+
+
+def digest(arrays: list[np.ndarray]) -> str:
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()[:16]
+
+
+NETWORKS = {
+    "LeNet-5, Table I": (lambda: LeNet5("table"), (1, 28, 28), 10),
+    "LeNet-5, full": (lambda: LeNet5("full"), (1, 28, 28), 10),
+    "linear": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), (1, 3, 4), 3),
+    "linear without bias": (
+        lambda: nn.Sequential(nn.Flatten(), nn.Linear(12, 20, bias=False), nn.Sigmoid(), nn.Linear(20, 3, bias=False)),
+        (1, 3, 4),
+        3,
+    ),
+    "one pixel": (lambda: nn.Sequential(nn.Conv2d(1, 1, 1), nn.Flatten(), nn.Linear(1, 2)), (1, 1, 1), 2),
+    "padded, two deep": (
+        lambda: nn.Sequential(
+            nn.Conv2d(2, 4, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(4, 5, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(5 * 15 * 4, 4),
+        ),
+        (2, 31, 9),
+        4,
+    ),
+    "strides, dilation, groups": (
+        lambda: nn.Sequential(
+            nn.Conv2d(4, 6, (3, 2), stride=(2, 3), padding=(1, 2), groups=2, bias=False),
+            nn.Tanh(),
+            nn.Conv2d(6, 3, 2, dilation=2),
+            nn.Sigmoid(),
+            nn.Flatten(),
+            nn.Linear(48, 5),
+        ),
+        (4, 11, 13),
+        5,
+    ),
+    "1998 layers": (
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 3, 5),
+            ScaledTanh(),
+            Subsample(3),
+            ScaledTanh(),
+            TableConv2d(ConnectionTable.parse("01 12 012"), 3),
+            ScaledTanh(),
+            Subsample(3),
+            nn.Flatten(),
+            nn.Linear(12, 4),
+            ScaledTanh(),
+        ),
+        (1, 16, 16),
+        4,
+    ),
+    "overlapping pools": (
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 2, 3),
+            nn.Tanh(),
+            nn.MaxPool2d(3, 2),
+            nn.AvgPool2d((2, 3), (1, 2)),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(16, 3),
+        ),
+        (1, 14, 14),
+        3,
+    ),
+    "pool first, activations in a row": (
+        lambda: nn.Sequential(
+            nn.AvgPool2d(2),
+            nn.Tanh(),
+            nn.Sigmoid(),
+            nn.Conv2d(1, 2, 3, padding=2),
+            nn.Tanh(),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(2 * 9 * 9, 3),
+        ),
+        (1, 15, 14),
+        3,
+    ),
+}
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_loss_and_gradient_are_those_of_torch_in_float64(name, loss, rng):
+    make, shape, classes = NETWORKS[name]
+    model = drawn(make(), 1)
+    seen = pictures(rng, 37, shape, classes)
+    gradients, total = build(model, shape, loss=loss).gradient(seen)
+    double = make().double()
+    double.load_state_dict(model.state_dict())
+    scores = double(torch.from_numpy(TABLE[seen.images]).double())
+    labels = torch.from_numpy(seen.labels).long()
+    if loss == "cross_entropy":
+        exact = nn.functional.cross_entropy(scores, labels)
+    else:
+        exact = (scores - nn.functional.one_hot(labels, classes)).square().sum(1).mean()
+    exact.backward()
+    assert total / 37 == pytest.approx(exact.item(), rel=2e-6)
+    ordered = native_layers(make())[1]
+    found = {id(p): g for p, g in zip(native_layers(model)[1], gradients, strict=True)}
+    assert len(ordered) == len(gradients)
+    for ours, exactly in zip(model.parameters(), double.parameters(), strict=True):
+        scale = exactly.grad.abs().max().item()
+        error = np.abs(found[id(ours)].reshape(ours.shape) - exactly.grad.numpy()).max()
+        assert error <= 5e-6 * scale
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_same_bits_for_every_number_of_threads_and_for_avx2_and_avx512(name, rng):
+    make, shape, classes = NETWORKS[name]
+    model = drawn(make(), 2)
+    seen = pictures(rng, 100, shape, classes)
+    order = rng.permutation(100)
+    found = set()
+    for threads in (1, 2, 3):
+        for instructions in SETS:
+            engine = build(
+                model,
+                shape,
+                momentum=0.9,
+                nesterov=True,
+                weight_decay=1e-3,
+                threads=threads,
+                instruction_set=instructions,
+            )
+            engine.train(seen, order, 100, [0.1])
+            engine.train(seen, order, 23, [0.1, 0.05, 0.02, 0.01, 0.1])
+            found.add(digest([*engine.state(), *engine.state(FIRST), engine.outputs(seen)]))
+    assert len(found) == 1
+
+
+def test_a_short_training_run_has_the_golden_bits(rng):
+    if not SETS:
+        pytest.skip("a processor without fused multiply-add has its own bits")
+    images = (np.arange(200 * 784, dtype=np.uint32) * 2654435761 >> 24).astype(np.uint8).reshape(200, 1, 28, 28)
+    seen = Pictures(images, TABLE, labels=np.arange(200, dtype=np.int32) % 10)
+    engine = NativeEngine(plan_network(native_layers(LeNet5("table"))[0], (1, 28, 28)), momentum=0.9)
+    weights = [
+        ((np.arange(np.prod(p.shape)) % 17 - 8) / 64).astype(np.float32).reshape(p.shape)
+        for p in engine.plan.parameters
+    ]
+    engine.load(weights)
+    reached, _ = engine.train(seen, np.arange(200)[::-1], 64, [0.1, 0.1, 0.1, 0.1])
+    assert reached == 4
+    assert digest(engine.state()) == GOLDEN
+
+
+GOLDEN = "38a3dd2dc7f30d6b"
+
+
+def test_parameters_come_back_as_they_went_in():
+    model = drawn(LeNet5("table"), 3)
+    engine = build(model, (1, 28, 28))
+    back = engine.state(PARAMETERS)
+    assert all(
+        np.array_equal(a.detach().numpy().reshape(b.shape), b) for a, b in zip(model.parameters(), back, strict=True)
+    )
+    assert engine.state(FIRST) == []
+
+
+def test_the_plan_prints_layers_bytes_and_multiply_adds():
+    text = str(plan_network(native_layers(LeNet5("table"))[0], (1, 28, 28)))
+    assert "convolution        16x10x10 tanh           102,400        150,000" in text
+    assert text.endswith(
+        "583,552 bytes a block of 16 images, 326,520 multiply-adds an image, 264,000 bytes of parameters"
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.Dropout(0.5)),
+            "2 (Dropout(p=0.5, inplace=False)), which it cannot run",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 1, 3, padding_mode="circular", padding=1)),
+            "0 (Conv2d with padding_mode=circular), which it cannot run",
+        ),
+        (
+            nn.Sequential(nn.Sequential(nn.MaxPool2d(2, padding=1))),
+            "0.0 (MaxPool2d(kernel_size=2, stride=2, padding=1, dilation=1, ceil_mode=False)), which it cannot run",
+        ),
+        (nn.Linear(3, 2).double(), "weights of torch.float64, where it has float32 only"),
+        (nn.Tanh(), "no convolution and no linear layer"),
+    ],
+)
+def test_what_it_cannot_run_it_names(model, message):
+    with pytest.raises(Unknown) as caught:
+        native_layers(model)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"labels": np.array([0, 10], np.int32)},
+            "NativeEngine(labels=...): expected classes 0 to 9, got 0 to 10; correct them.",
+        ),
+        (
+            {"labels": np.zeros(3, np.int32)},
+            (
+                "NativeEngine(labels=...): expected a whole number for each image, "
+                "got int32 of shape (3,); give one an image."
+            ),
+        ),
+        (
+            {"images": np.zeros((2, 1, 28, 27), np.uint8)},
+            (
+                "NativeEngine(images=...): expected packed uint8 or float32 of shape (n, 1, 28, 28), "
+                "got uint8 of shape (2, 1, 28, 27); convert them."
+            ),
+        ),
+        (
+            {"images": np.zeros((2, 1, 28, 56), np.uint8)[..., ::2]},
+            (
+                "NativeEngine(images=...): expected packed uint8 or float32 of shape (n, 1, 28, 28), "
+                "got uint8 of shape (2, 1, 28, 28); convert them."
+            ),
+        ),
+        (
+            {"table": np.zeros(255, np.float32)},
+            "NativeEngine(table=...): expected 256 packed float32, got float32 of (255,); convert it.",
+        ),
+    ],
+)
+def test_sizes_are_checked_before_anything_is_computed(change, message):
+    engine = build(LeNet5("table"), (1, 28, 28))
+    good = {"images": np.zeros((2, 1, 28, 28), np.uint8), "table": TABLE, "labels": np.zeros(2, np.int32)}
+    with pytest.raises(InvalidInput) as caught:
+        engine.train(Pictures(**{**good, **change}), np.arange(2), 2, [0.1])
+    assert str(caught.value) == message
