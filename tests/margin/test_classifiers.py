@@ -51,6 +51,14 @@ def test_every_loss_learns(loss, rng):
     assert (model.coef_.shape, model.intercept_.shape, model.t_) == ((1, 5), (1,), 1500)
 
 
+@pytest.mark.parametrize("kind", [MarginClassifier, PairwiseLinearClassifier])
+def test_only_an_intercept_can_part_one_sided_data(kind):
+    X = np.linspace(1, 2, 200)[:, None]
+    settings = {"lr": 0.1, "epochs": 50, "random_state": 0}
+    assert kind(fit_intercept=True, **settings).fit(X, X[:, 0] > 1.5).score(X, X[:, 0] > 1.5) > 0.95
+    assert kind(**settings).fit(X, X[:, 0] > 1.5).score(X, X[:, 0] > 1.5) == 0.5
+
+
 def test_fit_is_the_sgd_of_its_draws(rng):
     X, y = blobs(rng)
     model = MarginClassifier(epochs=2, random_state=7).fit(X, y)

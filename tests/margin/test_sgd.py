@@ -15,7 +15,8 @@ from tests.saboteurs.margin import RUNS, run
 from mathdnn import native
 from mathdnn.errors import Diverged, InvalidInput
 from mathdnn.margin import LOSSES, SgdRun, agreement_bound, sgd, sgd_many
-from mathdnn.margin.agreement import curvature
+from mathdnn.margin.agreement import _step, curvature
+from mathdnn.margin.sgd import Settings
 
 NAMES = tuple(LOSSES)
 STEP = 0.05
@@ -75,6 +76,36 @@ def test_hinge_agrees_or_the_bound_says_nothing(rng):
         np.ones((1, 1), np.float32), y[:1] * 0 + 1, np.zeros((1, 1), int), loss="hinge", lr=1, w0=np.ones(1, np.float32)
     )
     assert at_the_kink == np.inf
+
+
+def one_step(x, y, w, shared, permuted):
+    """One float32 step whose dot product is summed in another order."""
+    w = w.astype(np.float32)
+    z = np.float32(0)
+    for j in permuted:
+        z += w[j] * x[j]
+    return w - np.float32(shared.lr) * y * LOSSES[shared.loss].derivative(y * z) * x
+
+
+@pytest.mark.parametrize("name", ["logistic", "sum_of_squares", "squared_hinge", "exponential"])
+@pytest.mark.parametrize("apart", [0.0, 1e-3, 0.3])
+@pytest.mark.parametrize("cancelling", [1.0, 300.0])
+def test_each_step_of_the_bound_holds_for_two_runs_already_apart(name, apart, cancelling, rng):
+    shared, closest = Settings(name, 0.5), 0.0
+    for _ in range(60):
+        x = (rng.uniform(0.5, 1, 20) * np.repeat([1, -1], 10)).astype(np.float32)
+        w = (cancelling * rng.uniform(0.9, 1, 20)).astype(np.float32)
+        w -= (x * np.float32((w @ x - rng.uniform(-2, 2)) / (x @ x))).astype(np.float32)
+        v = (w + apart * x / np.linalg.norm(x) * rng.choice([-1, 1])).astype(np.float32)
+        distance = float(np.linalg.norm(w.astype(np.float64) - v))
+        y = np.float32(rng.choice([-1, 1]))
+        ends = [one_step(x, y, start, shared, rng.permutation(20)).astype(np.float64) for start in (w, v)]
+        bound = _step(x.astype(np.float64), float(y), w.astype(np.float64), distance, shared, 0)
+        found = float(np.linalg.norm(ends[0] - ends[1]))
+        assert found <= bound
+        closest = max(closest, found / bound)
+    if apart == 0.3:  # and it is no empty promise: it comes near what happens
+        assert closest > 0.5
 
 
 @pytest.mark.parametrize("name", NAMES)

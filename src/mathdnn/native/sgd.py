@@ -92,8 +92,8 @@ def _known_set(name: str | None) -> str:
 
 
 def _rows(X: np.ndarray) -> np.ndarray:
-    """X itself where the kernel can walk it (aligned, packed rows at any distance), else a packed copy."""
-    walkable = X.flags.aligned and X.strides[1] == X.itemsize and X.strides[0] % X.itemsize == 0
+    """X itself where the kernel can walk it (packed rows at any distance, aligned or not), else a packed copy."""
+    walkable = X.strides[1] == X.itemsize and X.strides[0] % X.itemsize == 0
     return X if walkable or X.size == 0 else np.require(X, X.dtype.newbyteorder("="), ["C", "A"])
 
 
