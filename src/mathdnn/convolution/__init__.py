@@ -5,5 +5,6 @@ from __future__ import annotations
 from mathdnn.convolution.certificate import ConvCertificate, form_of
 from mathdnn.convolution.equal import equal_maps
 from mathdnn.convolution.form import ConvForm
+from mathdnn.convolution.prove import as_conv2d
 
-__all__ = ["ConvCertificate", "ConvForm", "equal_maps", "form_of"]
+__all__ = ["ConvCertificate", "ConvForm", "as_conv2d", "equal_maps", "form_of"]

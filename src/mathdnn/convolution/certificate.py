@@ -1,22 +1,19 @@
 """The certificate of a convolution: both sides as data, so that a checker can do everything again.
 
 `data`: "left" and "right" are {"graph": ..., "input": shape} or {"form": ..., "input": shape}; "rounding" bounds the
-difference of the two float computations; "claim" repeats the verdict's sentence.
+difference of the two float computations.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import Any
 
 import msgspec
 
 from mathdnn.convolution.form import ConvForm
 from mathdnn.errors import InvalidInput, sentence
-from mathdnn.verdict import Certificate, Plain
-
-if TYPE_CHECKING:
-    from mathdnn.verdict import Verdict
+from mathdnn.verdict import Certificate, Plain, Verdict, proved
 
 KIND = "convolution"
 
@@ -47,7 +44,8 @@ def form_of(evidence: Certificate | Verdict) -> ConvForm:
     )
 
 
-def certificate(method: str, data: dict[str, Plain]) -> ConvCertificate:
-    """A certificate with the digest of its own content."""
-    digest = hashlib.sha256(msgspec.json.encode([KIND, method, data], order="deterministic")).hexdigest()
-    return ConvCertificate(KIND, method, {**data, "sha256": digest})
+def certified(claim: str, method: str, data: dict[str, Plain], **more: Any) -> Verdict:
+    """A proved verdict whose certificate carries a seal: the SHA-256 of all else in the verdict."""
+    bare = proved(claim, Certificate(KIND, method, data), **more)
+    seal = hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest()
+    return proved(claim, ConvCertificate(KIND, method, {**data, "seal": seal}), **more)

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from mathdnn.convolution.certificate import certificate
+from mathdnn.convolution.certificate import certified
+from mathdnn.convolution.compare import first_difference
 from mathdnn.convolution.form import nearest
 from mathdnn.convolution.nonlinear import find_nonlinearity
 from mathdnn.convolution.pool import Pool
 from mathdnn.convolution.side import Operation, Settings, Shape, Side, Unread, read, require_shape, run, settings
 from mathdnn.errors import InvalidInput
-from mathdnn.verdict import Counterexample, Equality, Plain, Verdict, pack_array, proved, refuted, undecided
+from mathdnn.verdict import Counterexample, Equality, Plain, Verdict, pack_array, refuted, undecided
 
 if TYPE_CHECKING:
     from mathdnn.convolution.form import ConvForm
@@ -91,23 +92,8 @@ def _difference(left: Side, right: Side, pool: Pool, rounded: Settings | None) -
     """None where equal; else (output place, pixel or -1 for the constant), or a sentence about the shapes."""
     if left.ids.shape != right.ids.shape:
         return f"the outputs have shapes {_size(left.called.output)} and {_size(right.called.output)}"
-    a, b = left.ids.ravel(), right.ids.ravel()
-    rows_a, rows_b = pool.entries(a), pool.entries(b)
-    constants = pool.constant[a], pool.constant[b]
-    if rounded is not None:
-        table = _rounding_table(pool, str(rounded.dtype).removeprefix("torch."))
-        rows_a, constants = (rows_a[0], rows_a[1], table[rows_a[2]]), (table[constants[0]], constants[1])
-        kept = rows_a[2] != 0
-        rows_a = (rows_a[0][kept], rows_a[1][kept], rows_a[2][kept])
-    keys = [place.astype(np.int64) * pool.pixels + pixel for place, pixel, _ in (rows_a, rows_b)]
-    if len(keys[0]) == len(keys[1]) and np.array_equal(*keys) and np.array_equal(rows_a[2], rows_b[2]):
-        unequal = np.flatnonzero(constants[0] != constants[1])
-        return (int(unequal[0]), -1) if len(unequal) else None
-    pairs = [
-        set(zip(key.tolist(), row[2].tolist(), strict=True)) for key, row in zip(keys, (rows_a, rows_b), strict=True)
-    ]
-    key = min(pairs[0] ^ pairs[1], key=lambda pair: (pair[0] % pool.pixels, pair[0]))[0]
-    return key // pool.pixels, key % pool.pixels
+    table = None if rounded is None else _rounding_table(pool, str(rounded.dtype).removeprefix("torch."))
+    return first_difference(left.ids, right.ids, pool, table)
 
 
 def _rounding_table(pool: Pool, dtype: str) -> np.ndarray:
@@ -149,10 +135,10 @@ def _proved(claim: str, left: Side, right: Side, pool: Pool, how: Settings, roun
         "right": right.plain,
         "relation": f"rounded to {name}" if rounded else "equal",
         "rounding": rounding_bound(left, right, pool, how),
-        "claim": claim,
     }
-    evidence = certificate(method, data)
-    return proved(claim, evidence, equality=None if rounded else Equality.REALS, assumptions=_assumptions(left, right))
+    return certified(
+        claim, method, data, equality=None if rounded else Equality.REALS, assumptions=_assumptions(left, right)
+    )
 
 
 def exact_values(side: Side, pool: Pool, pixel: int) -> list[Fraction]:

@@ -34,12 +34,19 @@ class NotAffine(Exception):
         self.op, self.place, self.why = op, place, why
 
 
-def evaluate(graph: Graph, pool: Pool) -> Int64[np.ndarray, "*s"]:
-    """Ids of the result's elements among the rows of `pool`. Raises `NotAffine`, `TooLarge`."""
+def evaluate(graph: Graph, pool: Pool) -> tuple[Int64[np.ndarray, "*s"], int]:
+    """Ids of the result's elements among the rows of `pool`, and the roundings on the longest path to them.
+
+    Raises `NotAffine`, `TooLarge`.
+    """
     values: list[Any] = []
+    depth: list[int] = []
     for place, node in enumerate(graph.nodes):
         try:
-            values.append(_node(node, values, graph, pool))
+            made, roundings = _node(node, values, graph, pool)
+            values.append(made)
+            before = references(node.args, "node") + references(list(node.kwargs.values()), "node")
+            depth.append(max((depth[k] for k in before), default=0) + roundings)
         except NotFinite as error:
             raise NotAffine(node.op, place, str(error)) from error
         except _NoRule as error:
@@ -47,7 +54,7 @@ def evaluate(graph: Graph, pool: Pool) -> Int64[np.ndarray, "*s"]:
     if "constant" in graph.output:
         constant = graph.constants[graph.output["constant"]]
         try:
-            return _constant_rows(constant, pool)
+            return _constant_rows(constant, pool), 0
         except NotFinite as error:
             raise NotAffine("output", len(graph.nodes), str(error)) from error
     result = values[graph.output["node"]]
@@ -55,18 +62,20 @@ def evaluate(graph: Graph, pool: Pool) -> Int64[np.ndarray, "*s"]:
         raise NotAffine("output", len(graph.nodes), "it returns several tensors")
     if result.size and int(result.min()) < 0:
         raise NotAffine("output", len(graph.nodes), "it returns uninitialised memory")
-    return result
+    return result, depth[graph.output["node"]]
 
 
 class _NoRule(Exception):
     pass
 
 
-def _node(node: Node, values: list[Any], graph: Graph, pool: Pool) -> Any:
+def _node(node: Node, values: list[Any], graph: Graph, pool: Pool) -> tuple[Any, int]:
+    """The ids of one node's result, and the roundings it adds."""
+    roundings = 0
     if node.op == "input":
-        return pool.inputs().reshape(graph.input_shape)
+        return pool.inputs().reshape(graph.input_shape), 0
     if node.op == "getitem":
-        return values[references(node.args, "node")[0]][node.args[1]]
+        return values[references(node.args, "node")[0]][node.args[1]], 0
     if node.dtype is not None and node.dtype not in FLOATS:
         raise _NoRule(f"its result has dtype {node.dtype}, whose rounding is not a rounding of float32 or float64")
     if node.op in MOVES:
@@ -78,12 +87,12 @@ def _node(node: Node, values: list[Any], graph: Graph, pool: Pool) -> Any:
         refused = LINEAR[node.op](context)
         if isinstance(refused, str):
             raise _NoRule(refused)
-        result = refused
+        result, roundings = refused, context.roundings
     else:
         raise _NoRule("no rule says that it is affine")
     if isinstance(result, np.ndarray) and result.shape != node.shape:
         raise _NoRule(f"its result has shape {result.shape} by rule and {node.shape} by torch")
-    return result
+    return result, roundings
 
 
 def _constant_rows(constant: np.ndarray, pool: Pool) -> Int64[np.ndarray, "*s"]:

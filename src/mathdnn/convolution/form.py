@@ -171,6 +171,12 @@ class ConvForm:
     def kernel_size(self) -> Pair:
         return len(self.exact[0][0]), len(self.exact[0][0][0])
 
+    @property
+    def extent(self) -> Pair:
+        """Height and width of the window in pixels, dilation included."""
+        (d, e), (kh, kw) = self.dilation, self.kernel_size
+        return d * (kh - 1) + 1, e * (kw - 1) + 1
+
     def array(self) -> Float[np.ndarray, "out in h w"]:
         """The weights as nearest float64."""
         return np.array(self.exact, dtype=np.float64)
@@ -225,8 +231,7 @@ class ConvForm:
         """Output height and width for an input of that size: floor((H + pads - d (k - 1) - 1) / s) + 1."""
         sizes = []
         for axis, size in enumerate((height, width)):
-            span = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
-            sizes.append((size + sum(self.padding[axis]) - span) // self.stride[axis] + 1)
+            sizes.append((size + sum(self.padding[axis]) - self.extent[axis]) // self.stride[axis] + 1)
         return sizes[0], sizes[1]
 
     def to_module(self, dtype: torch.dtype | None = None) -> torch.nn.Module:

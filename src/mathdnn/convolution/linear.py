@@ -30,6 +30,7 @@ class Context:
 
     def __init__(self, node: Node, values: list[Any], graph: Graph, pool: Pool) -> None:
         self.node, self.values, self.graph, self.pool = node, values, graph, pool
+        self.roundings = 0  # of one element of the result, at most: one product and one sum for each term
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,6 +71,7 @@ class Context:
         return None if codes is None else self.pool.constants(codes)
 
     def combine(self, ids: np.ndarray, codes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        self.roundings += ids.shape[1] + 1
         return self.pool.combine(ids, codes).reshape(shape)
 
 
@@ -235,6 +237,7 @@ def _correlate(
             one = context.pool.constants(np.full((len(terms), 1), b[channel], np.int32))
             terms, codes = np.concatenate([terms, one], 1), np.concatenate([codes, np.ones((1, 1), np.int32)], 1)
         made.append(context.pool.combine(terms, codes).reshape(samples, *out))
+    context.roundings = math.prod(w.shape[1:]) + (b is not None) + 1
     return np.stack(made, axis=1)
 
 

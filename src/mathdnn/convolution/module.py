@@ -72,6 +72,6 @@ def rows(form: ConvForm, image: Int64[np.ndarray, "n c h w"], pool: Pool) -> Int
     return np.stack(made, axis=1)
 
 
-def terms(form: ConvForm) -> int:
-    """Products added for one output, bias included."""
-    return math.prod(form.kernel_size) * len(form.exact[0]) + (form.exact_bias is not None)
+def roundings(form: ConvForm) -> int:
+    """Of one output at most: one product and one sum for each weight, the bias, and the weights' own rounding."""
+    return math.prod(form.kernel_size) * len(form.exact[0]) + (form.exact_bias is not None) + 2

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOVES = frozenset(
     f"aten.{name}"
     for name in (
-        "alias.default", "as_strided.default", "cat.default", "channel_shuffle.default", "clone.default",
+        "alias.default", "cat.default", "channel_shuffle.default", "clone.default",
         "copy.default", "constant_pad_nd.default", "contiguous.default", "detach.default",
         "diagonal.default", "expand.default",
         "expand_as.default", "fill.Scalar", "fill.Tensor", "flip.default", "gather.default", "im2col.default",

@@ -14,7 +14,7 @@ row, so two rows are the same function exactly where they are the same data.
 
 Beside each row runs what its evaluation in floats can lose at most (N. J. Higham, Accuracy and Stability of Numerical
 Algorithms, 2nd ed., 2002, lemma 3.1): `reach` = sum of |weights| over all paths from pixels, `offset` the same from
-constants, and the number of roundings on the longest path, so that with unit roundoff u, gamma_n = n u / (1 - n u),
+constants; with n the number of roundings on the longest path (counted by `evaluate`), that with unit roundoff u, gamma_n = n u / (1 - n u),
 |computed - exact| <= gamma_n (reach max|x| + offset), barring overflow and underflow, sums in any order.
 """
 
@@ -49,7 +49,7 @@ class Pool:
         self.constant = np.zeros(pixels + 1, dtype=np.int32)
         self.reach = np.concatenate([[0.0], np.ones(pixels)])
         self.offset = np.zeros(pixels + 1)
-        self.roundings = 0
+        self.tolerance = 0.0  # how far coefficients may be apart and count as one: 0 but for opaque operations
 
     def inputs(self) -> Int64[np.ndarray, " p"]:
         """The ids of the pixels themselves."""
@@ -79,12 +79,13 @@ class Pool:
         first = len(self.constant)
         lengths = self.start[ids + 1] - self.start[ids] if rows else np.zeros((0, terms), np.int64)
         self._require_room(int(lengths.sum()))
-        weight = self.numbers.magnitudes(codes) if ids.size else np.zeros(ids.shape)
-        reach = (weight * self.reach[ids]).sum(1) * _SLACK
-        offset = (weight * self.offset[ids]).sum(1) * _SLACK
+        reach, offset = np.zeros(rows), np.zeros(rows)
         constant = np.zeros(rows, np.int32)
         for t in range(terms):
             constant = self.numbers.add(constant, self.numbers.multiply(codes[:, t], self.constant[ids[:, t]]))
+            weight = self.numbers.magnitudes(codes[:, t])
+            reach += weight * self.reach[ids[:, t]] * _SLACK
+            offset += weight * self.offset[ids[:, t]] * _SLACK
         counts, pixels, coefficients = [], [], []
         step = max(1, _CHUNK // max(1, int(lengths.sum()) // max(1, rows)))
         for at in range(0, rows, step):
@@ -93,7 +94,6 @@ class Pool:
             counts.append(count)
             pixels.append(pixel)
             coefficients.append(coefficient)
-        self.roundings += terms + 1
         self._append(np.concatenate([np.zeros(0, np.int64), *counts]), pixels, coefficients, constant, reach, offset)
         return np.arange(first, first + rows)
 
@@ -117,6 +117,8 @@ class Pool:
         self, row: np.ndarray, pixel: np.ndarray, code: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         key = row * np.int64(self.pixels) + pixel
+        if (key[1:] > key[:-1]).all():  # the usual case of a plain convolution: nothing to add, nothing to sort
+            return row, pixel, code
         order = np.argsort(key, kind="stable")
         key, code = key[order], code[order]
         new = np.ones(len(key), bool)

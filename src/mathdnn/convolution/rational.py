@@ -31,6 +31,7 @@ class Rationals:
     def __init__(self) -> None:
         self.values: list[Fraction] = []
         self._code: dict[Fraction, int] = {}
+        self._floats, self._above = np.zeros(0), np.zeros(0)
         self.code(Fraction(0))
         self.code(Fraction(1))
 
@@ -55,12 +56,14 @@ class Rationals:
 
     def floats(self, codes: Codes) -> np.ndarray:
         """The nearest float64 of every code."""
-        return np.asarray(np.array([float(value) for value in self.values])[codes])
+        self._floats = _grown(self._floats, [float(value) for value in self.values[len(self._floats) :]])
+        return np.asarray(self._floats[codes])
 
     def magnitudes(self, codes: Codes) -> np.ndarray:
         """|value| of every code as a float64 that is not too small."""
-        above = [math.nextafter(abs(float(value)), math.inf) if value else 0.0 for value in self.values]
-        return np.asarray(np.array(above)[codes])
+        new = [math.nextafter(abs(float(v)), math.inf) if v else 0.0 for v in self.values[len(self._above) :]]
+        self._above = _grown(self._above, new)
+        return np.asarray(self._above[codes])
 
     def add(self, a: Codes, b: Codes) -> Codes:
         """Codes of a + b, element by element."""
@@ -91,3 +94,7 @@ class Rationals:
     def _apply(self, keys: np.ndarray, width: int, operation: Callable[[Fraction, Fraction], Fraction]) -> Codes:
         values = self.values
         return self.codes([operation(values[key // width], values[key % width]) for key in keys.tolist()])
+
+
+def _grown(array: np.ndarray, more: list[float]) -> np.ndarray:
+    return np.concatenate([array, more]) if more else array

@@ -122,8 +122,7 @@ def read(operation: Any, shape: Shape, pool: Pool, how: Settings) -> Side:
     called = find_call(operation, shape, how)
     try:
         graph = limited(lambda: trace(called.call, called.shape, how.dtype), how.seconds)
-        before = pool.roundings
-        ids = evaluate(graph, pool)
+        ids, roundings = evaluate(graph, pool)
     except ChangesInput:
         raise refuse(
             how.who, "an operation that leaves its input alone", "one that writes into it", "let it work on a copy"
@@ -140,7 +139,7 @@ def read(operation: Any, shape: Shape, pool: Pool, how: Settings) -> Side:
         raise Unread(f"its graph could not be read, because {error}") from None
     except NotAffine as error:
         raise Unread(f"{error.op} is not shown to be affine: {error.why}", error.op) from None
-    side = Side(_as_batch(ids), graph_plain(graph, called), called, pool.roundings - before, (SAME_CODE,))
+    side = Side(_as_batch(ids), graph_plain(graph, called), called, roundings, (SAME_CODE,))
     _compare_with_call(side, pool, how)
     return side
 
@@ -158,10 +157,9 @@ def _read_form(form: ConvForm, shape: Shape, pool: Pool, how: Settings) -> Side:
             " x ".join(map(str, shape)),
             "match them",
         )
-    before = pool.roundings
     ids = module.rows(form, pool.inputs().reshape(full), pool)
     called = Called(form.to_module(how.dtype), full, ids.shape)
-    return Side(ids, {"form": form.to_plain(), "input": list(full)}, called, pool.roundings - before)
+    return Side(ids, {"form": form.to_plain(), "input": list(full)}, called, module.roundings(form))
 
 
 def _fits(form: ConvForm, shape: Shape) -> bool:
