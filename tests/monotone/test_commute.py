@@ -93,6 +93,12 @@ def replay(verdict: Verdict, f, bits_differ: bool = False) -> None:
     assert one != other or (bits_differ and one.signbit() != other.signbit())
 
 
+@pytest.mark.parametrize("name", ["relu", "gelu", "nan", "nan above one", "nan below one", "flush", "sign of zero"])
+def test_stopping_early_changes_no_answer(name):
+    whole, early = (commutes_with_max_pool(ACTIVATIONS[name], "bfloat16", stop_at_first=stop) for stop in (False, True))
+    assert (whole.status, whole.equality) == (early.status, early.equality)
+
+
 @pytest.mark.parametrize("name", ["gelu", "softsign", "sigmoid"])
 def test_float32_refutations_come_quickly_and_rerun(name):
     verdict = commutes_with_max_pool(ACTIVATIONS[name], stop_at_first=True)

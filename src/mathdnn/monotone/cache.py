@@ -1,4 +1,4 @@
-"""Complete scans kept between runs, by function, version, instruction set and version of mathdnn.
+"""Complete scans kept between runs, by function, version, instruction set, processor and version of mathdnn.
 
 A kept scan is used only when its file is whole and the running function still gives the outputs at the ends of all
 chunks that the scan's digest was taken over; anything else is scanned anew. A folder that cannot be written is no
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import platform
 import sys
 import tempfile
 from pathlib import Path
@@ -19,8 +20,9 @@ import numpy as np
 
 from mathdnn import __version__
 from mathdnn.monotone.floats import bits_at
+from mathdnn.monotone.found import Scan
 from mathdnn.monotone.functions import Elementwise
-from mathdnn.monotone.scan import CHUNK, Scan, chunk_ends
+from mathdnn.monotone.scan import CHUNK, chunk_ends
 
 
 def default_folder() -> Path:
@@ -73,9 +75,19 @@ def live_digest(f: Elementwise) -> str:
     return hashlib.sha256(out.astype(f"<i{f.form.width // 8}").tobytes()).hexdigest()
 
 
+def _processor() -> str:
+    """The processor's model: libraries choose their code by it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = [line for line in lines if line.startswith(("vendor_id", "cpu family", "model", "CPU part"))]
+    return " ".join([platform.machine(), platform.processor(), *named[:4]])
+
+
 def _path(f: Elementwise, cache: str | Path | bool | None) -> Path | None:
     if cache is None or cache is False or not f.known:
         return None
     folder = default_folder() if cache is True else Path(cache)
-    key = "\n".join((f.name, f.library, f.version, f.instruction_set, f.form.name, __version__))
+    key = "\n".join((f.name, f.library, f.version, f.instruction_set, f.form.name, __version__, _processor()))
     return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"

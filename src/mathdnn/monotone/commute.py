@@ -35,7 +35,7 @@ from mathdnn.monotone.nondecreasing import (
     sentences,
     ulps_between,
 )
-from mathdnn.monotone.position import Positions, positions
+from mathdnn.monotone.position import Positions, positions, sample_places
 from mathdnn.monotone.scan import Progress
 from mathdnn.monotone.seal import sealed
 from mathdnn.verdict import (
@@ -59,6 +59,7 @@ def commutes_with_max_pool(
     *,
     equality: Literal["bitwise", "equal as values"] | None = None,
     path: Literal["everywhere", "vector body"] = "everywhere",
+    every_position: bool = False,
     stop_at_first: bool = False,
     progress: Progress | None = None,
     cache: str | Path | bool | None = None,
@@ -68,7 +69,8 @@ def commutes_with_max_pool(
 
     Arguments as for `is_nondecreasing`. `equality`: prove this one, or by default the stronger that holds. `path`:
     "everywhere" is refuted where the scalar tail gives other bits than the vector body; "vector body" asks about the
-    body alone. Refuted: a concrete image, run through torch's `max_pool2d` both ways, and by how much they differ.
+    body alone. `every_position` compares the scalar tail on every float32, not on a sample (a minute or two).
+    Refuted: a concrete image, run through torch's `max_pool2d` both ways, and by how much they differ.
     """
     form = float_format(dtype, "commutes_with_max_pool(dtype=...)")
     function = elementwise(f, form, "commutes_with_max_pool(f=...)")
@@ -76,26 +78,14 @@ def commutes_with_max_pool(
     _require_choice("path", path, ("everywhere", "vector body"))
     claim = f"{function.name} commutes with max pooling over every {form.name} image without NaN"
     claim += "" if path == "everywhere" else ", on the vector body"
-    return sealed(_decide(function, claim, equality, path, stop_at_first, progress, cache, threads))
-
-
-def _decide(
-    function: Elementwise,
-    claim: str,
-    equality: str | None,
-    path: str,
-    stop_at_first: bool,
-    progress: Progress | None,
-    cache: str | Path | bool | None,
-    threads: int | None,
-) -> Verdict:
-    if path == "everywhere" and (moved := positions(function, threads=threads)).differing:
-        return _moved(function, claim, moved)
-    facts = gather(function, stop_at_first=stop_at_first, progress=progress, cache=cache, threads=threads)
+    found = positions(function, exhaustive=every_position, progress=progress, threads=threads)
+    if path == "everywhere" and found.differing:
+        return sealed(_moved(function, claim, found))
+    facts = gather(function, found, stop_at_first=stop_at_first, progress=progress, cache=cache, threads=threads)
     image = _image(function, facts)
     if image is not None:
-        return _shown(function, facts, claim, image, Equality.VALUES)
-    return _equal(function, facts, claim, equality)
+        return sealed(_shown(function, facts, claim, image, Equality.VALUES))
+    return sealed(_equal(function, facts, claim, equality))
 
 
 def _require_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
@@ -132,7 +122,7 @@ def _equal(f: Elementwise, facts: Facts, claim: str, equality: str | None) -> Ve
     method = f"{scanned.method}; a nondecreasing function commutes with a maximum, {how}"
     evidence = Certificate(KIND, method, {**scanned.data, "equality": str(shown)})
     return proved(
-        f"{claim}, {how}", evidence, assumptions=(*_pooling(f, facts), *assumptions_of(f, facts)[:1]), equality=shown
+        f"{claim}, {how}", evidence, assumptions=(*_pooling(f, facts), *assumptions_of(f, facts)[:-1]), equality=shown
     )
 
 
@@ -162,24 +152,22 @@ def first_of_equals(form: Format) -> bool:
 
 
 def _zero_image(f: Elementwise) -> list[int]:
-    """A window whose two ways give zeros of two signs: a nonzero x and a zero z with f(x), f(z) of two signs."""
-    out = {place: int(f.on_bits(np.full(4096, bits_at(np.array([place]), f.form)[0]))[0]) for place in (-1, 0)}
-    for place in _zero_places(f):
-        bits = int(bits_at(np.array([place]), f.form)[0])
-        y = int(f.on_bits(np.full(4096, bits, f.form.integer))[0])
-        for zero in (-1, 0):
-            if out[zero] != y and values_of(np.array([out[zero]], f.form.integer), f.form)[0] == 0:
-                z = int(bits_at(np.array([zero]), f.form)[0])
-                return [bits, z] if place < 0 else [z, bits]
-    return []
+    """A window whose two ways give zeros of two signs: of x < x' with such outputs, pooling last keeps x's zero.
 
-
-def _zero_places(f: Elementwise) -> list[int]:
-    """A few nonzero places with a zero output: -1, 1 and the smallest first, since they read best."""
+    Tried are -1, 1, the zeros and the extremes first, since they read best, and then a sample of the format.
+    """
     one = ((1 << (f.form.width - 2 - f.form.mantissa)) - 1) << f.form.mantissa
-    places = np.array([-one - 1, one, -2, 1, f.form.first, f.form.infinity])
-    out = values_of(f.on_bits(np.resize(bits_at(places, f.form), 4096 * len(places)))[: len(places)], f.form)
-    return [int(p) for p in places[out == 0]]
+    few = np.array([-one - 1, -1, 0, one, -2, 1, f.form.first, f.form.infinity])
+    for places in (few, sample_places(f.form)):
+        bits = bits_at(places, f.form)
+        out = f.on_bits(np.resize(bits, -(-len(bits) // 4096) * 4096))[: len(bits)]
+        zero = values_of(out, f.form) == 0
+        minus, plus = (bits[zero & sign] for sign in (out < 0, out >= 0))
+        for x, z in ((m, p) for m in minus[:4] for p in plus[:4]):
+            low, high = values_of(np.array([x, z]), f.form)
+            if low != high:
+                return [int(x), int(z)] if low < high else [int(z), int(x)]
+    return []
 
 
 def both_ways(f: Elementwise, cells: list[int], copies: int, window: int) -> tuple[np.ndarray, np.ndarray]:
@@ -202,15 +190,15 @@ def max_pool(bits: np.ndarray, window: int, form: Format) -> np.ndarray:
 
 def _shown(f: Elementwise, facts: Facts, claim: str, cells: list[int], equality: Equality) -> Verdict:
     """Run the window both ways in ever wider images until the two ways differ; the smallest is the evidence."""
-    for copies in (1, 2, 4, 8, 16, 32, 64, 4096):
-        first, last = both_ways(f, cells, copies, len(cells)) if cells else (np.zeros(0), np.zeros(0))
+    for copies in (1, 2, 4, 8, 16, 32, 64, 4096) if cells else ():
+        first, last = both_ways(f, cells, copies, len(cells))
         differ = _differ(first, last, f.form, equality)
         if len(differ):
             evidence = _images(f, cells * copies, len(cells), first, last, int(differ[0]), scan_data(f, facts))
             return refuted(claim, evidence, equality=equality)
     return undecided(
         claim,
-        "a fall was found in the scan, but no image of up to 8,192 cells showed it through max_pool2d",
+        "the scan found where the two ways differ, but no image of up to 8,192 cells showed it through max_pool2d",
         "a larger image, or a pooling that reaches the same path",
         equality=equality,
     )

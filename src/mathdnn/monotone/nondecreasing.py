@@ -10,9 +10,10 @@ import numpy as np
 
 from mathdnn.monotone import cache as store
 from mathdnn.monotone.floats import Format, bits_at, float_format, is_nan, place_of, text, value_at, values_of
+from mathdnn.monotone.found import Fall, Scan, Span
 from mathdnn.monotone.functions import Elementwise, elementwise
 from mathdnn.monotone.position import Positions, positions
-from mathdnn.monotone.scan import Fall, Progress, Scan, Span, scan
+from mathdnn.monotone.scan import Progress, scan
 from mathdnn.monotone.seal import sealed
 from mathdnn.verdict import Assumption, Certificate, Counterexample, Plain, Verdict, pack_array, proved, refuted
 
@@ -64,6 +65,7 @@ def _decide(f: Elementwise, facts: Facts) -> Verdict:
 
 def gather(
     f: Elementwise,
+    positions_found: Positions | None = None,
     *,
     stop_at_first: bool = False,
     progress: Progress | None = None,
@@ -75,7 +77,7 @@ def gather(
     if found is None:
         found = scan(f, stop_at_first=stop_at_first, progress=progress, threads=threads)
         store.save(f, found, cache)
-    return Facts(found, positions(f, threads=threads), nan_kept(f), zero_outputs(f))
+    return Facts(found, positions_found or positions(f, threads=threads), nan_kept(f), zero_outputs(f))
 
 
 def nan_kept(f: Elementwise) -> int:
@@ -163,10 +165,13 @@ def assumptions_of(f: Elementwise, facts: Facts) -> tuple[Assumption, ...]:
     probed = Assumption(
         f"{f.name} is elementwise and repeats itself", "probed on 128 values; the scan took each value once"
     )
+    mode = Assumption(
+        "the processor rounds to nearest and keeps subnormals", "the mode of a new thread, in which the scan ran"
+    )
     place = Assumption(
         "this is about the vector body of one contiguous tensor", position_sentence(facts.positions, f.form)
     )
-    return probed, place
+    return probed, mode, place
 
 
 def _falls(f: Elementwise, facts: Facts) -> Counterexample:

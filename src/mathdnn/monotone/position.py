@@ -1,11 +1,12 @@
 """Does the same input give the same output wherever it lies in a tensor?
 
 An elementwise kernel runs a vector body over long contiguous stretches and another path over what is left, or over
-strided data. Three layouts reach these paths:
+strided data. Four layouts reach these paths:
 
     vector body     one contiguous tensor, a multiple of 4096 long
     scalar tail     rows of three, four apart: no row is as long as a vector, so each is all tail
     strided         every second element
+    shifted         one contiguous tensor that starts one element late
 
 Onnxruntime takes contiguous tensors only: there the tail is calls of one to seven values.
 """
@@ -58,7 +59,7 @@ def positions(
     with quiet_torch(f.library):
         if exhaustive and f.form.width == 32 and f.library != "onnxruntime":
             return _everything(f, progress, threads)
-        places = _all_places(f.form) if f.form.width == 16 else _sample(f.form)
+        places = all_places(f.form) if f.form.width == 16 else sample_places(f.form)
         return _compare(f, places, complete=f.form.width == 16 and f.library != "onnxruntime")
 
 
@@ -77,6 +78,7 @@ def layouts(f: Elementwise, bits: Int[np.ndarray, " n"]) -> dict[str, Int[np.nda
         "vector body": f.on_bits(bits),
         "scalar tail": f.on_bits(rows[:, :3]).reshape(-1),
         "strided": f.on_bits(wide[:, 0]),
+        "shifted": f.on_bits(np.concatenate([bits[:1], bits])[1:]),
     }
 
 
@@ -114,12 +116,16 @@ def _difference(
     )
 
 
-def _all_places(form: Format) -> np.ndarray:
+def all_places(form: Format) -> np.ndarray:
+    """Every place of a narrow format in order, and some again, so that they fill whole vectors."""
     places = np.arange(form.first, form.infinity + 1)
     return np.resize(places, -(-len(places) // 12288) * 12288)
 
 
-def _sample(form: Format) -> np.ndarray:
+def sample_places(form: Format) -> np.ndarray:
+    """Places that show most: all of a narrow format, else a sample; as many as fill whole vectors."""
+    if form.width == 16:
+        return all_places(form)
     rng = np.random.default_rng(0)
     borders = np.arange(0, form.infinity + 1, 1 << form.mantissa)
     near = (borders[:, None] + np.arange(-2, 3)).ravel()

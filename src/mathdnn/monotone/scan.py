@@ -11,75 +11,18 @@ Convention at ties: -0.0 and +0.0 are neighbours and equal as values, as outputs
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 
 import numpy as np
 
 from mathdnn.monotone.floats import Format, bits_at, is_nan, place_of, values_of
+from mathdnn.monotone.found import Fall, Part, Scan, Span, decided, merge, spans_of
 from mathdnn.monotone.functions import Elementwise
 
 CHUNK = 1 << 17  # measured: input and output, 1 MiB together, stay in the second-level cache; 2^16 and 2^18 are slower
-LONGEST = 4  # intervals kept of a function that falls again and again
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Fall:
-    """A pair of neighbours on which f falls: the places k and k+1 and the bits of both outputs."""
-
-    place: int
-    before: int
-    after: int
-
-
-@dataclass(frozen=True)
-class Span:
-    """Places first..last on which f is nondecreasing and not NaN."""
-
-    first: int
-    last: int
-
-
-@dataclass(frozen=True)
-class Scan:
-    """What a scan found. `digest` is over the outputs at both ends of every chunk, in order."""
-
-    values: int
-    complete: bool
-    decreasing: int
-    first_fall: Fall | None
-    worst_fall: Fall | None
-    worst_ulps: int
-    nan_outputs: int
-    first_nan: int | None
-    zero_bits: tuple[int, ...]
-    nonzero_to_zero: bool
-    spans: tuple[Span, ...]
-    chunk: int
-    digest: str
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One chunk's part of a scan."""
-
-    first: int
-    last: int
-    y_first: int
-    y_last: int
-    decreasing: int = 0
-    first_fall: Fall | None = None
-    worst_fall: Fall | None = None
-    worst_ulps: int = 0
-    nan_outputs: int = 0
-    first_nan: int | None = None
-    zeros: frozenset[int] = frozenset()
-    nonzero_to_zero: bool = False
-    spans: tuple[Span, ...] = ()
 
 
 def scan_literal(f: Elementwise, places: range) -> int:
@@ -102,7 +45,7 @@ def scan(
     """Scan every value of f's format; with `stop_at_first`, end soon after something falls or is NaN."""
     chunks = list(chunk_ends(f.form, chunk))
     order = _spread(len(chunks)) if stop_at_first else list(range(len(chunks)))
-    parts: dict[int, _Part] = {}
+    parts: dict[int, Part] = {}
     done = 0
     for wave in _waves(order, stop_at_first):
         for index, part in _evaluate(f, [(i, chunks[i]) for i in wave], threads, chunk):
@@ -110,9 +53,9 @@ def scan(
             done += part.last - part.first + 1
             if progress is not None:
                 progress(done, f.form.values)
-        if stop_at_first and any(p.decreasing or p.nan_outputs for p in parts.values()):
+        if stop_at_first and decided(list(parts.values())):
             break
-    return _merge(f.form, [parts[i] for i in sorted(parts)], len(parts) == len(chunks), chunk)
+    return merge(f.form, [parts[i] for i in sorted(parts)], len(parts) == len(chunks), chunk)
 
 
 def chunk_ends(form: Format, chunk: int = CHUNK) -> Iterator[tuple[int, int]]:
@@ -136,11 +79,11 @@ def _waves(order: list[int], stop_at_first: bool) -> Iterator[list[int]]:
 
 def _evaluate(
     f: Elementwise, jobs: list[tuple[int, tuple[int, int]]], threads: int | None, chunk: int
-) -> Iterator[tuple[int, _Part]]:
+) -> Iterator[tuple[int, Part]]:
     threads = threads or cores()
     batches = [jobs[i : i + 16] for i in range(0, len(jobs), 16)]
     with quiet_torch(f.library) as quiet, ThreadPoolExecutor(threads, initializer=quiet) as pool:
-        waiting: set[Future[list[tuple[int, _Part]]]] = {pool.submit(_run_batch, f, batch, chunk) for batch in batches}
+        waiting: set[Future[list[tuple[int, Part]]]] = {pool.submit(_run_batch, f, batch, chunk) for batch in batches}
         try:
             while waiting:
                 ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -177,7 +120,7 @@ class quiet_torch:
             torch.set_num_threads(self._threads)
 
 
-def _run_batch(f: Elementwise, batch: list[tuple[int, tuple[int, int]]], chunk: int) -> list[tuple[int, _Part]]:
+def _run_batch(f: Elementwise, batch: list[tuple[int, tuple[int, int]]], chunk: int) -> list[tuple[int, Part]]:
     steps = np.arange(chunk, dtype=np.int64 if f.form.width == 16 else f.form.integer)
     buffer, flags = np.empty(chunk, f.form.integer), np.empty(chunk, np.bool_)
     return [(i, _part(f, first, last, steps, buffer, flags)) for i, (first, last) in batch]
@@ -196,19 +139,19 @@ def fill_bits(first: int, last: int, steps: np.ndarray, buffer: np.ndarray, form
     buffer[n:] = buffer[n - 1]
 
 
-def _part(f: Elementwise, first: int, last: int, steps: np.ndarray, buffer: np.ndarray, flags: np.ndarray) -> _Part:
+def _part(f: Elementwise, first: int, last: int, steps: np.ndarray, buffer: np.ndarray, flags: np.ndarray) -> Part:
     fill_bits(first, last, steps, buffer, f.form)
     out = f.on_bits(buffer)[: last - first + 1]
     y = values_of(out, f.form)
     rises = np.greater_equal(y[1:], y[:-1], out=flags[: len(y) - 1])
     plain = bool(rises.all()) and y[0] == y[0]
     spans = (Span(first, last),)
-    part = _Part(first, last, int(out[0]), int(out[-1]), spans=spans)
+    part = Part(first, last, int(out[0]), int(out[-1]), spans=spans)
     if plain and (y[0] > 0 or y[-1] < 0):
         return part
     zeros, nonzero = _zeros(out, y, first)
     if plain:
-        return _Part(first, last, part.y_first, part.y_last, zeros=zeros, nonzero_to_zero=nonzero, spans=spans)
+        return Part(first, last, part.y_first, part.y_last, zeros=zeros, nonzero_to_zero=nonzero, spans=spans)
     return _falling(f.form, first, last, out, y, rises, zeros, nonzero)
 
 
@@ -233,7 +176,7 @@ def _falling(
     rises: np.ndarray,
     zeros: frozenset[int],
     nonzero: bool,
-) -> _Part:
+) -> Part:
     falls = np.flatnonzero(y[1:] < y[:-1])
     nans = np.flatnonzero(is_nan(out, form))
     fall = worst = None
@@ -241,84 +184,12 @@ def _falling(
     if len(falls):
         drops = place_of(out[falls], form) - place_of(out[falls + 1], form)
         at = int(falls[int(drops.argmax())])
-        fall, worst, ulps = _fall(first, int(falls[0]), out), _fall(first, at, out), int(drops.max())
-    return _Part(
+        fall, worst, ulps = fall_at(first, int(falls[0]), out), fall_at(first, at, out), int(drops.max())
+    return Part(
         first, last, int(out[0]), int(out[-1]), len(falls), fall, worst, ulps, len(nans),
-        first + int(nans[0]) if len(nans) else None, zeros, nonzero, _spans(first, last, falls, nans),
+        first + int(nans[0]) if len(nans) else None, zeros, nonzero, spans_of(first, last, falls, nans),
     )  # fmt: skip
 
 
-def _fall(first: int, at: int, out: np.ndarray) -> Fall:
+def fall_at(first: int, at: int, out: np.ndarray) -> Fall:
     return Fall(first + at, int(out[at]), int(out[at + 1]))
-
-
-def _spans(first: int, last: int, falls: np.ndarray, nans: np.ndarray) -> tuple[Span, ...]:
-    """The first, the last, and the longest nondecreasing intervals of one chunk, in order."""
-    starts = np.unique(np.concatenate([[0], falls + 1, nans, nans + 1]))
-    ends = np.append(starts[1:] - 1, last - first)
-    inside = (starts <= ends) & ~np.isin(starts, nans)
-    starts, ends = starts[inside], ends[inside]
-    keep = np.unique(np.concatenate([[0, len(starts) - 1], np.argsort(starts - ends, kind="stable")[:LONGEST]]))
-    return tuple(Span(first + int(starts[i]), first + int(ends[i])) for i in keep if 0 <= i < len(starts))
-
-
-def _merge(form: Format, parts: list[_Part], complete: bool, chunk: int) -> Scan:
-    seen: list[Fall] = []
-    spans: list[Span] = []
-    worst: Fall | None = None
-    worst_ulps = extra = 0
-    for before, part in zip([None, *parts[:-1]], parts, strict=True):
-        crossing = None if before is None or before.last + 1 != part.first else _crossing(form, before, part)
-        joined = before is not None and before.last + 1 == part.first and crossing is None
-        falls = [crossing] if crossing else []
-        extra += len(falls)
-        for fall, ulps in [(f, _ulps(f, form)) for f in falls] + [(part.worst_fall, part.worst_ulps)]:
-            if fall is not None and ulps > worst_ulps:
-                worst, worst_ulps = fall, ulps
-        seen += [*falls, *([part.first_fall] if part.first_fall else [])]
-        spans = _join(spans, list(part.spans), joined)
-    nans = [p.first_nan for p in parts if p.first_nan is not None]
-    return Scan(
-        values=sum(p.last - p.first + 1 for p in parts),
-        complete=complete,
-        decreasing=extra + sum(p.decreasing for p in parts),
-        first_fall=min(seen, key=lambda fall: fall.place, default=None),
-        worst_fall=worst,
-        worst_ulps=worst_ulps,
-        nan_outputs=sum(p.nan_outputs for p in parts),
-        first_nan=min(nans, default=None),
-        zero_bits=tuple(sorted(frozenset[int]().union(*(p.zeros for p in parts)))),
-        nonzero_to_zero=any(p.nonzero_to_zero for p in parts),
-        spans=_best(spans),
-        chunk=chunk,
-        digest=_digest(form, parts),
-    )
-
-
-def _crossing(form: Format, before: _Part, part: _Part) -> Fall | None:
-    """The pair across the border of two chunks, where f falls on it."""
-    left, right = values_of(np.array([before.y_last, part.y_first], form.integer), form)
-    return Fall(before.last, before.y_last, part.y_first) if right < left else None
-
-
-def _ulps(fall: Fall, form: Format) -> int:
-    high, low = place_of(np.array([fall.before, fall.after], form.integer), form)
-    return int(high - low)
-
-
-def _join(spans: list[Span], more: list[Span], joined: bool) -> list[Span]:
-    if joined and spans and more and spans[-1].last + 1 == more[0].first:
-        more = [Span(spans[-1].first, more[0].last), *more[1:]]
-        spans = spans[:-1]
-    return [*_best(spans), *more]
-
-
-def _best(spans: list[Span]) -> tuple[Span, ...]:
-    """The longest few, and always the first and the last, in order."""
-    longest = sorted(spans, key=lambda span: span.first - span.last)[:LONGEST]
-    return tuple(sorted({*longest, *spans[:1], *spans[-1:]}, key=lambda span: span.first))
-
-
-def _digest(form: Format, parts: list[_Part]) -> str:
-    ends = np.array([[p.y_first, p.y_last] for p in parts], dtype=f"<i{form.width // 8}")
-    return hashlib.sha256(ends.tobytes()).hexdigest()
