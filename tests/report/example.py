@@ -104,7 +104,7 @@ def problem(number: int, title: str, introduction: str) -> dict[str, Any]:
 
 
 def claim(
-    problem: int, slug: str, title: str, verdict: Verdict, *pictures: dict[str, Any], **more: Any
+    number: int, slug: str, title: str, verdict: Verdict, *pictures: dict[str, Any], **more: Any
 ) -> dict[str, Any]:
     entry = {
         "problem": number,

@@ -5,6 +5,7 @@ A new command is one file with one function that returns an exit code (or None f
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -95,9 +96,14 @@ def run(argv: Sequence[str]) -> int:
     except BrokenPipeError:
         _forget_stdout()
         return NO_READER
-    except OSError as error:
-        if not _stdout_failed():
+    except SystemExit as stop:  # rich leaves this way where nobody reads
+        if not isinstance(stop.__context__, BrokenPipeError):
             raise
+        return NO_READER
+    except OSError as error:  # files are written by functions that raise OutputError; this is standard output
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or error.filename is not None:
+            raise
+        _forget_stdout()
         return _complain(f"standard output: {error.strerror or error}; give it room.", MISUSE)
 
 
@@ -108,16 +114,6 @@ def _complain(message: str, code: int) -> int:
 
 def _command(argv: Sequence[str]) -> str:
     return f"{argv[0]} " if argv and argv[0] in COMMANDS else ""
-
-
-def _stdout_failed() -> bool:
-    """Whether standard output itself refuses what it holds; what it holds is then dropped."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        _forget_stdout()
-        return True
-    return False
 
 
 def _forget_stdout() -> None:

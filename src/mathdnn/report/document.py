@@ -127,7 +127,10 @@ class Picture(_Part, frozen=True):
         return drawing
 
     def __post_init__(self) -> None:
-        _ = self.drawing  # checked here, so that the error names the place in the document
+        try:  # drawn once here, so that the error names the place in the document
+            _ = self.drawing
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"data of a picture: {error}") from None
 
 
 class ClaimEntry(_Part, frozen=True):

@@ -23,7 +23,7 @@ SERIES = ("#110102", "#110203", "#110304", "#110405")
 VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", PUBLISHED: "--published"} | {
     colour: f"--series-{place}" for place, colour in enumerate(SERIES, 1)
 }
-WIDTH = 5.4  # inches of 72 units: 389 units, which a telephone shows nearly one to one
+WIDTH = 4.7  # inches of 72 units: 338 units, which a telephone shows nearly one to one
 STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "mathdnn",
@@ -37,6 +37,7 @@ STYLE: Any = {
     "grid.color": RULE,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "text.parse_math": False,  # a dollar is a dollar
     "axes.unicode_minus": True,
     "xtick.major.size": 3,
     "ytick.major.size": 0,
@@ -64,7 +65,7 @@ def draw(drawing: Curves | Intervals | Bars, prefix: str) -> str:
 
 def _height(drawing: Curves | Intervals | Bars) -> float:
     if isinstance(drawing, Curves):
-        return 3.3
+        return 3.0
     if isinstance(drawing, Intervals):
         return 0.75 + 0.55 * len(drawing.rows)
     return 0.65 + 0.24 * len(drawing.labels)
@@ -86,8 +87,8 @@ def _curves(axes: Axes, drawing: Curves) -> None:
         axes.set_xticks(drawing.x)
     axes.grid(axis="y", linewidth=0.6)
     axes.margins(x=0.02)
-    axes.set_xlabel(drawing.xlabel)
-    axes.set_ylabel(drawing.ylabel)
+    axes.set_xlabel(_cut(drawing.xlabel, 50))
+    axes.set_ylabel(_cut(drawing.ylabel, 34))
 
 
 def _intervals(axes: Axes, drawing: Intervals) -> None:
@@ -102,14 +103,14 @@ def _intervals(axes: Axes, drawing: Intervals) -> None:
         if row.published is not None:
             axes.plot([row.published], [y + 0.22], "D", color=PUBLISHED, markersize=6.5)
             axes.vlines([row.published], y - 0.16, y + 0.22, color=PUBLISHED, linewidth=1.4)
-    axes.set_yticks([-float(place) for place in range(len(drawing.rows))], [row.name for row in drawing.rows])
+    axes.set_yticks([-float(place) for place in range(len(drawing.rows))], [_cut(row.name) for row in drawing.rows])
     axes.set_ylim(-len(drawing.rows) + 0.45, 0.5)
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=6)
     axes.grid(axis="x", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.margins(x=0.07)
-    axes.set_xlabel(drawing.xlabel)
+    axes.set_xlabel(_cut(drawing.xlabel, 50))
     axes.ticklabel_format(axis="x", style="plain", useOffset=False)
 
 
@@ -120,12 +121,17 @@ def _bars(axes: Axes, drawing: Bars) -> None:
     axes.barh(y, drawing.values, height=0.62, color=colours, alpha=0.8)
     if drawing.low is not None and drawing.high is not None:
         axes.hlines(y, drawing.low, drawing.high, color=INK, linewidth=1.1)
-    axes.set_yticks(y, list(drawing.labels))
+    axes.set_yticks(y, [_cut(label) for label in drawing.labels])
     axes.set_ylim(-len(y) + 0.4, 0.6)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_xlabel(drawing.xlabel)
+    axes.set_xlabel(_cut(drawing.xlabel, 50))
+
+
+def _cut(text: str, length: int = 22) -> str:
+    """A label that leaves room for the figure; the words beside it carry the whole."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _svg(figure: Figure, prefix: str) -> str:

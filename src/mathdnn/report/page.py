@@ -20,7 +20,7 @@ from mathdnn.report.document import (
     check_results,
 )
 from mathdnn.report.pixels import Shown, show
-from mathdnn.report.words import alternative, counterexample_tiles, duration, machine_line, verdict_json
+from mathdnn.report.words import alternative, counterexample_tiles, duration, machine_line, moment, verdict_json
 from mathdnn.verdict import Status
 
 MARKS = {
@@ -86,6 +86,7 @@ def render(results: dict[str, Any]) -> str:
         counts=_counts(document.claims),
         marks={status.value: mark for status, mark in MARKS.items()},
         machine=machine_line(document.machine),
+        created=moment(document.created),
         seconds=duration(sum(claim.seconds for claim in document.claims)),
         surprises=[claim for claim in document.claims if not claim.as_expected],
         style=(folder / "page.css").read_text(encoding="utf-8"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from mathdnn.errors import InvalidInput
@@ -62,6 +63,15 @@ def duration(seconds: float) -> str:
     if seconds >= 1:
         return f"{seconds:.1f} s"
     return f"{1000 * seconds:.0f} ms" if seconds >= 0.001 else "under 1 ms"
+
+
+def moment(created: str) -> str:
+    """The time of a run, to the minute, where it is one; else the text as it is."""
+    try:
+        time = datetime.datetime.fromisoformat(created)
+    except ValueError:
+        return created
+    return f"{time:%Y-%m-%d %H:%M} {time.tzname() or ''}".strip()
 
 
 def machine_line(machine: dict[str, Any]) -> str:
