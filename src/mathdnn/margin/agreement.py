@@ -20,6 +20,10 @@ from the same w0. Let D = |w - v| (Euclidean) be the distance of the two before 
 
     D' = N D + eta |x| (L E + 2 K G + 2^-140) + u (4 |w| + 2 D + 4 eta G |x|), all times 1 + 2^-20 for products of u's
 
+It is a worst case, and over many steps a loose one: one epoch of MNIST 4 against 9 with the homework's step leaves the
+two forms 2e-6 apart with either loss; the bound says 0.5 for logistic and nothing for the sum of squares, whose
+negative curvature lets it double again and again. It tells something for runs of up to some hundred steps.
+
 The hinge's derivative jumps at m = 1: where a margin comes within R of it, nothing can be said and the bound is
 infinite. Source: the standard model of floating-point arithmetic, Higham 2002, chapters 2 and 3.
 """
