@@ -3,6 +3,7 @@
 # ruff: noqa: E501 (a case a line, a sentence a line)
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 
 import hypothesis.strategies as st
@@ -40,7 +41,7 @@ def test_the_source_with_one_output():
     assert str(verdict) == (
         "PROVED: dy_L[i]/dA_l[j,k] = (dy_L/dy_l)[i,j] sigma'(z_l)[j] y_{l-1}[k] for every 2-2-1 perceptron and every "
         "differentiable sigma\n"
-        "  both sides of all 4 entries were written out as polynomials in the weights, biases and inputs and in sigma and "
+        "  both sides of all 4 entries were written out as polynomials in the weights, biases and inputs, sigma and "
         "sigma_prime of every unit, and are the same polynomials\n"
         "  equality: exact over the reals\n"
         "  assuming: this is about the given widths (every index of the formula occurs in them)"
@@ -84,7 +85,8 @@ def test_the_literal_form_is_what_sympy_differentiates(name):
                     )
                     or "0"
                 )
-                assert sympy.expand(ours - sympy.diff(y[i], symbol)) == 0
+                hidden = {f"z1_{j + 1}": z for j, z in enumerate(A[0] * x + b[0])}
+                assert sympy.expand(ours.subs(hidden) - sympy.diff(y[i], symbol)) == 0
 
 
 RATIONALS = st.fractions(min_value=-3, max_value=3, max_denominator=4)
@@ -118,6 +120,45 @@ def test_shapes_that_are_not_small_networks_are_refused(widths):
         InvalidInput, match=r"^check_exact\(widths=...\): expected n_0..n_L with 2 <= L <= 5, each at le"
     ):
         check_exact(widths)
+
+
+def test_a_formula_that_is_only_written_otherwise_is_not_refuted():
+    square = dataclasses.replace(
+        FORMULAS["dyl/dbl"],
+        closed=lambda v, l: np.diag(2 * (v.A[l] @ v.y[l - 1] + v.b[l])),  # noqa: E741
+    )
+    verdict = check_exact((2, 2, 1), SQUARE, formulas={"mine": square})["mine"]
+    assert verdict.status is Status.UNDECIDED
+    assert str(verdict.evidence) == (
+        "entry [1,1] for l = 1 is written otherwise, but agrees at 200 points; it would be decided by writing the formula "
+        "with y and sigma'(z) alone"
+    )
+
+
+@pytest.mark.parametrize("name", ["no diag in dyL/dAl", "A_L transposed", "diag on the wrong side"])
+def test_the_numbers_of_a_refutation_are_those_of_the_network(name):
+    """Run the network of the counterexample in rationals and take the difference quotient's limit by hand."""
+    verdict = check_exact((2, 2, 2, 2), SQUARE, formulas={name: FORMULAS_THAT_ARE_WRONG[name]})[name]
+    again = Verdict.from_json(verdict.to_json()).evidence
+    point = {k: Fraction(v) for k, v in again.input["point"].items()}
+    formula, l = FORMULAS_THAT_ARE_WRONG[name], again.input["layer"]  # noqa: E741
+    output, (i, *index) = (3 if formula.output == "L" else l), again.data["entry"]
+
+    def y(shift):
+        moved, values = dict(point), [point["x_1"], point["x_2"]]
+        if formula.by == "A":
+            moved[f"A{l}_{index[0]}_{index[1]}"] += shift
+        for m in range(1, output + 1):
+            if formula.by == "y" and m == l:
+                values[index[0] - 1] += shift
+            z = [sum(moved[f"A{m}_{j}_{k}"] * values[k - 1] for k in (1, 2)) + moved[f"b{m}_{j}"] for j in (1, 2)]
+            values = z if m == 3 else [t * t for t in z]
+        return values[i - 1]
+
+    h = Fraction(1, 10**12)
+    slope = (y(h) - y(-h)) / (2 * h)
+    assert abs(slope - Fraction(again.found)) < Fraction(1, 10**6)
+    assert Fraction(again.claimed) != Fraction(again.found)
 
 
 def test_a_formula_of_your_own():

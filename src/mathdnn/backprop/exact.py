@@ -4,9 +4,10 @@ Legend: one unknown for every entry of A_l, b_l and x. Two kinds of sigma:
 
     any      sigma(z_l[j]) and sigma'(z_l[j]) are unknowns of their own, tied by the chain rule alone:
              d sigma(z) = sigma'(z) dz. An identity in these unknowns holds for every differentiable sigma.
-    given    a polynomial sigma with rational coefficients; then the truth never sees sigma'.
+    given    a polynomial sigma with rational coefficients: z_l[j] is an unknown of its own, and the truth is sigma at
+             the dual number z + dz e, so it never sees sigma'. What holds for every z holds for z = A y + b.
 
-The truth is forward-mode: one tangent pushed through sums and products, scalar by scalar (`_tangent`); it shares with
+The truth is forward-mode: one tangent pushed through sums and products, scalar by scalar (`tangent`); it shares with
 the matrix formulas of `literal` nothing but the forward pass. Polynomials over the rationals are equal exactly where
 their coefficients are, so what is compared is a proof for this shape, not a sample.
 """
@@ -14,9 +15,7 @@ their coefficients are, so what is compared is a proof for this shape, not a sam
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,20 +23,13 @@ import numpy as np
 from mathdnn.backprop.activations import Activation
 from mathdnn.backprop.literal import FORMULAS, Formula, Values
 from mathdnn.backprop.polynomials import Polynomial
+from mathdnn.backprop.refute import Mismatch, mismatch
+from mathdnn.backprop.truth import seeds, tangent
 from mathdnn.errors import InvalidInput, sentence
 from mathdnn.monotone.seal import sealed
-from mathdnn.verdict import Assumption, Certificate, Counterexample, Equality, Verdict, proved, refuted
+from mathdnn.verdict import Assumption, Certificate, Equality, Verdict, proved
 
 KIND = "polynomial identity"
-
-
-@dataclass(frozen=True)
-class Seed:
-    """The scalar by which is differentiated: entry `index` of A_l, b_l, y_{l-1} or x."""
-
-    by: str
-    layer: int
-    index: tuple[int, ...]
 
 
 def check_exact(
@@ -63,13 +55,13 @@ def symbolic(widths: Sequence[int], sigma: Activation | None) -> Values:
     b: list[Any] = [None] + [_unknowns(f"b{l}", (widths[l],)) for l in range(1, L + 1)]  # noqa: E741
     y, s = [_unknowns("x", (widths[0],))], [np.array([], dtype=object)]
     for layer in range(1, L + 1):
-        z = A[layer] @ y[-1] + b[layer]
         if layer == L:
-            y.append(z)
+            y.append(A[layer] @ y[-1] + b[layer])
         elif sigma is None:
             y.append(_unknowns(f"s{layer}", (widths[layer],)))
             s.append(_unknowns(f"d{layer}", (widths[layer],)))
         else:
+            z = _unknowns(f"z{layer}", (widths[layer],))
             y.append(_each(sigma.value, z))
             s.append(_each(sigma.derivative, z))
     return Values(A, b, y, s)
@@ -114,80 +106,18 @@ def _check(formula: Formula, v: Values, widths: tuple[int, ...], sigma: Activati
         closed = _shaped(formula.closed(v, layer), formula, v, layer)
         output = layer if formula.output == "l" else v.L
         for seed in seeds(formula.by, layer, widths):
-            truth = _tangent(v, seed, output, sigma)
+            truth = tangent(v, seed, output, sigma)
             for i, true in enumerate(truth):
                 entry = (i, *seed.index)
                 given = _entry(closed, entry)
                 if given is None or Polynomial.of(given) != true:
-                    return refuted(
-                        _claim(formula, widths, sigma), _wrong(layer, entry, given, true), equality=Equality.REALS
-                    )
+                    claim = _claim(formula, widths, sigma)
+                    return mismatch(claim, Mismatch(layer, entry, given, true), widths, sigma)
                 compared += 1
     return proved(
         _claim(formula, widths, sigma), _certificate(formula, widths, sigma, compared), equality=Equality.REALS,
         assumptions=(Assumption("this is about the given widths", "every index of the formula occurs in them"),),
     )  # fmt: skip
-
-
-def seeds(by: str, layer: int, widths: Sequence[int]) -> Iterator[Seed]:
-    """Every scalar of A_l, b_l, y_{l-1} or x."""
-    shape = {
-        "A": (widths[layer], widths[layer - 1]),
-        "b": (widths[layer],),
-        "y": (widths[layer - 1],),
-        "x": (widths[0],),
-    }[by]
-    return (Seed(by, layer, index) for index in np.ndindex(shape))
-
-
-def _tangent(v: Values, seed: Seed, output: int, sigma: Activation | None) -> list[Polynomial]:
-    """d y_output / d seed by forward mode: the product rule on every z, the chain rule (or dual numbers) on sigma."""
-    zero = Polynomial({})
-    first = {"x": 1}.get(seed.by, seed.layer)
-    moving = seed.by in ("x", "y")
-    dy = [Polynomial.of(int(moving and (k,) == seed.index)) for k in range(len(v.y[first - 1]))]
-    for layer in range(first, output + 1):
-        dz = []
-        for j in range(len(v.y[layer])):
-            d = sum((v.A[layer][j, k] * dy[k] for k in range(len(dy))), zero)
-            if layer == seed.layer and seed.by == "A" and seed.index[0] == j:
-                d = d + v.y[layer - 1][seed.index[1]]
-            if layer == seed.layer and seed.by == "b" and seed.index[0] == j:
-                d = d + 1
-            dz.append(d)
-        dy = dz if layer == v.L else [_through(v, layer, j, d, sigma) for j, d in enumerate(dz)]
-    return dy
-
-
-def _through(v: Values, layer: int, j: int, dz: Polynomial, sigma: Activation | None) -> Polynomial:
-    """The tangent of sigma(z_l[j]): by the chain rule where sigma is any, by dual numbers where it is given."""
-    if sigma is None:
-        product: Polynomial = v.s[layer][j] * dz
-        return product
-    z = (
-        sum((v.A[layer][j, k] * v.y[layer - 1][k] for k in range(len(v.y[layer - 1]))), Polynomial.of(0))
-        + v.b[layer][j]
-    )
-    tangent: Polynomial = sigma.value(Dual(z, dz)).tangent
-    return tangent
-
-
-@dataclass(frozen=True)
-class Dual:
-    """value + tangent e with e^2 = 0."""
-
-    value: Polynomial
-    tangent: Polynomial
-
-    def __add__(self, other: Any) -> Dual:
-        return Dual(self.value + other.value, self.tangent + other.tangent) if isinstance(other, Dual) else Dual(
-            self.value + other, self.tangent
-        )  # fmt: skip
-
-    def __mul__(self, other: Any) -> Dual:
-        if not isinstance(other, Dual):
-            return Dual(self.value * other, self.tangent * other)
-        return Dual(self.value * other.value, self.value * other.tangent + self.tangent * other.value)
 
 
 def _shaped(closed: Any, formula: Formula, v: Values, layer: int) -> Any:
@@ -211,8 +141,8 @@ def _claim(formula: Formula, widths: tuple[int, ...], sigma: Activation | None) 
 
 def _certificate(formula: Formula, widths: tuple[int, ...], sigma: Activation | None, compared: int) -> Certificate:
     method = (
-        f"both sides of all {compared} entries were written out as polynomials in the weights, biases and inputs"
-        f"{' and in sigma and sigma_prime of every unit' if sigma is None else ''}, and are the same polynomials"
+        f"both sides of all {compared} entries were written out as polynomials in the weights, biases and inputs, "
+        f"{'sigma and sigma_prime' if sigma is None else 'and the sums z'} of every unit, and are the same polynomials"
     )
     data = {
         "formula": formula.id,
@@ -223,39 +153,3 @@ def _certificate(formula: Formula, widths: tuple[int, ...], sigma: Activation | 
         "entries": compared,
     }
     return Certificate(KIND, method, data)
-
-
-def _wrong(layer: int, entry: tuple[int, ...], given: Any, true: Polynomial) -> Counterexample:
-    at = ",".join(str(i + 1) for i in entry)
-    if given is None:
-        statement = (
-            f"for l = {layer} the formula has another shape than the Jacobian, whose entry [{at}] is {true!r:.200}"
-        )
-        return Counterexample(statement, {"layer": layer}, "an entry", "none", {"entry": [i + 1 for i in entry]})
-    claimed = Polynomial.of(given)
-    point = _smallest_point(claimed - true, claimed.unknowns() | true.unknowns())
-    said, found = claimed.at(point), true.at(point)
-    where = ", ".join(f"{name} = {value}" for name, value in sorted(point.items()))
-    statement = f"for l = {layer}, entry [{at}]: the formula says {said}, the derivative is {found}, where {where}"
-    return Counterexample(
-        statement,
-        {"layer": layer, "point": {name: str(value) for name, value in sorted(point.items())}},
-        str(said),
-        str(found),
-        {"entry": [i + 1 for i in entry], "formula": repr(claimed)[:2000], "derivative": repr(true)[:2000]},
-    )
-
-
-def _smallest_point(difference: Polynomial, names: frozenset[str]) -> dict[str, Fraction]:
-    """Small whole numbers at which a nonzero polynomial is not zero: as many zeros as the search finds."""
-    point = {name: Fraction(0) for name in names}
-    rng = np.random.default_rng(0)
-    if difference.at(point):
-        return point
-    point = {name: Fraction(1) for name in sorted(names)}
-    while not difference.at(point):
-        point = {name: Fraction(int(rng.integers(-3, 4))) for name in sorted(names)}
-    for name in sorted(names):  # greedily back to zero
-        without = {**point, name: Fraction(0)}
-        point = without if difference.at(without) else point
-    return point
