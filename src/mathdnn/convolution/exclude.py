@@ -70,8 +70,8 @@ class _Search:
         ranges = [stride_range(self.stencil, axis) for axis in (1, 2)]
         margin = [min(self.stencil.margin(axis, s) for s in ranges[axis - 1]) for axis in (1, 2)]
         return (
-            f"stride up to ({ranges[0][-1]}, {ranges[1][-1]}), with zero padding, with circular padding and a kernel no "
-            f"larger than the image, or with reflect or replicate padding up to ({margin[0]}, {margin[1]})"
+            f"stride up to ({ranges[0][-1]}, {ranges[1][-1]}), with zero padding, with circular padding and a kernel "
+            f"no larger than the image, or with reflect or replicate padding up to ({margin[0]}, {margin[1]})"
         )
 
     def run(self) -> Counterexample | None:
@@ -160,8 +160,8 @@ def _border(
     has = _coefficient(side.ids, place, pixel, pool)
     said = (
         f"Inside the image it is a convolution, at the border it is none: output {_where(place, side.ids.shape[1:])} "
-        f"takes pixel {_where(pixel, side.called.shape)} {_text(has)} times, with {form.padding_mode} padding it would take "
-        f"it {'' if would is None else _text(would)} times; zeros, circular and the other padding fail as well."
+        f"takes pixel {_where(pixel, side.called.shape)} {_text(has)} times, with {form.padding_mode} padding it "
+        f"would take it {'' if would is None else _text(would)} times; zeros, circular and the other padding fail as well."
     )
     return _witness(said, has, [pixel], [place], side, how)
 
@@ -187,8 +187,8 @@ def _two_pixels(
     pixels = [int(np.ravel_multi_index(entry[3:], stencil.inputs)) for entry in (start, moved)]
     has = [_coefficient(side.ids, place, pixel, pool) for place, pixel in zip(places, pixels, strict=True)]
     said = (
-        f"Two responses are not shifts of each other: with 1 at pixel {tuple(start[3:])} the output {tuple(start[:3])} "
-        f"changes by {_text(has[0])}, and with 1 at {tuple(moved[3:])} the output {tuple(moved[:3])}, as far away at stride "
+        f"Two responses are not shifts of each other: with 1 at pixel {tuple(start[3:])} the output "
+        f"{tuple(start[:3])} changes by {_text(has[0])}, and with 1 at {tuple(moved[3:])} the output {tuple(moved[:3])}, as far away at stride "
         f"{strides}, changes by {_text(has[1])}."
     )
     return _witness(said, has[0], pixels, places, side, how)

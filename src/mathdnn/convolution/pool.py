@@ -9,12 +9,11 @@ ids and copies no row. New rows come only from `combine`, the one place where nu
     combine(ids, codes)[n] = sum_t  value(codes[n,t]) * row(ids[n,t])
 
 Row 0 is the constant 0. Coefficients are codes of `Rationals`; no coefficient 0 is ever stored and pixels ascend
-within a
-row, so two rows are the same function exactly where they are the same data.
+within a row, so two rows are the same function exactly where they are the same data.
 
 Beside each row runs what its evaluation in floats can lose at most (N. J. Higham, Accuracy and Stability of Numerical
 Algorithms, 2nd ed., 2002, lemma 3.1): `reach` = sum of |weights| over all paths from pixels, `offset` the same from
-constants; with n the number of roundings on the longest path (counted by `evaluate`), that with unit roundoff u, gamma_n = n u / (1 - n u),
+constants. With n roundings on the longest path (counted by `evaluate`), unit roundoff u and gamma_n = n u / (1 - n u),
 |computed - exact| <= gamma_n (reach max|x| + offset), barring overflow and underflow, sums in any order.
 """
 

@@ -1,0 +1,64 @@
+"""The independent checker: takes a verdict or its file, and says whether the evidence holds. Loads nothing of the
+provers.
+
+A file is hostile data: it is read as plain JSON, nothing in it runs, and whatever does not fit is rejected. What the
+checker confirms, it says in its own words, for a sentence in a file is only a sentence.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+
+from mathdnn.errors import InvalidInput, sentence
+from mathdnn.verdict import Certificate, Counterexample, Verdict, proved, refuted, undecided
+
+__all__ = ["verify"]
+
+_CHECKERS = ("convolution", "monotone", "backprop")  # one module for each prover: KINDS, and check(verdict)
+_LARGEST = 1 << 29  # bytes of a file
+
+
+def verify(certificate: Verdict | str | os.PathLike[str]) -> Verdict:
+    """Check the evidence of a verdict, or of the file that it was saved to.
+
+    proved: the evidence holds; refuted: it does not, and why; undecided: there is no checker for it, or this machine
+    cannot run it. Raises `InvalidInput` for a file that cannot be read or holds no verdict.
+    """
+    verdict = certificate if isinstance(certificate, Verdict) else _read(certificate)
+    claim = f"the evidence holds for: {verdict.claim}"
+    kind = _kind(verdict)
+    for name in _CHECKERS:
+        checker = importlib.import_module(f"mathdnn.verify.{name}")
+        if kind not in checker.KINDS:
+            continue
+        holds, words = checker.check(verdict)
+        if holds is None:
+            return undecided(claim, words, "a machine and versions that can run it")
+        if not holds:
+            return refuted(claim, Counterexample(words, kind, str(verdict.status), "rejected"))
+        method = f"checked again by code of its own: {words}" if words else "checked again by code of its own"
+        return proved(claim, Certificate("verify", method, {"kind": kind}), equality=verdict.equality)
+    return undecided(claim, f"no checker knows evidence of the kind {kind!r:.60}", "a checker for it")
+
+
+def _kind(verdict: Verdict) -> str:
+    evidence = verdict.evidence
+    if isinstance(evidence, Certificate):
+        return evidence.kind
+    return str(evidence.data.get("kind", "")) if isinstance(evidence, Counterexample) else ""
+
+
+def _read(path: str | os.PathLike[str]) -> Verdict:
+    try:
+        if os.path.getsize(path) > _LARGEST:
+            raise InvalidInput(
+                sentence("verify(path)", f"a file of at most {_LARGEST} bytes", "a larger one", "check the file")
+            )
+        content = Path(path).read_bytes()
+    except (OSError, TypeError, ValueError) as error:
+        if isinstance(error, InvalidInput):
+            raise
+        raise InvalidInput(sentence("verify(path)", "a file with a verdict", str(error), "check the path")) from None
+    return Verdict.from_json(content)

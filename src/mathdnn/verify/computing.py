@@ -1,0 +1,223 @@
+"""Rules of the checker for linear operations: one factor of every product must not depend on the image."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mathdnn.verify.numbers import Malformed, clean, convolve, trim
+
+if TYPE_CHECKING:
+    from mathdnn.verify.graphs import Machine
+
+
+def _plus(sign: int) -> Callable[..., np.ndarray]:
+    def rule(m: Machine, x: Any, y: Any, alpha: Any = 1) -> np.ndarray:
+        m.count(2)
+        second = m.numbers.mul(clean(m.value(y)), m.value(alpha))
+        return (m.numbers.add if sign > 0 else m.numbers.sub)(clean(m.value(x)), second)
+
+    return rule
+
+
+def _minus(m: Machine, x: Any) -> np.ndarray:
+    m.count(1)
+    value = clean(m.value(x))
+    return m.numbers.sub(np.zeros_like(value), value)
+
+
+def _times(m: Machine, x: Any, y: Any) -> np.ndarray:
+    """One factor must not depend on the image."""
+    if _is_image(m, x) and _is_image(m, y):
+        raise Malformed("a product of two values that depend on the image")
+    m.count(1)
+    return m.numbers.mul(clean(m.value(x)), clean(m.value(y)))
+
+
+def _is_image(m: Machine, argument: Any) -> bool:
+    return isinstance(argument, dict) and "node" in argument
+
+
+def _over(m: Machine, x: Any, y: Any, rounding_mode: Any = None) -> np.ndarray:
+    if _is_image(m, y) or rounding_mode is not None:
+        raise Malformed("a division by a value that depends on the image, or a rounding one")
+    m.count(1)
+    raw = m.constant(y)
+    different, place = np.unique(raw, return_inverse=True)
+    inverse = [m.numbers.fraction(1 / Fraction(value)) for value in different.tolist()]
+    return m.numbers.mul(clean(m.value(x)), np.array(inverse)[place.reshape(raw.shape)])
+
+
+def _reduce(mean: bool) -> Callable[..., np.ndarray]:
+    def rule(m: Machine, x: Any, dim: Any = None, keepdim: bool = False) -> np.ndarray:
+        value = clean(m.value(x))
+        axes = tuple(axis % value.ndim for axis in (range(value.ndim) if dim is None or dim == [] else dim))
+        terms = math.prod(value.shape[axis] for axis in axes)
+        m.count(terms)
+        total = m.numbers.total(value, axes)
+        total = np.expand_dims(total, axes) if keepdim else total
+        return m.numbers.mul(total, m.numbers.fraction(Fraction(1, terms))) if mean else total
+
+    return rule
+
+
+def _cumsum(m: Machine, x: Any, dim: int) -> np.ndarray:
+    value = np.moveaxis(clean(m.value(x)), dim, -1)
+    m.count(value.shape[-1])
+    sums = [m.numbers.total(value[..., : k + 1], (-1,)) for k in range(value.shape[-1])]
+    return np.moveaxis(np.stack(sums, axis=-1), -1, dim)
+
+
+def _product(m: Machine, x: Any, y: Any) -> np.ndarray:
+    if _is_image(m, x) and _is_image(m, y):
+        raise Malformed("a product of two matrices that depend on the image")
+    a, b = clean(m.value(x)), clean(m.value(y))
+    m.count(a.shape[-1])
+    return m.numbers.total(m.numbers.mul(a[..., :, :, None], b[..., None, :, :]), (a.ndim - 1,))
+
+
+def _convolution(
+    m: Machine,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    extra: Any,
+    groups: int,
+) -> np.ndarray:
+    if _is_image(m, weight) or _is_image(m, bias):
+        raise Malformed("weights that depend on the image")
+    value, w = clean(m.value(x)), m.value(weight)
+    axes = w.ndim - 2
+    single = value.ndim == axes + 1
+    value = value[None] if single else value
+    pads: Any = [(p, p) for p in padding]
+    if transposed:
+        value, w, pads = _as_plain(value, w, stride, padding, dilation, extra, groups)
+        stride = [1] * axes
+    flat = [n for low, high in reversed(pads) for n in (low, high)]
+    trimmed, sides = trim(value, flat)
+    m.count(math.prod(w.shape[1:]) + (bias is not None))
+    made = convolve(m.numbers, np.pad(trimmed, sides), w, stride, dilation, groups, axes)
+    if bias is not None:
+        made = m.numbers.add(made, m.value(bias).reshape(-1, *[1] * axes))
+    return made[0] if single else made
+
+
+def _as_plain(
+    value: np.ndarray, w: np.ndarray, stride: Any, padding: Any, dilation: Any, extra: Any, groups: int
+) -> Any:
+    """A transposed convolution as a plain one: zeros between the pixels, kernels turned, in and out swapped."""
+    axes = w.ndim - 2
+    spread = np.zeros(
+        (*value.shape[:2], *((n - 1) * s + 1 for n, s in zip(value.shape[2:], stride, strict=True))), value.dtype
+    )
+    spread[tuple([slice(None)] * 2 + [slice(None, None, s) for s in stride])] = value
+    turned = np.flip(w, axis=tuple(range(2, w.ndim)))
+    parts = [part.swapaxes(0, 1) for part in np.split(turned, groups, axis=0)]
+    reach = [d * (k - 1) for d, k in zip(dilation, w.shape[2:], strict=True)]
+    pads = [(reach[k] - padding[k], reach[k] - padding[k] + extra[k]) for k in range(axes)]
+    return spread, np.concatenate(parts, axis=0), pads
+
+
+def _average_pool(
+    m: Machine,
+    x: Any,
+    kernel: Any,
+    stride: Any = (),
+    padding: Any = (0,),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: Any = None,
+) -> np.ndarray:
+    value = clean(m.value(x))
+    shape = m.graph["nodes"][len(m.values)]["shape"]
+    axes = 1 if m.graph["nodes"][len(m.values)]["op"].startswith("aten.avg_pool1d") else 2
+    full = [list(part) * (axes if len(part) == 1 else 1) for part in (kernel, stride or kernel, padding or (0,))]
+    boxes = []
+    for axis in range(axes):
+        n, (k, s, p) = value.shape[axis - axes], (part[axis] for part in full)
+        line = []
+        for i in range(shape[axis - axes]):
+            low, high = i * s - p, min(i * s - p + k, n + p)
+            inside = (max(low, 0), min(high, n))
+            line.append((*inside, high - low if count_include_pad else inside[1] - inside[0]))
+        boxes.append(line)
+    m.count(max(math.prod(high - low for low, high, _ in box) for box in itertools.product(*boxes)))
+    return _box_means(m, value, boxes, divisor_override)
+
+
+def _adaptive(m: Machine, x: Any, size: list[int]) -> np.ndarray:
+    value = clean(m.value(x))
+    boxes = []
+    for k, wanted in enumerate(size):
+        n = value.shape[k - len(size)]
+        line = [(i * n // wanted, math.ceil((i + 1) * n / wanted)) for i in range(wanted)]
+        boxes.append([(low, high, high - low) for low, high in line])
+    m.count(max(math.prod(high - low for low, high, _ in box) for box in itertools.product(*boxes)))
+    return _box_means(m, value, boxes, None)
+
+
+def _box_means(m: Machine, value: np.ndarray, boxes: list[Any], divisor: int | None) -> np.ndarray:
+    axes = len(boxes)
+    result = np.zeros((*value.shape[: value.ndim - axes], *(len(line) for line in boxes)), value.dtype)
+    for place in itertools.product(*(range(len(line)) for line in boxes)):
+        box = [line[k] for line, k in zip(boxes, place, strict=True)]
+        cut: Any = (..., *(slice(low, high) for low, high, _ in box))
+        weight = m.numbers.fraction(Fraction(1, divisor or math.prod(n for _, _, n in box)))
+        at: Any = (..., *place)
+        result[at] = m.numbers.mul(m.numbers.total(value[cut], tuple(range(-axes, 0))), weight)
+    return result
+
+
+def _bilinear(m: Machine, x: Any, size: list[int], align: bool, *scales: Any) -> np.ndarray:
+    value = clean(m.value(x))
+    for k, wanted in enumerate(size):
+        axis = value.ndim - len(size) + k
+        n, scale = value.shape[axis], scales[k] if k < len(scales) else None
+        planes = []
+        for i in range(wanted):
+            at = Fraction(i * (n - 1), max(1, wanted - 1)) if align else _half_pixel(i, n, wanted, scale)
+            low = min(math.floor(at), n - 1)
+            share = min(at - low, Fraction(1)) if low + 1 < n else Fraction(0)
+            first = m.numbers.mul(np.take(value, low, axis=axis), m.numbers.fraction(1 - share))
+            second = m.numbers.mul(np.take(value, min(low + 1, n - 1), axis=axis), m.numbers.fraction(share))
+            planes.append(m.numbers.add(first, second))
+        value = np.stack(planes, axis=axis)
+        m.count(2)
+    return value
+
+
+def _half_pixel(i: int, n: int, wanted: int, scale: Any) -> Fraction:
+    ratio = 1 / Fraction(scale) if scale else Fraction(n, wanted)
+    return max(Fraction(0), ratio * Fraction(2 * i + 1, 2) - Fraction(1, 2))
+
+
+COMPUTING: dict[str, Callable[..., Any]] = {
+    f"aten.{name}": rule
+    for names, rule in (
+        ("_to_copy.default", lambda m, x: clean(m.value(x))),
+        ("add.Tensor add.Scalar", _plus(1)),
+        ("sub.Tensor sub.Scalar", _plus(-1)),
+        ("neg.default", _minus),
+        ("mul.Tensor mul.Scalar", _times),
+        ("div.Tensor div.Scalar div.Tensor_mode", _over),
+        ("sum.default sum.dim_IntList", _reduce(False)),
+        ("mean.default mean.dim", _reduce(True)),
+        ("cumsum.default", _cumsum),
+        ("mm.default bmm.default", _product),
+        ("convolution.default", _convolution),
+        ("avg_pool1d.default avg_pool2d.default", _average_pool),
+        ("_adaptive_avg_pool2d.default adaptive_avg_pool1d.default", _adaptive),
+        ("upsample_linear1d.default upsample_bilinear2d.default", _bilinear),
+    )
+    for name in names.split()
+}

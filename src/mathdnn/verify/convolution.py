@@ -1,0 +1,276 @@
+"""Checks certificates of convolutions and of equal maps, with code of its own.
+
+A certificate holds both sides as data: a graph of operations with its constants, or the weights of a convolution. Two
+affine maps with rational coefficients that differ give different values at a random point modulo a random prime, but
+for
+a chance below 2^-28 a point (Schwartz 1980, Zippel 1979: at most 1/p for the point, and as much for the prime, drawn
+from
+some 5 * 10^7, to divide a difference of thousands of bits). `POINTS` independent points make that 2^-84. So the check
+is
+another method than the prover's, which multiplies out every coefficient, and it is quicker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+import re
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from mathdnn.verdict import Certificate, Status, Verdict, unpack_array
+from mathdnn.verify.graphs import Machine
+from mathdnn.verify.numbers import Absolute, Malformed, Modular, Numbers, clean, convolve
+
+Answer = tuple[bool | None, str]
+KINDS = ("convolution",)
+POINTS = 3
+_ROOM = 1 << 28  # values in one array: a certificate is data, and must not fill the memory
+_NUMBER = re.compile(r"-?[0-9]{1,1000}(/[0-9]{1,1000})?")
+_UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
+_WRONG = (
+    KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError, AttributeError, MemoryError,
+    RecursionError,
+)  # fmt: skip
+
+
+def check(verdict: Verdict, generator: random.Random | None = None) -> Answer:
+    """Whether the certificate proves what it says. `generator` draws primes and points (default: the system's own)."""
+    evidence = verdict.evidence
+    if not isinstance(evidence, Certificate) or verdict.status is not Status.PROVED:
+        return None, "it holds no certificate"
+    try:
+        data = {key: value for key, value in evidence.data.items() if key != "seal"}
+        bare = msgspec.structs.replace(verdict, evidence=Certificate(evidence.kind, evidence.method, data))
+        if hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest() != evidence.data["seal"]:
+            return False, "the seal does not fit: the file was changed"
+        _require_small(data)
+        with np.errstate(all="ignore"):
+            return _check(data, generator or random.SystemRandom())
+    except _WRONG as error:
+        return False, f"the certificate is malformed: {type(error).__name__}: {str(error)[:120]}"
+
+
+def _check(data: dict[str, Any], generator: random.Random) -> Answer:
+    left, right, relation = data["left"], data["right"], data["relation"]
+    size = " x ".join(str(n) for n in left["input"])
+    if math.prod(left["input"]) != math.prod(right["input"]):
+        return False, "the two sides take images of different sizes"
+    if relation == "within":
+        return _within(data, size)
+    if relation == "equal":
+        for _ in range(POINTS):
+            prime = _prime(generator)
+            point = np.array([generator.randrange(prime) for _ in range(math.prod(left["input"]))], np.int64)
+            a, b = (_run(side, point, Modular(prime))[0] for side in (left, right))
+            if a.shape != b.shape or not np.array_equal(a, b):
+                return False, "the two sides are different maps"
+        words = f"both sides are the same map on {size} images (checked at {POINTS} random points modulo random primes)"
+    elif relation in ("rounded to float32", "rounded to float64"):
+        if not _rounded(left, right, relation.removeprefix("rounded to ")):
+            return False, "a coefficient of the second side is not the nearest float of the first's"
+        words = f"on {size} images every coefficient of the second side is the first's, {relation}"
+    else:
+        return False, f"no relation is called {relation!r:.40}"
+    return (True, words) if _bound_holds(data["rounding"], left, right) else (False, "the rounding bound is too small")
+
+
+def _require_small(data: Any) -> None:
+    """Refuse numbers that only serve to fill the memory: sizes and shapes are whole numbers up to 2^28."""
+    todo = [data]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, dict):
+            todo += item.values()
+            shape = item.get("shape")
+            if isinstance(shape, list) and not 0 <= math.prod(shape) <= _ROOM:
+                raise Malformed("an array too large")
+        elif isinstance(item, list):
+            todo += item
+        elif type(item) is int and abs(item) > _ROOM and item != 2**63 - 1:
+            raise Malformed(f"the number {item}")
+
+
+def _run(side: dict[str, Any], image: np.ndarray, numbers: Numbers) -> tuple[np.ndarray, int]:
+    """A side's output (n, o, i, j) for one flat image, and the roundings of its float computation."""
+    if "form" in side:
+        return _form(side["form"], image.reshape(side["input"]), numbers)
+    graph = side["graph"]
+    if graph["nodes"][0]["shape"] != side["input"] or graph["nodes"][0]["op"] != "input":
+        raise Malformed("the graph's input is another")
+    constants = [unpack_array(constant) for constant in graph["constants"]]
+    value, roundings = Machine(graph, constants, numbers).run(image.reshape(side["input"]))
+    value = clean(value)
+    return value.reshape((1,) * (4 - value.ndim) + value.shape), roundings
+
+
+def _fraction(text: Any) -> Fraction:
+    if type(text) is not str or not _NUMBER.fullmatch(text):
+        raise Malformed(f"{text!r:.40} is no rational number")
+    return Fraction(text)
+
+
+_MODE = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+def _form(form: dict[str, Any], image: np.ndarray, numbers: Numbers) -> tuple[np.ndarray, int]:
+    """Y[n,l,i] = bias[l] + sum weight[l,g,a] X[n,g, s i + d a] on the padded image."""
+    image = image.reshape((1,) * (4 - image.ndim) + image.shape)
+    values = [numbers.fraction(_fraction(text)) for text in form["weight"]["values"]]
+    weight = np.array(values, dtype=image.dtype).reshape(form["weight"]["shape"])
+    sides, groups = form["padding"], form["groups"]
+    wide = {"reflect": -1, "circular": 0}.get(form["padding_mode"], _ROOM)
+    for side, n in zip(sides, image.shape[2:], strict=True):
+        if min(side) < 0 or max(side) > n + wide or max(side) > 1 << 14:
+            raise Malformed("a padding that no layer has")
+    if groups < 1 or weight.ndim != 4 or weight.shape[0] % groups or weight.shape[1] * groups != image.shape[1]:
+        raise Malformed("weights that do not fit the channels")
+    if min(*form["stride"], *form["dilation"]) < 1:
+        raise Malformed("a stride or dilation below 1")
+    padded = np.pad(image, [(0, 0), (0, 0), *sides], mode=_MODE[form["padding_mode"]])  # type: ignore[call-overload]
+    made = convolve(numbers, padded, weight, form["stride"], form["dilation"], groups, 2)
+    if form["bias"] is not None:
+        bias = np.array([numbers.fraction(_fraction(text)) for text in form["bias"]], dtype=image.dtype)
+        made = numbers.add(made, bias.reshape(-1, 1, 1))
+    return made, math.prod(weight.shape[1:]) + (form["bias"] is not None) + 2
+
+
+def _prime(generator: random.Random) -> int:
+    """A random prime between 2^30 and 2^31 (Miller-Rabin, deterministic below 3.2 * 10^9 for the bases 2, 3, 5, 7)."""
+    while True:
+        n = generator.randrange(2**30 + 1, 2**31, 2)
+        odd = (n - 1) >> ((n - 1) & -(n - 1)).bit_length() - 1
+        if all(n % q for q in (3, 5, 7, 11, 13)) and all(_passes(n, base, odd) for base in (2, 3, 5, 7)):
+            return n
+
+
+def _passes(n: int, base: int, odd: int) -> bool:
+    power = pow(base, odd, n)
+    if power in (1, n - 1):
+        return True
+    while odd != n - 1:
+        power, odd = power * power % n, 2 * odd
+        if power == n - 1:
+            return True
+    return False
+
+
+class _Exact:
+    """Fractions in object arrays: slow, for the images of a rounded comparison."""
+
+    def fraction(self, value: Fraction) -> Fraction:
+        return value
+
+    def array(self, values: np.ndarray) -> np.ndarray:
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise Malformed("a constant that is not finite")
+        exact = [Fraction(value) for value in values.ravel().tolist()]
+        made = np.empty(len(exact), dtype=object)
+        made[:] = exact
+        return made.reshape(values.shape)
+
+    def add(self, a: Any, b: Any) -> np.ndarray:
+        return np.asarray(a + b, dtype=object)
+
+    def sub(self, a: Any, b: Any) -> np.ndarray:
+        return np.asarray(a - b, dtype=object)
+
+    def mul(self, a: Any, b: Any) -> np.ndarray:
+        return np.asarray(a * b, dtype=object)
+
+    def total(self, a: Any, axes: tuple[int, ...]) -> np.ndarray:
+        return np.asarray(a.sum(axis=axes), dtype=object)
+
+
+def _columns(side: dict[str, Any]) -> list[list[Fraction]]:
+    """The constants, then the exact response to every pixel."""
+    pixels = math.prod(side["input"])
+    columns: list[list[Fraction]] = []
+    for pixel in range(-1, pixels):
+        image = np.array([Fraction(int(k == pixel)) for k in range(pixels)], dtype=object)
+        value = [Fraction(v) for v in _unsigned(side, image).ravel().tolist()]
+        columns.append(value if pixel < 0 else [a - b for a, b in zip(value, columns[0], strict=True)])
+    return columns
+
+
+def _unsigned(side: dict[str, Any], image: np.ndarray) -> np.ndarray:
+    """Like `_run` in fractions, which may be negative: uninitialised memory is excluded by a modular run first."""
+    _run(side, np.ones(len(image), np.int64), Modular(2**31 - 1))
+    if "form" in side:
+        return _form(side["form"], image.reshape(side["input"]), _Exact())[0]  # type: ignore[arg-type]
+    constants = [unpack_array(constant) for constant in side["graph"]["constants"]]
+    return Machine(side["graph"], constants, _Exact()).run(image.reshape(side["input"]))[0]  # type: ignore[arg-type]
+
+
+def _rounded(left: dict[str, Any], right: dict[str, Any], dtype: str) -> bool:
+    return all(
+        len(a) == len(b) and all(_nearest(x, dtype) == y for x, y in zip(a, b, strict=True))
+        for a, b in zip(_columns(left), _columns(right), strict=True)
+    )
+
+
+def _nearest(value: Fraction, dtype: str) -> Fraction:
+    """The nearest float by its definition: a whole number of units in the last place, ties to even."""
+    if value == 0:
+        return value
+    bits, least = (24, -149) if dtype == "float32" else (53, -1074)
+    exponent = math.floor(math.log2(abs(value))) if abs(value) < 2**1000 else 1000
+    while abs(value) >= Fraction(2) ** (exponent + 1):
+        exponent += 1
+    while abs(value) < Fraction(2) ** exponent:
+        exponent -= 1
+    unit = Fraction(2) ** max(exponent - bits + 1, least)
+    return round(value / unit) * unit
+
+
+def _bound_holds(bound: dict[str, Any], left: dict[str, Any], right: dict[str, Any]) -> bool:
+    """gamma_n (largest sum of |weights|), added for both sides, is at most what the certificate says."""
+    dtypes = [side["graph"]["nodes"][0]["dtype"] for side in (left, right) if "graph" in side] or ["float32"]
+    unit = bound["unit_roundoff"]
+    if any(_UNIT[dtype] != unit for dtype in dtypes) or unit not in _UNIT.values():
+        return False
+    slope = offset = 0.0
+    for side in (left, right):
+        pixels = math.prod(side["input"])
+        at_one, n = _run(side, np.ones(pixels), Absolute())
+        at_zero, _ = _run(side, np.zeros(pixels), Absolute())
+        gamma = n * unit / (1 - n * unit)
+        slope += gamma * float((at_one - at_zero).max(initial=0.0))
+        offset += gamma * float(at_zero.max(initial=0.0))
+    slack = 1e-9 * (slope + offset)  # of these sums themselves
+    return bool(bound["slope"] >= slope - slack and bound["offset"] >= offset - slack)
+
+
+class _Floats(Absolute):
+    """Ordinary float64, for responses that were measured in floats."""
+
+    def fraction(self, value: Fraction) -> float:
+        return float(value)
+
+    def sub(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.asarray(a - b)
+
+
+def _within(data: dict[str, Any], size: str) -> Answer:
+    """Every measured response against the form's, one pixel after the other."""
+    left, form = data["left"], data["right"]["form"]
+    responses, constant = unpack_array(left["responses"]), unpack_array(left["at_zero"])
+    pixels = math.prod(left["input"])
+    if responses.shape != (pixels, math.prod(left["output"])) or constant.shape != responses.shape[1:]:
+        return False, "the responses have another shape"
+    room = data["tolerance"] + 2.0**-46 * float(np.abs(responses).max(initial=0.0))
+    shape = data["right"]["input"]
+    at_zero, _ = _form(form, np.zeros(shape), _Floats())
+    if list(at_zero.shape) != left["output"] or not (np.abs(at_zero.ravel() - constant) <= room).all():
+        return False, "the constant is another"
+    for first in range(0, pixels, 256):
+        batch = np.eye(pixels)[first : first + 256].reshape(-1, *shape[1:])
+        made, _ = _form(form, batch, _Floats())
+        found = made.reshape(len(batch), -1) - at_zero.ravel()
+        if not (np.abs(found - responses[first : first + 256]) <= room).all():
+            return False, "a response is not the convolution's"
+    return True, f"on {size} images every recorded response is the convolution's, to within {data['tolerance']:.1e}"

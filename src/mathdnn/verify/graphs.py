@@ -1,0 +1,86 @@
+"""Evaluates the graph of a convolution certificate at one image: a small interpreter of its own, on NumPy.
+
+The numbers are a parameter (`numbers`). Nothing here is imported from the prover, and a name without a rule ends the
+check.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mathdnn.verify.computing import COMPUTING
+from mathdnn.verify.moving import MOVING
+from mathdnn.verify.numbers import MARK, Malformed, Numbers
+
+
+class Machine:
+    """Runs a graph's nodes in order. `roundings` counts, along the longest path, what floats would round."""
+
+    def __init__(self, graph: dict[str, Any], constants: list[np.ndarray], numbers: Numbers) -> None:
+        self.graph, self.constants, self.numbers = graph, constants, numbers
+        self.values: list[Any] = []
+        self.depth: list[int] = []
+        self.added = 0
+
+    def run(self, image: np.ndarray) -> tuple[np.ndarray, int]:
+        """The result at an image, and the roundings on the way."""
+        for place, node in enumerate(self.graph["nodes"]):
+            self.added = 0
+            value = image if place == 0 else self._node(node)
+            shape = node["shape"]
+            if shape is not None and list(np.shape(value)) != shape:
+                raise Malformed(f"node {place} ({node['op']}) has shape {np.shape(value)}, not {shape}")
+            used = [k for part in (node["args"], list(node["kwargs"].values())) for k in _nodes(part)]
+            self.values.append(value)
+            self.depth.append(max((self.depth[k] for k in used), default=0) + self.added)
+        output = self.graph["output"]
+        if "constant" in output:
+            return self.numbers.array(self.constants[output["constant"]]), 0
+        return np.asarray(self.values[output["node"]]), self.depth[output["node"]]
+
+    def _node(self, node: dict[str, Any]) -> Any:
+        self.dtype = node["dtype"]
+        if self.dtype not in ("float32", "float64", None):
+            raise Malformed(f"a result of dtype {self.dtype}")
+        if node["op"] == "getitem":
+            return self.values[node["args"][0]["node"]][node["args"][1]]
+        rule = (MOVING | COMPUTING).get(node["op"])
+        if rule is None:
+            raise Malformed(f"no rule for {node['op']}")
+        kwargs = {key: value for key, value in node["kwargs"].items() if key != "dtype"}
+        return rule(self, *node["args"], **kwargs)
+
+    def value(self, argument: Any) -> np.ndarray:
+        """A value of this arithmetic: a node's, a constant's (in the node's dtype), or a number."""
+        if isinstance(argument, dict) and "node" in argument:
+            return np.asarray(self.values[argument["node"]])
+        return self.numbers.array(self.constant(argument))
+
+    def constant(self, argument: Any) -> np.ndarray:
+        """A constant as floats of the node's dtype. NaN, which stands for uninitialised memory, is refused by
+        `array`."""
+        raw = self.constants[argument["constant"]] if isinstance(argument, dict) else np.asarray(argument)
+        return np.asarray(raw.astype(self.dtype or "float64"))
+
+    def loose(self, argument: Any) -> np.ndarray:
+        """Like `value`, for moves: uninitialised numbers may be carried about, as a mark that no sum accepts."""
+        if isinstance(argument, dict) and "constant" in argument:
+            raw = self.constant(argument)
+            if np.isnan(raw).any():
+                return np.where(np.isnan(raw), MARK, self.numbers.array(np.nan_to_num(raw)))
+        return self.value(argument)
+
+    def plain(self, argument: Any) -> np.ndarray:
+        """A constant that chooses (indices, conditions): never a node."""
+        return np.asarray(self.constants[argument["constant"]])
+
+    def count(self, terms: int) -> None:
+        self.added += terms + 1
+
+
+def _nodes(argument: Any) -> list[int]:
+    if isinstance(argument, dict):
+        return [argument["node"]] if "node" in argument else []
+    return [k for item in argument for k in _nodes(item)] if isinstance(argument, list) else []
