@@ -92,7 +92,8 @@ class _State:
 def _show(claims: list[dict[str, Any]], page: Path) -> None:
     print_table(("claim", "verdict", "found"), [(c["id"], _word(c), c["found"]) for c in claims])
     surprises = sum(not claim["as_expected"] for claim in claims)
-    print(f"{len(claims)} claims decided, {surprises or 'none'} otherwise than expected. The page: {page}")
+    decided = "1 claim" if len(claims) == 1 else f"{len(claims)} claims"
+    print(f"{decided} decided, {surprises or 'none'} otherwise than expected. The page: {page}")
 
 
 def _word(claim: dict[str, Any]) -> str:
