@@ -200,7 +200,7 @@ class Verdict(_Frozen, frozen=True):
 
     def to_plain(self) -> dict[str, Plain]:
         """The verdict as plain data, ready for `json.dumps`."""
-        plain: dict[str, Plain] = msgspec.to_builtins(self)
+        plain: dict[str, Plain] = msgspec.json.decode(msgspec.json.encode(self))
         return plain
 
     def to_json(self, *, indent: int = 2) -> str:
