@@ -112,7 +112,9 @@ def _check(formula: Formula, v: Values, widths: tuple[int, ...], sigma: Activati
                 given = _entry(closed, entry)
                 if given is None or Polynomial.of(given) != true:
                     claim = _claim(formula, widths, sigma)
-                    return mismatch(claim, Mismatch(layer, entry, given, true), widths, sigma)
+                    return mismatch(
+                        claim, Mismatch(layer, formula.output, formula.by, entry, given, true), widths, sigma
+                    )
                 compared += 1
     return proved(
         _claim(formula, widths, sigma), _certificate(formula, widths, sigma, compared), equality=Equality.REALS,

@@ -17,15 +17,21 @@ from mathdnn.backprop.activations import Activation, polynomial
 from mathdnn.backprop.polynomials import Polynomial
 from mathdnn.verdict import Counterexample, Equality, Verdict, refuted, undecided
 
+KIND = "a wrong entry"
 Point = dict[str, Fraction]
 TRIES = 200  # a heuristic: a nonzero difference of low degree vanishes at few of the 7^n points that are drawn from
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """An entry (0-based) at which the formula's polynomial is not the derivative's; None where it has no such entry."""
+    """An entry (0-based) at which the formula's polynomial is not the derivative's; None where it has no such entry.
+
+    `output` and `by` say which derivative: of y_L ("L") or y_l ("l"), by A_l, b_l, y_{l-1} or x.
+    """
 
     layer: int
+    output: str
+    by: str
     entry: tuple[int, ...]
     given: Any
     true: Polynomial
@@ -73,7 +79,16 @@ def _numbers(
         {"layer": found.layer, "sigma": sigma.name, "point": {name: str(v) for name, v in sorted(point.items())}},
         str(said),
         str(true),
-        {**where, "formula": repr(claimed)[:2000], "derivative": repr(found.true)[:2000]},
+        {
+            **where,
+            "kind": KIND,
+            "widths": list(widths),
+            "output": found.output,
+            "by": found.by,
+            "coefficients": [str(c) for c in sigma.coefficients or ()],
+            "formula": repr(claimed)[:2000],
+            "derivative": repr(found.true)[:2000],
+        },
     )
 
 

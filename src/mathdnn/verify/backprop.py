@@ -1,9 +1,10 @@
 """Checks the formulas of `check_exact` by arithmetic modulo a prime, with code of its own.
 
-Both sides of a formula are polynomials with rational coefficients in the entries of A_l, b_l and x (and, where sigma is
-any, in sigma and sigma' of every unit). At a random point modulo p = 2^61 - 1 two different ones of degree d agree with
-probability at most d/p (Schwartz 1980, Zippel 1979); d stays under 2^12 here, and four points are taken, so a wrong
-formula passes with probability under 2^-190. The truth is a derivative by dual numbers, scalar by scalar.
+A counterexample is one point, and is computed there in rationals. The two sides of a formula are polynomials with
+rational coefficients in the entries of A_l, b_l and x (and, where sigma is any, in sigma and sigma' of every unit). At a
+random point modulo p = 2^61 - 1 two different ones of degree d agree with probability at most d/p (Schwartz 1980, Zippel
+1979); d stays under 2^12 here, and four points are taken, so a wrong formula passes with probability under 2^-190. The
+truth is a derivative by dual numbers, scalar by scalar.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from typing import Any
 
 import msgspec
 
-from mathdnn.verdict import Certificate, Verdict
+from mathdnn.verdict import Certificate, Counterexample, Verdict
 
 Answer = tuple[bool | None, str]
-KINDS = ("polynomial identity",)
+KINDS = ("polynomial identity", "a wrong entry")
 P = (1 << 61) - 1
 TEXTS = {
     "dyL/dbL": ("dy_L/db_L = I", "L", "b", True),
@@ -36,14 +37,14 @@ TEXTS = {
 def check(verdict: Verdict) -> Answer:
     """(True, "") where the formula holds, (False, why) where not, (None, why) for a formula that is not in the list."""
     evidence = verdict.evidence
-    if not isinstance(evidence, Certificate):
-        return None, "there is no certificate in it"
+    if not isinstance(evidence, Certificate | Counterexample):
+        return None, "there is no certificate or counterexample in it"
     data = {key: value for key, value in evidence.data.items() if key != "seal"}
     bare = msgspec.structs.replace(verdict, evidence=msgspec.structs.replace(evidence, data=data))
     if hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest() != evidence.data.get("seal"):
         return False, "the seal does not fit: the file was changed"
     try:
-        return _check(verdict, data)
+        return _check(verdict, data) if isinstance(evidence, Certificate) else _wrong_entry(evidence)
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
         return False, f"the evidence is malformed ({type(error).__name__}: {str(error)[:80]})"
 
@@ -69,6 +70,41 @@ def _check(verdict: Verdict, d: dict[str, Any]) -> Answer:
     if compared != 4 * d["entries"]:
         return False, f"{compared // 4} entries were compared, not {d['entries']}"
     return True, ""
+
+
+def _wrong_entry(evidence: Counterexample) -> Answer:
+    """The derivative at the given numbers, in rationals by dual numbers: it is what was found, not what was claimed."""
+    d, l = evidence.data, int(evidence.input["layer"])  # noqa: E741
+    widths, cs = [int(n) for n in d["widths"]], [Fraction(c) for c in d["coefficients"]]
+    point = {name: Fraction(value) for name, value in evidence.input["point"].items()}
+    i, *index = d["entry"]
+    moving = {"A": f"A{l}_" + "_".join(map(str, index)), "b": f"b{l}_{index[0]}", "x": f"x_{index[0]}"}.get(d["by"])
+    if (moving is not None and moving not in point) or not 1 <= l < len(widths):
+        return False, "the entry is not one of the network"
+    y = [(point[f"x_{k + 1}"], Fraction(moving == f"x_{k + 1}")) for k in range(widths[0])]
+    for m in range(1, (len(widths) - 1 if d["output"] == "L" else l) + 1):
+        if d["by"] == "y" and m == l:
+            y = [(value, Fraction(k + 1 == index[0])) for k, (value, _) in enumerate(y)]
+        z = []
+        for j in range(1, widths[m] + 1):
+            value, slope = point[f"b{m}_{j}"], Fraction(moving == f"b{m}_{j}")
+            for k, (v, dv) in enumerate(y, start=1):
+                a, name = point[f"A{m}_{j}_{k}"], f"A{m}_{j}_{k}"
+                value, slope = value + a * v, slope + a * dv + (v if moving == name else 0)
+            z.append((value, slope))
+        y = z if m == len(widths) - 1 else [_dual(cs, t, dt) for t, dt in z]
+    found, claimed = Fraction(evidence.found), Fraction(evidence.claimed)
+    if y[i - 1][1] != found:
+        return False, f"the derivative is {y[i - 1][1]} there, not {found}"
+    return (True, "") if claimed != found else (False, "the formula is right there")
+
+
+def _dual(cs: list[Fraction], z: Fraction, dz: Fraction) -> tuple[Fraction, Fraction]:
+    """The polynomial with these coefficients at z + dz e."""
+    value = slope = Fraction(0)
+    for c in reversed(cs):
+        value, slope = value * z + c, slope * z + value * dz
+    return value, slope
 
 
 class _Net:
