@@ -10,6 +10,7 @@ from mathdnn.backprop.jacobians import Jacobians, OuterProduct, jacobians
 from mathdnn.backprop.literal import FORMULAS, Formula
 from mathdnn.backprop.mlp import MLP, Trace
 from mathdnn.backprop.numeric import check_autograd
+from mathdnn.backprop.typed import typed_formula
 
 __all__ = [
     "ACTIVATIONS",
@@ -27,4 +28,5 @@ __all__ = [
     "gradient_flow",
     "jacobians",
     "polynomial",
+    "typed_formula",
 ]

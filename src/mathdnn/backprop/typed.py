@@ -1,0 +1,128 @@
+"""A formula typed by a person, read as data: names, indices, a few functions, and nothing else.
+
+    A[l]  b[l]  y[l-1]  s[l] = sigma'(z_l)  G[l] = dy_L/dy_l  I (n_L x n_L)  l  L
+    diag(v)  outer(u, v)  transpose: X.T        X @ Y  X * Y  X + Y  X - Y  -X  whole numbers
+
+Where n_L = 1 the source drops the index of the output: a result of one dimension less is taken for that case.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mathdnn.backprop import literal
+from mathdnn.backprop.literal import FORMULAS, Formula, Values
+from mathdnn.errors import InvalidInput, sentence
+
+_BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
+    ast.MatMult: operator.matmul,
+    ast.Mult: operator.mul,
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+}
+_FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {"diag": (1, np.diag), "outer": (2, np.multiply.outer)}
+_LONGEST = 400
+
+
+def typed_formula(text: str, of: str) -> Formula:
+    """The formula that `text` says for the derivative `of` (one of `FORMULAS`: "dyL/dAl", "dyl/dyl-1", ...).
+
+    To be handed to `check_exact(formulas={"mine": ...})`. Raises `InvalidInput`, naming the piece, for what is not one
+    of the pieces above.
+
+    >>> from mathdnn.backprop import check_exact
+    >>> mine = typed_formula("diag(s[l]) @ G[l].T @ y[l-1].T", "dyL/dAl")
+    >>> check_exact((2, 2, 1), formulas={"mine": mine})["mine"].status
+    <Status.REFUTED: 'refuted'>
+    >>> right = typed_formula("outer(diag(s[l]) @ G[l].T, y[l-1])", "dyL/dAl")
+    >>> check_exact((2, 2, 1), formulas={"mine": right})["mine"].status
+    <Status.PROVED: 'proved'>
+    """
+    if of not in FORMULAS:
+        raise _wrong("of=...", f"one of {', '.join(FORMULAS)}", repr(of), "say which derivative it is")
+    if not isinstance(text, str) or not 0 < len(text) <= _LONGEST:
+        raise _wrong("text", f"a formula of at most {_LONGEST} characters", f"{text!r:.60}", "write it shorter")
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise _wrong("text", "a formula", repr(text), "check the brackets") from None
+    _check_pieces(tree, text)
+    return dataclasses.replace(FORMULAS[of], text=f"{of} = {text.strip()}", closed=_closed(tree, text, of))
+
+
+def _wrong(what: str, expected: str, got: str, do: str) -> InvalidInput:
+    return InvalidInput(sentence(f"typed_formula({what})", expected, got, do))
+
+
+def _check_pieces(tree: ast.expr, text: str) -> None:
+    allowed = (
+        ast.BinOp,
+        ast.UnaryOp,
+        ast.USub,
+        ast.Name,
+        ast.Load,
+        ast.Subscript,
+        ast.Call,
+        ast.Attribute,
+        ast.Constant,
+    )
+    for node in ast.walk(tree):
+        known = isinstance(node, allowed) or type(node) in _BINARY
+        if isinstance(node, ast.Name):
+            known = node.id in ("A", "b", "y", "s", "G", "I", "l", "L", *_FUNCTIONS)
+        if isinstance(node, ast.Attribute):
+            known = node.attr == "T"
+        if isinstance(node, ast.Constant):
+            known = type(node.value) is int and abs(node.value) <= 1000
+        if isinstance(node, ast.Call):
+            arity = _FUNCTIONS.get(getattr(node.func, "id", ""), (0,))[0]
+            known = bool(arity) and len(node.args) == arity and not node.keywords
+        if not known:
+            piece = ast.unparse(node) if isinstance(node, ast.expr) else type(node).__name__
+            pieces = "A[l], b[l], y[l], s[l], G[l], I, l, L, diag, outer, .T, @, *, +, - and whole numbers"
+            raise _wrong("text", pieces, f"{piece!r:.60} in {text!r}", "write it with these")
+
+
+def _closed(tree: ast.expr, text: str, of: str) -> Callable[[Values, int], Any]:
+    def closed(v: Values, l: int) -> Any:  # noqa: E741
+        try:
+            value = np.asarray(_evaluate(tree, v, l), dtype=object)
+        except (IndexError, ValueError, TypeError, AttributeError) as error:
+            do = "check the indices and the shapes"
+            raise _wrong("text", f"shapes that fit for l = {l}", f"{text!r}: {str(error)[:100]}", do) from None
+        outputs = len(v.y[l if FORMULAS[of].output == "l" else v.L])
+        rank = 3 if FORMULAS[of].by == "A" else 2
+        return value[None] if outputs == 1 and value.ndim == rank - 1 else value
+
+    return closed
+
+
+def _evaluate(node: ast.expr, v: Values, l: int) -> Any:  # noqa: E741
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Name):
+        return {"l": l, "L": v.L, "I": np.eye(len(v.b[v.L]), dtype=int)}[node.id]
+    if isinstance(node, ast.UnaryOp):
+        return -_evaluate(node.operand, v, l)
+    if isinstance(node, ast.BinOp):
+        return _BINARY[type(node.op)](_evaluate(node.left, v, l), _evaluate(node.right, v, l))
+    if isinstance(node, ast.Attribute):
+        return np.asarray(_evaluate(node.value, v, l)).T
+    if isinstance(node, ast.Call):
+        return _FUNCTIONS[ast.unparse(node.func)][1](*(_evaluate(a, v, l) for a in node.args))
+    assert isinstance(node, ast.Subscript)
+    name, index = ast.unparse(node.value), int(_evaluate(node.slice, v, l))
+    if name not in ("A", "b", "y", "s", "G") or not 0 <= index <= v.L:
+        raise IndexError(f"{name}[{index}] is not there")
+    if name == "G":
+        return np.eye(len(v.b[v.L]), dtype=int) if index == v.L else literal.G(v, index)
+    found = getattr(v, name)[index] if index < len(getattr(v, name)) else None
+    if found is None or not len(found):
+        raise IndexError(f"{name}[{index}] is not there")
+    return found

@@ -1,0 +1,76 @@
+"""Formulas typed by a person: right ones proved, wrong ones refuted, and nothing but formulas read."""
+
+from __future__ import annotations
+
+import pytest
+
+from mathdnn.backprop import check_exact, typed_formula
+from mathdnn.errors import InvalidInput
+from mathdnn.verdict import Status
+
+RIGHT = {
+    "dyL/dbL": ["I", "I + 0"],
+    "dyL/dyL-1": ["A[L]", "G[L] @ A[L]"],
+    "dyl/dbl": ["diag(s[l])"],
+    "dyl/dyl-1": ["diag(s[l]) @ A[l]", "(A[l].T @ diag(s[l])).T", "(s[l] * A[l].T).T"],
+    "dyL/dAL": ["outer(I, y[L-1])"],
+    "dyL/dAl": ["outer(G[l] @ diag(s[l]), y[l-1])", "outer(G[l] * s[l], y[l - 1])"],
+    "dyL/dbl": ["G[l] @ diag(s[l])", "G[l] * s[l]"],
+    "dyL/dx": ["G[0]", "G[1] @ diag(s[1]) @ A[1]"],
+}
+WRONG = {
+    "dyl/dyl-1": ["A[l]", "diag(s[l]) @ A[l] * 2", "-diag(s[l]) @ A[l]"],
+    "dyL/dAl": ["outer(G[l], y[l-1])", "outer(G[l] @ diag(s[l]), y[l])"],
+    "dyL/dbl": ["G[l]", "diag(s[l]) @ G[l]"],
+}
+
+
+@pytest.mark.parametrize("widths", [(2, 2, 2, 2), (3, 2, 2, 2)])
+@pytest.mark.parametrize(("of", "text"), [(of, text) for of, texts in RIGHT.items() for text in texts])
+def test_right_formulas_are_proved(of, text, widths):
+    verdict = check_exact(widths, formulas={"mine": typed_formula(text, of)})["mine"]
+    assert verdict.status is Status.PROVED
+    assert verdict.claim.startswith(f"{of} = {text} for every ")
+
+
+@pytest.mark.parametrize(("of", "text"), [(of, text) for of, texts in WRONG.items() for text in texts])
+def test_wrong_formulas_are_refuted(of, text):
+    assert check_exact((2, 2, 2, 2), formulas={"mine": typed_formula(text, of)})["mine"].status is Status.REFUTED
+
+
+def test_the_source_writes_one_output_without_its_index():
+    mine = typed_formula("outer(diag(s[l]) @ A[L].T @ I, y[l-1])", "dyL/dAl")
+    assert check_exact((2, 3, 1), formulas={"mine": mine})["mine"].status is Status.REFUTED  # (n_l, 1, n_{l-1})
+    mine = typed_formula("outer(s[l] * G[l], y[l-1])", "dyL/dAl")
+    assert check_exact((2, 3, 1), formulas={"mine": mine})["mine"].status is Status.PROVED
+
+
+BAD = {
+    "brackets": ("diag(s[l]", "dyl/dbl", r"expected a formula, got 'diag\(s\[l\]'; check the brackets\.$"),
+    "name": ("z[l]", "dyl/dbl", r"got 'z' in 'z\[l\]'; write it with these\.$"),
+    "call": ("__import__('os')", "dyl/dbl", r"got \"__import__\('os'\)\" in "),
+    "attribute": ("A[l].shape", "dyl/dbl", r"got 'A\[l\].shape' in 'A\[l\].shape'; write"),
+    "power": ("A[l]**2", "dyl/dbl", r"got 'Pow' in 'A\[l\]\*\*2'; write it with these\.$"),
+    "arity": ("diag(s[l], 1)", "dyl/dbl", r"got 'diag\(s\[l\], 1\)' in "),
+    "number": ("I * 0.5", "dyL/dbL", r"got '0.5' in 'I \* 0.5'; write it with these\.$"),
+    "empty": ("", "dyl/dbl", r"expected a formula of at most 400 characters, got ''; write it shorter\.$"),
+    "long": ("I + " * 200 + "I", "dyL/dbL", r"expected a formula of at most 400 characters, got 'I \+ "),
+    "of": (
+        "I",
+        "dx",
+        r"^typed_formula\(of=...\): expected one of dyL/dbL, .*, got 'dx'; say which derivative it is\.$",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_no_formula_is_refused(case):
+    text, of, message = BAD[case]
+    with pytest.raises(InvalidInput, match=message):
+        typed_formula(text, of)
+
+
+@pytest.mark.parametrize("text", ["A[l] @ A[l] @ A[l-1]", "y[9]", "s[0]", "A[0]", "diag(s[L])", "I[0]"])
+def test_shapes_that_do_not_fit_are_one_sentence(text):
+    with pytest.raises(InvalidInput, match=r"^typed_formula\(text\): expected shapes that fit for l = 1, got '"):
+        check_exact((2, 3, 2), formulas={"mine": typed_formula(text, "dyl/dyl-1")})
