@@ -62,11 +62,22 @@ class Claim:
 
 @dataclass(frozen=True)
 class Decided:
-    """A claim with its finding and the seconds that deciding took."""
+    """A claim with its finding and the seconds that deciding took; `elsewhere` names the data where it is not MNIST."""
 
     claim: Claim
     finding: Finding
     seconds: float
+    elsewhere: str = ""
+
+    @property
+    def expected(self) -> Status | None:
+        """The status to expect: none where the figure was published for MNIST and other data were taken."""
+        return None if self.claim.on_mnist and self.elsewhere else self.claim.expected
+
+    @property
+    def found(self) -> str:
+        """The finding's sentence, which names the data where they are not MNIST."""
+        return f"on {self.elsewhere}: {self.finding.found}" if self.expected is None else self.finding.found
 
     def to_plain(self) -> dict[str, Any]:
         """The entry of `claims` in results.json."""
@@ -78,10 +89,10 @@ class Decided:
             "statement": claim.statement,
             "published": claim.published,
             "how": claim.how,
-            "found": self.finding.found,
+            "found": self.found,
             "status": verdict.status.value,
-            "expected": claim.expected.value,
-            "as_expected": verdict.status is claim.expected,
+            "expected": "" if self.expected is None else self.expected.value,
+            "as_expected": self.expected in (None, verdict.status),
             "check_again": claim.check_again or f"mathdnn reproduce {claim.problem}",
             "seconds": round(self.seconds, 3),
             "verdict": verdict.to_plain(),

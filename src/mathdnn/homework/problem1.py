@@ -81,7 +81,7 @@ def decide_solution(bench: Bench) -> Finding:
     )
     assert isinstance(verdict.evidence, Counterexample)
     found = (
-        f"refuted: {verdict.evidence.statement} The layer computes X[i, j-1] - X[i-1, j-1] (and its mirror): the "
+        f"{verdict.evidence.statement} The layer computes X[i, j-1] - X[i-1, j-1] (and its mirror): the "
         "target "
         "shifted by (1, 1). The corrected kernels have their taps at (2,2), (3,2) and (2,2), (2,3)."
     )

@@ -57,7 +57,7 @@ def decide_accuracy(bench: Bench) -> Finding:
         learning_curves(bench.lenet, PUBLISHED_ACCURACY),
         filters(bench.lenet.model),
         feature_maps(bench.lenet.model, bench.data),
-        misclassified(bench.lenet.model, bench.data),
+        *misclassified(bench.lenet.model, bench.data),
     )
     return Finding(found, verdict, pictures)
 

@@ -68,7 +68,8 @@ def feature_maps(model: torch.nn.Module, data: Dataset) -> Picture:
     )
 
 
-def misclassified(model: torch.nn.Module, data: Dataset) -> Picture:
+def misclassified(model: torch.nn.Module, data: Dataset) -> tuple[Picture, ...]:
+    """The test digits that the network misreads; no picture where there are none."""
     import torch
 
     with torch.no_grad():
@@ -84,7 +85,7 @@ def misclassified(model: torch.nn.Module, data: Dataset) -> Picture:
         for place in wrong[:SHOWN]
     ]
     caption = f"The first {len(images)} of {len(wrong)} test digits that the network of seed 0 misreads."
-    return Picture("images", caption, {"images": images, "columns": 8})
+    return (Picture("images", caption, {"images": images, "columns": 8}),) if images else ()
 
 
 def _parts(images, size: int = 1000):  # type: ignore[no-untyped-def]

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mathdnn.homework import problem1, problem2, problem3, problem4, problem5, problem6, problem7
+import mathdnn.homework.problem1 as problem1
+import mathdnn.homework.problem2 as problem2
+import mathdnn.homework.problem3 as problem3
+import mathdnn.homework.problem4 as problem4
+import mathdnn.homework.problem5 as problem5
+import mathdnn.homework.problem6 as problem6
+import mathdnn.homework.problem7 as problem7
 from mathdnn.homework.claim import Claim
 
 

@@ -50,10 +50,11 @@ def reproduce(
 
 
 def _decide(claims: tuple[Claim, ...], bench: Bench) -> Iterator[Decided]:
+    elsewhere = "" if bench.data_root is None else bench.data.name
     for claim in claims:
         start = time.perf_counter()
         finding = claim.decide(bench)
-        yield Decided(claim, finding, time.perf_counter() - start)
+        yield Decided(claim, finding, time.perf_counter() - start, elsewhere)
 
 
 def results_document(decided: Iterable[Decided], settings: dict[str, Any], created: str) -> dict[str, Any]:
