@@ -39,10 +39,15 @@ def test_wrong_formulas_are_refuted(of, text):
 
 
 def test_the_source_writes_one_output_without_its_index():
-    mine = typed_formula("outer(diag(s[l]) @ A[L].T @ I, y[l-1])", "dyL/dAl")
-    assert check_exact((2, 3, 1), formulas={"mine": mine})["mine"].status is Status.REFUTED  # (n_l, 1, n_{l-1})
-    mine = typed_formula("outer(s[l] * G[l], y[l-1])", "dyL/dAl")
-    assert check_exact((2, 3, 1), formulas={"mine": mine})["mine"].status is Status.PROVED
+    source = {
+        "dyL/dAL": "y[L-1].T",
+        "dyL/dAl": "diag(s[l]) @ G[l].T @ y[l-1].T",
+        "dyL/dbL": "1 * I",
+    }
+    formulas = {of: typed_formula(text, of) for of, text in source.items()}
+    assert {v.status for v in check_exact((2, 3, 2, 1), formulas=formulas).values()} == {Status.PROVED}
+    transposed = {"mine": typed_formula("y[l-1] @ G[l] @ diag(s[l])", "dyL/dAl")}
+    assert check_exact((2, 3, 1), formulas=transposed)["mine"].status is Status.REFUTED
 
 
 BAD = {
@@ -70,7 +75,9 @@ def test_what_is_no_formula_is_refused(case):
         typed_formula(text, of)
 
 
-@pytest.mark.parametrize("text", ["A[l] @ A[l] @ A[l-1]", "y[9]", "s[0]", "A[0]", "diag(s[L])", "I[0]"])
+@pytest.mark.parametrize(
+    "text", ["A[l] @ A[l] @ A[l-1]", "y[9]", "diag(s[l]) @ G[l] @ y[l-1]", "s[0]", "A[0]", "diag(s[L])", "I[0]"]
+)
 def test_shapes_that_do_not_fit_are_one_sentence(text):
     with pytest.raises(InvalidInput, match=r"^typed_formula\(text\): expected shapes that fit for l = 1, got '"):
         check_exact((2, 3, 2), formulas={"mine": typed_formula(text, "dyl/dyl-1")})

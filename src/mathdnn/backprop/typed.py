@@ -1,9 +1,10 @@
 """A formula typed by a person, read as data: names, indices, a few functions, and nothing else.
 
     A[l]  b[l]  y[l-1]  s[l] = sigma'(z_l)  G[l] = dy_L/dy_l  I (n_L x n_L)  l  L
-    diag(v)  outer(u, v)  transpose: X.T        X @ Y  X * Y  X + Y  X - Y  -X  whole numbers
+    diag(s[l])  outer(X, y[l-1])  transpose: X.T        X @ Y  X * Y  X + Y  X - Y  -X  whole numbers
 
-Where n_L = 1 the source drops the index of the output: a result of one dimension less is taken for that case.
+y and b are columns, as in the source; outer(X, v)[..., k] = X[...] v[k]. Where n_L = 1 the source drops the index of
+the output: a result of one dimension less is taken for that case.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ _BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
 }
-_FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {"diag": (1, np.diag), "outer": (2, np.multiply.outer)}
+_FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
+    "diag": (1, np.diag),
+    "outer": (2, lambda X, v: np.multiply.outer(X, np.ravel(v))),
+}
 _LONGEST = 400
 
 
@@ -37,12 +41,12 @@ def typed_formula(text: str, of: str) -> Formula:
     of the pieces above.
 
     >>> from mathdnn.backprop import check_exact
-    >>> mine = typed_formula("diag(s[l]) @ G[l].T @ y[l-1].T", "dyL/dAl")
-    >>> check_exact((2, 2, 1), formulas={"mine": mine})["mine"].status
-    <Status.REFUTED: 'refuted'>
-    >>> right = typed_formula("outer(diag(s[l]) @ G[l].T, y[l-1])", "dyL/dAl")
+    >>> right = typed_formula("diag(s[l]) @ G[l].T @ y[l-1].T", "dyL/dAl")
     >>> check_exact((2, 2, 1), formulas={"mine": right})["mine"].status
     <Status.PROVED: 'proved'>
+    >>> wrong = typed_formula("G[l].T @ y[l-1].T", "dyL/dAl")
+    >>> check_exact((2, 2, 1), formulas={"mine": wrong})["mine"].status
+    <Status.REFUTED: 'refuted'>
     """
     if of not in FORMULAS:
         raise _wrong("of=...", f"one of {', '.join(FORMULAS)}", repr(of), "say which derivative it is")
@@ -125,4 +129,4 @@ def _evaluate(node: ast.expr, v: Values, l: int) -> Any:  # noqa: E741
     found = getattr(v, name)[index] if index < len(getattr(v, name)) else None
     if found is None or not len(found):
         raise IndexError(f"{name}[{index}] is not there")
-    return found
+    return np.asarray(found)[:, None] if name in ("y", "b") else found

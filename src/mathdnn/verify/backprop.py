@@ -1,10 +1,10 @@
 """Checks the formulas of `check_exact` by arithmetic modulo a prime, with code of its own.
 
 A counterexample is one point, and is computed there in rationals. The two sides of a formula are polynomials with
-rational coefficients in the entries of A_l, b_l and x (and, where sigma is any, in sigma and sigma' of every unit). At a
-random point modulo p = 2^61 - 1 two different ones of degree d agree with probability at most d/p (Schwartz 1980, Zippel
-1979); d stays under 2^12 here, and four points are taken, so a wrong formula passes with probability under 2^-190. The
-truth is a derivative by dual numbers, scalar by scalar.
+rational coefficients in the entries of A_l, b_l and x (and, where sigma is any, in sigma and sigma' of every unit). At
+a random point modulo p = 2^61 - 1 two different ones of degree d agree with probability at most d/p (Schwartz 1980,
+Zippel 1979); d stays under 2^12 here, and four points are taken, so a wrong formula passes with probability under
+2^-190. The truth is a derivative by dual numbers, scalar by scalar.
 """
 
 from __future__ import annotations
