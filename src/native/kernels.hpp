@@ -47,6 +47,8 @@ template <class T> struct ConvolutionKernels {
     void (*weight_gradient)(const Convolution &, const T *in, const T *dout, T *sums, int l, int g, int e, bool fresh);
     void (*bias_gradient)(const Plane &, const T *dout, T *sums, int l, bool fresh);
     void (*fold)(const T *sums, T *out, std::int64_t count);  // the 16 lanes to one number
+    void (*lanes_in)(const T *const *images, T *out, std::int64_t count);                 // 16 rows -> (count, 16)
+    void (*lanes_out)(const T *in, T *const *images, int rows, std::int64_t count);       // and back, the first `rows`
 };
 
 struct Window {           // pooling: y = (sum or maximum over the window) / divisor

@@ -308,10 +308,17 @@ void interleave(const std::uint8_t *const *images, std::uint8_t *out, std::int64
 }
 
 void expand(const std::uint8_t *bytes, const float *table, float *out, std::int64_t positions) {
+#if defined(__AVX512F__)
+    const F background = splat(table[0]);
+#endif
     for (std::int64_t i = 0; i < positions * lanes; i += lanes) {
 #if defined(__AVX512F__)
-        const __m512i k = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes + i)));
-        store(out + i, (F)_mm512_i32gather_ps(k, table, 4));
+        const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes + i));
+        if (_mm_testz_si128(sixteen, sixteen)) {  // often: the edge of an image is empty
+            store(out + i, background);
+            continue;
+        }
+        store(out + i, (F)_mm512_i32gather_ps(_mm512_cvtepu8_epi32(sixteen), table, 4));
 #else
         for (int n = 0; n < lanes; n++) out[i + n] = table[bytes[i + n]];
 #endif

@@ -3,6 +3,7 @@
 
 #include "bind_engine.hpp"
 #include "bind_sgd.hpp"
+#include "bind_table.hpp"
 
 namespace nb = nanobind;
 
@@ -24,4 +25,5 @@ NB_MODULE(_native, module) {
     module.def("instruction_set", &instruction_set);
     bind_sgd(module);
     bind_engine(module);
+    bind_table(module);
 }

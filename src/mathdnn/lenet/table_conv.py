@@ -7,8 +7,9 @@
 No flip (cross-correlation), stride S, dilation D, as torch's Conv2d. Source: LeCun, Bottou, Bengio, Haffner (1998),
 layer C3. Three ways compute it: `table_conv2d_literal` convolves once per output map over the maps it reads; the
 grouped way is torch's own where the table is exactly groups; the dense way is one convolution with zeros off the table
-(`table_function` says how it stays right for non-finite numbers). All three are the same function over the reals; in
-floating point they differ by the order of summation.
+(`table_function` says how it stays right for non-finite numbers). Where they are faster, compiled kernels compute the
+edges alone (`table_native` decides). All are one function over the reals; in floating point they differ by the order of
+summation.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mathdnn import native
 from mathdnn.errors import InvalidInput, sentence
 from mathdnn.lenet.table import ConnectionTable
 from mathdnn.lenet.table_function import Geometry, dense_weight, guarded_conv2d
+from mathdnn.lenet.table_native import pays
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -36,7 +39,7 @@ _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 class Plan:
     """Which way a table convolution is computed, and why; `groups` is torch's, where the way is grouped."""
 
-    way: Literal["literal", "grouped", "guarded", "dense"]
+    way: Literal["literal", "grouped", "guarded", "dense", "native"]
     why: str
     groups: int = 1
 
@@ -167,6 +170,16 @@ class TableConv2d(nn.Module):
         batch = x if x.ndim == 4 else x[None]
         y: Tensor = guarded_conv2d(batch, weight, bias, where)
         return y if x.ndim == 4 else y[0]
+
+    def plan_for(self, images: int, dtype: torch.dtype = torch.float32) -> Plan:
+        """The way taken for a batch of so many images on the processor, with torch's present number of threads."""
+        way = plan(self.table, self.form)
+        if way.way != "guarded" or not native.available() or dtype not in (torch.float32, torch.float64):
+            return way
+        channels, threads = (self.in_channels, self.out_channels), torch.get_num_threads()
+        steps = (self.kernel_size, self.stride, self.dilation)
+        compiled, why = pays(images, channels, len(self.table.edges), *steps, dtype, threads)
+        return Plan("native", f"compiled kernels compute the edges alone: {why}") if compiled else way
 
     def dense_weight(self) -> Float[Tensor, "out_c in_c kh kw"]:
         """The weight of the equal ordinary convolution: zeros off the table. Differentiable."""

@@ -1,0 +1,125 @@
+"""The compiled convolution over a connection table, on arrays: the face of src/native/bind_table.cpp.
+
+    Y[n,l,y,x] = bias[l] + sum over the edges e = (l, g), a, b of  w[e,a,b] X[n,g,S y + D a - P,S x + D b - P]
+
+Only edges are computed, so an infinite pixel spoils no output map that does not read it. The same bits for every number
+of threads, and for AVX2 and AVX-512.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mathdnn.errors import InvalidInput, sentence
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class TableGeometry:
+    """`maps[l]` are the input maps of output map l; `shape` (in maps, rows, columns) of an image."""
+
+    maps: tuple[tuple[int, ...], ...]
+    shape: tuple[int, int, int]
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+
+    @property
+    def output(self) -> tuple[int, int, int]:
+        """(out maps, rows, columns); a side below 1 where the filter is larger than the padded image."""
+        sides = [
+            (size + 2 * pad - gap * (taps - 1) - 1) // step + 1
+            for size, taps, step, pad, gap in zip(
+                self.shape[1:], self.kernel, self.stride, self.padding, self.dilation, strict=True
+            )
+        ]
+        return (len(self.maps), sides[0], sides[1])
+
+    @property
+    def edges(self) -> int:
+        return sum(len(inputs) for inputs in self.maps)
+
+
+class TableKernel:
+    """The three maps for arrays of one geometry, float32 or float64, on `threads` threads. Raises `InvalidInput`."""
+
+    def __init__(
+        self, geometry: TableGeometry, dtype: Any, threads: int = 1, instruction_set: str | None = None
+    ) -> None:
+        import mathdnn.native._native as kernels
+        from mathdnn.native.engine import known_set
+
+        self.geometry, self.dtype = geometry, np.dtype(dtype)
+        if self.dtype not in (np.float32, np.float64):
+            _refuse("dtype", "float32 or float64", str(dtype), "convert the arrays")
+        if min(geometry.output) < 1 or min(*geometry.stride, *geometry.dilation, *geometry.kernel, *geometry.shape) < 1:
+            _refuse("geometry", "a filter within the padded image", f"{geometry}", "pad or shrink")
+        if min(geometry.padding) < 0 or any(not 0 <= g < geometry.shape[0] for m in geometry.maps for g in m):
+            _refuse("geometry", "a padding from 0 and edges from maps there are", f"{geometry}", "correct the table")
+        if type(threads) is not int or not 1 <= threads <= 1024:
+            _refuse("threads", "a whole number from 1 to 1024", repr(threads), "choose the number of cores")
+        begin = np.cumsum([0, *(len(inputs) for inputs in geometry.maps)]).tolist()
+        table = [g for inputs in geometry.maps for g in inputs]
+        sizes = [*geometry.shape, *geometry.output, *geometry.kernel, *geometry.stride]
+        sizes += [*geometry.padding, *geometry.dilation]
+        make = kernels.TableFloat if self.dtype == np.float32 else kernels.TableDouble
+        self._kernel = make(begin, table, sizes, threads, known_set(instruction_set))
+
+    def forward(
+        self, x: Float[np.ndarray, "n g h w"], w: Float[np.ndarray, "e a b"], bias: Float[np.ndarray, "l"] | None
+    ) -> Float[np.ndarray, "n l p q"]:
+        """conv(X, w) + bias."""
+        y = np.empty((len(x), *self.geometry.output), self.dtype)
+        if bias is not None:
+            bias = self._take(bias, "bias", (len(self.geometry.maps),))
+        self._kernel.forward(self._images(x), self._weight(w), bias, y)
+        return y
+
+    def back(self, g: Float[np.ndarray, "n l p q"], w: Float[np.ndarray, "e a b"]) -> Float[np.ndarray, "n g h w"]:
+        """The derivative of <G, conv(X, w)> in X."""
+        dx = np.empty((len(g), *self.geometry.shape), self.dtype)
+        self._kernel.back(self._outputs(g), self._weight(w), dx)
+        return dx
+
+    def filters(self, x: Float[np.ndarray, "n g h w"], g: Float[np.ndarray, "n l p q"]) -> Float[np.ndarray, "e a b"]:
+        """The derivative of <G, conv(X, w)> in w."""
+        if len(x) != len(g):
+            _refuse("x, g", "as many images in both", f"{len(x)} and {len(g)}", "match them")
+        dw = np.empty((self.geometry.edges, *self.geometry.kernel), self.dtype)
+        self._kernel.filters(self._images(x), self._outputs(g), dw)
+        return dw
+
+    def _images(self, x: np.ndarray) -> np.ndarray:
+        return self._take(x, "x", (len(x), *self.geometry.shape))
+
+    def _outputs(self, g: np.ndarray) -> np.ndarray:
+        return self._take(g, "g", (len(g), *self.geometry.output))
+
+    def _weight(self, w: np.ndarray) -> np.ndarray:
+        return self._take(w, "w", (self.geometry.edges, *self.geometry.kernel))
+
+    def _take(self, array: np.ndarray, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        if array.shape != shape or array.dtype != self.dtype:
+            _refuse(
+                name, f"{self.dtype} of shape {shape}", f"{array.dtype} of shape {array.shape}", "match the geometry"
+            )
+        return np.require(array, requirements=["C", "A"])
+
+
+@lru_cache(maxsize=16)
+def table_kernel(geometry: TableGeometry, dtype: str, threads: int) -> TableKernel:
+    """The kernel for `geometry`, kept with its threads and memory for the next call."""
+    return TableKernel(geometry, dtype, threads)
+
+
+def _refuse(name: str, expected: str, got: str, do: str) -> None:
+    raise InvalidInput(sentence(f"TableKernel({name}=...)", expected, got, do))

@@ -1,0 +1,190 @@
+"""The compiled table convolution: the formula for every size, the same bits everywhere, right for every number."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from tests.oracles.table_sums import back_sum, filters_sum, forward_sum
+
+from mathdnn.errors import InvalidInput
+from mathdnn.lenet import ConnectionTable, TableConv2d
+from mathdnn.lenet.table_function import Geometry
+from mathdnn.lenet.table_native import kernel
+from mathdnn.native.engine import known_set
+from mathdnn.native.table import TableGeometry, TableKernel
+
+ALL = ("baseline", "avx2", "avx512")
+SETS = ALL[: ALL.index(known_set(None)) + 1]
+FUSED = SETS[1:]
+PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+@st.composite
+def geometries(draw) -> TableGeometry:
+    inputs = draw(st.integers(1, 4))
+    maps = draw(
+        st.lists(st.sets(st.integers(0, inputs - 1), min_size=1).map(sorted).map(tuple), min_size=1, max_size=4)
+    )
+    kernel_size = draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
+    padding = draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))
+    dilation, stride = draw(PAIRS), draw(PAIRS)
+    least = [max(1, d * (k - 1) + 1 - 2 * p) for d, k, p in zip(dilation, kernel_size, padding, strict=True)]
+    rows, columns = (draw(st.integers(low, low + more)) for low, more in zip(least, (4, 19), strict=True))
+    return TableGeometry(tuple(maps), (inputs, rows, columns), kernel_size, stride, padding, dilation)
+
+
+def arrays(geometry: TableGeometry, n: int, seed: int, dtype: type) -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(seed)
+    shapes = [(n, *geometry.shape), (geometry.edges, *geometry.kernel), (len(geometry.maps),), (n, *geometry.output)]
+    return tuple(rng.uniform(-1, 1, shape).astype(dtype) for shape in shapes)
+
+
+def all_three(compiled: TableKernel, x, w, b, g) -> list[np.ndarray]:
+    return [compiled.forward(x, w, b), compiled.back(g, w), compiled.filters(x, g)]
+
+
+@settings(max_examples=60)
+@given(geometries(), st.sampled_from([1, 2, 15, 16, 17, 40]), st.sampled_from([np.float32, np.float64]), st.data())
+def test_all_sizes_give_the_sums_of_the_formula_within_their_rounding(geometry, n, dtype, data):
+    x, w, b, g = arrays(geometry, n, 0, dtype)
+    compiled = TableKernel(
+        geometry, dtype, threads=data.draw(st.integers(1, 3)), instruction_set=data.draw(st.sampled_from(SETS))
+    )
+    exact = [forward_sum(x, w, b, geometry), back_sum(g, w, geometry), filters_sum(x, g, geometry)]
+    # a sum of m products of numbers below 1 in any order is off by at most m gamma_m, gamma_m = m u / (1 - m u)
+    _maps, rows, columns = geometry.output
+    terms = [geometry.edges * w[0].size + 1, geometry.edges * w[0].size, n * rows * columns + 20]
+    u = np.finfo(dtype).eps / 2
+    for found, sums, m in zip(all_three(compiled, x, w, b, g), exact, terms, strict=True):
+        assert found.dtype == dtype
+        assert np.abs(found - sums).max() <= m * m * u / (1 - m * u)
+        assert found.shape == sums.shape
+
+
+@settings(max_examples=20)
+@given(geometries(), st.sampled_from([1, 16, 70]))
+def test_the_same_bits_for_every_number_of_threads_and_for_avx2_and_avx512(geometry, n):
+    x, w, b, g = arrays(geometry, n, 1, np.float32)
+    found = {
+        b"".join(a.tobytes() for a in all_three(TableKernel(geometry, np.float32, threads, instructions), x, w, b, g))
+        for threads in (1, 2, 3)
+        for instructions in FUSED
+    }
+    assert len(found) <= 1
+
+
+LENET = TableGeometry(ConnectionTable.lenet().maps, (6, 14, 14), (5, 5))
+
+
+def test_an_empty_batch_gives_empty_outputs_and_zero_gradients():
+    x, w, b, g = arrays(LENET, 0, 0, np.float32)
+    y, dx, dw = all_three(TableKernel(LENET, np.float32), x, w, b, g)
+    assert y.shape == (0, 16, 10, 10)
+    assert dx.shape == (0, 6, 14, 14)
+    assert not dw.any()
+
+
+def test_strided_and_misaligned_arrays_give_the_bits_of_packed_ones():
+    x, w, b, g = arrays(LENET, 20, 0, np.float32)
+    compiled = TableKernel(LENET, np.float32)
+    expected = all_three(compiled, x, w, b, g)
+    wide = np.repeat(x, 2, axis=3)[..., ::2]
+    raw = np.empty(g.nbytes + 1, np.uint8)
+    odd = raw[1:].view(np.float32).reshape(g.shape)
+    odd[...] = g
+    assert not wide.flags.c_contiguous
+    assert not odd.flags.aligned
+    for found, same in zip(all_three(compiled, wide, np.asfortranarray(w), b, odd), expected, strict=True):
+        assert found.tobytes() == same.tobytes()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e-42])
+def test_a_strange_pixel_reaches_the_maps_that_read_it_and_no_other(value):
+    x, w, b, _ = arrays(LENET, 18, 0, np.float32)
+    w = np.full_like(w, 1e-3)
+    x[...], b[...] = 0, 0
+    x[17, 5, 7, 7] = value
+    y = TableKernel(LENET, np.float32).forward(x, w, b)
+    reads = np.array([5 in maps for maps in LENET.maps])
+    touched = np.zeros(y.shape, bool)
+    touched[17, reads, 3:8, 3:8] = True
+    assert not y[~touched].any()
+    expected = np.float32(1e-3) * np.float32(value)
+    assert np.array_equal(y[touched], np.full(touched.sum(), expected), equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda k, x, w, g: k.forward(x[:, :5], w, None),
+            "TableKernel(x=...): expected float32 of shape (2, 6, 14, 14), ",
+        ),
+        (
+            lambda k, x, w, g: k.forward(x, w[:59], None),
+            "TableKernel(w=...): expected float32 of shape (60, 5, 5), got ",
+        ),
+        (lambda k, x, w, g: k.back(g.astype(np.float64), w), "TableKernel(g=...): expected float32 of shape (2, 16, "),
+        (
+            lambda k, x, w, g: k.filters(x, g[:1]),
+            "TableKernel(x, g=...): expected as many images in both, got 2 and 1; ",
+        ),
+        (
+            lambda k, x, w, g: TableKernel(TableGeometry(((0,),), (1, 4, 4), (5, 5)), np.float32),
+            "TableKernel(geometry=",
+        ),
+        (
+            lambda k, x, w, g: TableKernel(TableGeometry(((1,),), (1, 4, 4), (3, 3)), np.float32),
+            "TableKernel(geometry=",
+        ),
+        (
+            lambda k, x, w, g: TableKernel(LENET, np.float16),
+            "TableKernel(dtype=...): expected float32 or float64, got ",
+        ),
+        (
+            lambda k, x, w, g: TableKernel(LENET, np.float32, 0),
+            "TableKernel(threads=...): expected a whole number from ",
+        ),
+    ],
+)
+def test_sizes_are_checked_before_a_pointer_is_taken(change, message):
+    x, w, _, g = arrays(LENET, 2, 0, np.float32)
+    with pytest.raises(InvalidInput, match=r"^TableKernel\(") as caught:
+        change(TableKernel(LENET, np.float32), x, w, g)
+    assert str(caught.value).startswith(message)
+
+
+# The torch layer on these kernels
+
+
+def test_the_layer_takes_the_kernels_where_they_pay_and_says_so():
+    layer = TableConv2d(ConnectionTable.lenet(), 5)
+    threads = torch.get_num_threads()
+    assert str(layer.plan_for(16 * threads)) == (
+        "native: compiled kernels compute the edges alone: "
+        "density / fill is 0.23, and 0.45 is the limit for filters 3 or 5 wide"
+    )
+    assert layer.plan_for(1).way == "guarded"
+    assert layer.plan_for(16 * threads, torch.float16).way == "guarded"
+    where = Geometry(layer.edge, 6, 16, (1, 1), (0, 0), (1, 1))
+    assert kernel(torch.zeros(16 * threads, 6, 14, 14), layer.weight, where, (16 * threads, 6, 14, 14)) is not None
+    assert kernel(torch.zeros(1, 6, 14, 14), layer.weight, where, (1, 6, 14, 14)) is None
+
+
+def test_gradients_of_both_orders_pass_gradcheck_on_the_kernels(rng):
+    table = ConnectionTable.parse("01 12 012")
+    layer = TableConv2d(table, (3, 2), stride=(2, 1), padding=1, dtype=torch.float64)
+    n = 16 * torch.get_num_threads()
+    assert layer.plan_for(n, torch.float64).way == "native"
+    x = torch.from_numpy(rng.normal(size=(n, 3, 4, 3))).requires_grad_()
+
+    def run(some, weight, bias):
+        return torch.func.functional_call(layer, {"weight": weight, "bias": bias}, (x + some,))
+
+    some = torch.zeros(1, 3, 4, 3, dtype=torch.float64, requires_grad=True)
+    weight, bias = (p.detach().clone().requires_grad_() for p in (layer.weight, layer.bias))
+    assert torch.autograd.gradcheck(run, (some, weight, bias))
+    assert torch.autograd.gradgradcheck(run, (some, weight, bias))
