@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from mathdnn.convolution import catalogue
 from mathdnn.convolution.certificate import ConvCertificate, form_of
+from mathdnn.convolution.compose import added, after, padded, scaled
 from mathdnn.convolution.equal import equal_maps
 from mathdnn.convolution.form import ConvForm
+from mathdnn.convolution.grade import grade
 from mathdnn.convolution.prove import as_conv2d
 
-__all__ = ["ConvCertificate", "ConvForm", "as_conv2d", "equal_maps", "form_of"]
+__all__ = [
+    "ConvCertificate",
+    "ConvForm",
+    "added",
+    "after",
+    "as_conv2d",
+    "catalogue",
+    "equal_maps",
+    "form_of",
+    "grade",
+    "padded",
+    "scaled",
+]

@@ -12,6 +12,7 @@ weights are 1/9. `rounded=True` asks the other question: is every weight of the 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,8 @@ def equal_maps(
     if difference is None:
         return _proved(claim, left, right, pool, how, rounded)
     at_size = _counterexample(difference, left, right, pool, how)
-    small = _smallest(f, g, shape, how, rounded) if smallest else None
+    hows = [replace(how, batched=len(side.called.shape) == 4) if len(shape) == 3 else how for side in sides]
+    small = _smallest(f, g, shape, hows, rounded) if smallest else None
     evidence = at_size if small is None else _with(small, at_size)
     return refuted(claim, evidence, equality=equality, assumptions=_assumptions(left, right))
 
@@ -193,7 +195,7 @@ def _short(value: Fraction) -> str:
     return str(value) if value.denominator < 10_000 else f"{float(value)!r}"
 
 
-def _smallest(f: Any, g: Any, shape: Shape, how: Settings, rounded: bool) -> Counterexample | None:
+def _smallest(f: Any, g: Any, shape: Shape, hows: list[Settings], rounded: bool) -> Counterexample | None:
     """The counterexample on the smallest image, by area then height, on which both run and differ."""
     height, width = shape[-2:]
     sizes = sorted((h * w, h, w) for h in range(1, height + 1) for w in range(1, width + 1))[:400]
@@ -203,12 +205,12 @@ def _smallest(f: Any, g: Any, shape: Shape, how: Settings, rounded: bool) -> Cou
         small = (*shape[:-2], h, w)
         pool = Pool(int(np.prod(small)))
         try:
-            left, right = read(f, small, pool, how), read(g, small, pool, how)
-            difference = _difference(left, right, pool, how if rounded else None)
+            left, right = read(f, small, pool, hows[0]), read(g, small, pool, hows[1])
+            difference = _difference(left, right, pool, hows[0] if rounded else None)
         except (InvalidInput, Unread):
             continue
         if difference is not None:
-            return _counterexample(difference, left, right, pool, how)
+            return _counterexample(difference, left, right, pool, hows[0])
     return None
 
 

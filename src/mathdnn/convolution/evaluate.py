@@ -143,7 +143,6 @@ _INDEX_ARGUMENT = {
     "aten.index.Tensor": (1,), "aten.index_select.default": (2,), "aten.gather.default": (2,),
     "aten.index_put.default": (1,), "aten.where.self": (0,), "aten.masked_fill.Scalar": (1,),
     "aten.masked_fill.Tensor": (1,), "aten.where.ScalarOther": (0,), "aten.where.ScalarSelf": (0,),
-    "aten.scatter.src": (2,),
 }  # fmt: skip
 
 

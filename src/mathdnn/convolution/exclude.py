@@ -49,8 +49,9 @@ def exclude(
     constant = pool.constant[side.ids]
     if (constant != constant[:1, :, :1, :1]).any():
         return Outcome("with one bias for each output channel", _uneven_bias(side, pool, how))
-    if _differs_in_batch(side, full, pool):
-        return Outcome("of every image of the batch alike", None)
+    odd = _odd_in_batch(side, full, pool)
+    if odd is not None:
+        return Outcome("of every image of the batch alike", _unlike_first(odd, side, pool, full, how))
     search = _Search(side, stencil, bias, full, pool, how)
     return Outcome(search.kinds(), search.run())
 
@@ -161,7 +162,8 @@ def _border(
     said = (
         f"Inside the image it is a convolution, at the border it is none: output {_where(place, side.ids.shape[1:])} "
         f"takes pixel {_where(pixel, side.called.shape)} {_text(has)} times, with {form.padding_mode} padding it "
-        f"would take it {'' if would is None else _text(would)} times; zeros, circular and the other padding fail as well."
+        f"would take it {'' if would is None else _text(would)} times; zeros, circular and the other padding fail "
+        "as well."
     )
     return _witness(said, has, [pixel], [place], side, how)
 
@@ -188,7 +190,8 @@ def _two_pixels(
     has = [_coefficient(side.ids, place, pixel, pool) for place, pixel in zip(places, pixels, strict=True)]
     said = (
         f"Two responses are not shifts of each other: with 1 at pixel {tuple(start[3:])} the output "
-        f"{tuple(start[:3])} changes by {_text(has[0])}, and with 1 at {tuple(moved[3:])} the output {tuple(moved[:3])}, as far away at stride "
+        f"{tuple(start[:3])} changes by {_text(has[0])}, and with 1 at {tuple(moved[3:])} the output "
+        f"{tuple(moved[:3])}, as far away at stride "
         f"{strides}, changes by {_text(has[1])}."
     )
     return _witness(said, has[0], pixels, places, side, how)
@@ -243,12 +246,31 @@ def _depends_on_other(side: Side, full: Shape, pool: Pool, how: Settings) -> Cou
     return _witness(said, has, [int(pixel[at])], [int(place[at])], side, how)
 
 
-def _differs_in_batch(side: Side, full: Shape, pool: Pool) -> bool:
-    """Whether some image of a batch is treated unlike the first."""
-    each = pool.pixels // full[0]
+def _odd_in_batch(side: Side, full: Shape, pool: Pool) -> tuple[int, int, int] | None:
+    """(image, output, pixel) where an image of the batch is treated unlike the first; pixels counted in one image."""
+    each, outputs = pool.pixels // full[0], side.ids[0].size
     first = pool.entries(side.ids[0].ravel())
     for n in range(1, full[0]):
         place, pixel, code = pool.entries(side.ids[n].ravel())
-        if not all(np.array_equal(a, b) for a, b in zip(first, (place, pixel - n * each, code), strict=True)):
-            return True
-    return False
+        same = [np.array_equal(a, b) for a, b in zip(first, (place, pixel - n * each, code), strict=True)]
+        if not all(same):
+            entries = [
+                set(zip(p.tolist(), (q - k * each).tolist(), c.tolist(), strict=True))
+                for k, (p, q, c) in ((0, first), (n, (place, pixel, code)))
+            ]
+            at = min(entries[0] ^ entries[1])
+            return n, at[0] % outputs, at[1]
+    return None
+
+
+def _unlike_first(odd: tuple[int, int, int], side: Side, pool: Pool, full: Shape, how: Settings) -> Counterexample:
+    n, place, pixel = odd
+    each, outputs = pool.pixels // full[0], side.ids[0].size
+    pixels, places = [pixel, pixel + n * each], [place, place + n * outputs]
+    has = [_coefficient(side.ids, at, p, pool) for at, p in zip(places, pixels, strict=True)]
+    said = (
+        f"The images of a batch are not treated alike: output {place} takes pixel {pixel} {_text(has[0])} times "
+        "in image 0 "
+        f"and {_text(has[1])} times in image {n}."
+    )
+    return _witness(said, has[0], pixels, places, side, how)

@@ -20,17 +20,17 @@ MOVES = frozenset(
         "alias.default", "cat.default", "channel_shuffle.default", "clone.default",
         "copy.default", "constant_pad_nd.default", "contiguous.default", "detach.default",
         "diagonal.default", "expand.default",
-        "expand_as.default", "fill.Scalar", "fill.Tensor", "flip.default", "gather.default", "im2col.default",
+        "fill.Scalar", "fill.Tensor", "flip.default", "gather.default", "im2col.default",
         "index.Tensor", "index_put.default", "index_select.default", "lift_fresh_copy.default", "masked_fill.Scalar",
         "masked_fill.Tensor", "native_channel_shuffle.default", "permute.default", "pixel_shuffle.default",
         "pixel_unshuffle.default", "positive.default", "reflection_pad1d.default", "reflection_pad2d.default",
         "reflection_pad3d.default", "repeat.default", "replication_pad1d.default", "replication_pad2d.default",
-        "replication_pad3d.default", "reshape.default", "roll.default", "rot90.default", "select.int",
+        "replication_pad3d.default", "reshape.default", "roll.default", "select.int",
         "select_scatter.default", "slice.Tensor", "slice_scatter.default", "split.Tensor", "split_with_sizes.default",
         "squeeze.default", "squeeze.dim", "squeeze.dims", "stack.default", "t.default", "transpose.int", "tril.default",
         "triu.default", "unbind.int", "unfold.default", "unsqueeze.default", "_unsafe_view.default",
-        "upsample_nearest1d.default", "upsample_nearest2d.default", "_upsample_nearest_exact2d.default", "view.default",
-        "view_as.default", "where.self", "where.ScalarOther", "where.ScalarSelf", "scatter.src",
+        "upsample_nearest1d.default", "upsample_nearest2d.default", "view.default",
+        "where.self", "where.ScalarOther", "where.ScalarSelf",
     )
 )  # fmt: skip
 

@@ -139,7 +139,8 @@ def read(operation: Any, shape: Shape, pool: Pool, how: Settings) -> Side:
         raise Unread(f"its graph could not be read, because {error}") from None
     except NotAffine as error:
         raise Unread(f"{error.op} is not shown to be affine: {error.why}", error.op) from None
-    side = Side(_as_batch(ids), graph_plain(graph, called), called, roundings, (SAME_CODE,))
+    assumptions = (SAME_CODE, *_other_reading(called, shape, how))
+    side = Side(_as_batch(ids), graph_plain(graph, called), called, roundings, assumptions)
     _compare_with_call(side, pool, how)
     return side
 
@@ -185,6 +186,22 @@ def find_call(operation: Any, shape: Shape, how: Settings) -> Called:
             failure = failure or error
     assert failure is not None
     raise failure
+
+
+def _other_reading(called: Called, shape: Shape, how: Settings) -> tuple[Assumption, ...]:
+    """Says so where an operation takes both batches and single images, and does different things with them."""
+    if len(shape) != 3 or len(called.shape) != 4 or how.batched is not None:
+        return ()
+    image = torch.rand(called.shape, dtype=how.dtype, generator=torch.Generator().manual_seed(how.seed))
+    try:
+        alone, batch = run(called.call, image[0], how), run(called.call, image, how)[0]
+    except InvalidInput:
+        return ()
+    if alone.ndim not in (2, 3) or (alone.shape == batch.shape and torch.allclose(alone, batch, rtol=1e-3, atol=1e-5)):
+        return ()
+    return (
+        Assumption("the operation is meant for batches", "an image alone it treats otherwise: batched=False asks that"),
+    )
 
 
 def call_once(operation: Operation, shape: Shape, how: Settings) -> Shape:

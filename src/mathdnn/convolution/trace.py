@@ -59,7 +59,7 @@ def trace(operation: Callable[[Any], Any], shape: Sequence[int], dtype: torch.dt
     table = torch._decomp.get_decompositions(_DECOMPOSED)
     example = torch.zeros(tuple(shape), dtype=dtype)
     with torch.no_grad():
-        first = _make(operation, example)
+        first = _make(lambda image: operation(image), example)  # one argument, whatever defaults the operation has
         second = _make(functionalize(first), example, table)
     return _Reader(second).read()
 

@@ -1,0 +1,193 @@
+"""Grading: a kernel handed in, against what it should compute.
+
+Right, with a certificate; or wrong, with the smallest image that shows it, and, where the kernel is the right one
+shifted,
+turned, transposed, scaled or with channels swapped, that sentence. The remarks only describe: the verdict stands on the
+exact comparison of the two maps (`equal_maps`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from mathdnn.convolution.catalogue import CATALOGUE
+from mathdnn.convolution.certificate import form_of
+from mathdnn.convolution.compose import dense
+from mathdnn.convolution.equal import equal_maps
+from mathdnn.convolution.form import ConvForm
+from mathdnn.convolution.prove import as_conv2d
+from mathdnn.errors import InvalidInput, sentence
+from mathdnn.verdict import Counterexample, Status, Verdict
+
+Taps = dict[tuple[int, int, int, int], Fraction]  # (out, in, dy, dx) relative to the output's own pixel
+
+
+def grade(
+    weight: Any,
+    target: str | ConvForm | Callable[[Any], Any],
+    *,
+    bias: Any = None,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]] = 0,
+    padding_mode: str = "zeros",
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+    input_shape: tuple[int, int, int] | None = None,
+) -> Verdict:
+    """Whether the convolution handed in computes the target on images of `input_shape` (default: C x 7 x 8).
+
+    weight: numbers of shape (out, in / groups, h, w), or (h, w), or (out, h, w) for one input channel; target: a name
+    of
+    `catalogue.CATALOGUE`, a `ConvForm`, or a torch operation. Returns a `Verdict`: proved or refuted, with the remark
+    at
+    the end of the counterexample's sentence. Raises `InvalidInput`.
+    """
+    form = ConvForm.of(
+        _four(weight), bias, stride=stride, padding=padding, padding_mode=padding_mode, dilation=dilation, groups=groups
+    )
+    goal = _target(target)
+    channels = goal.in_channels if isinstance(goal, ConvForm) else form.in_channels
+    shape = input_shape or (channels, 7, 8)
+    name = target if isinstance(target, str) else "the target"
+    claim = f"on {' x '.join(map(str, shape))} images, the convolution handed in computes {name}"
+    if form.in_channels != shape[0]:
+        raise InvalidInput(
+            sentence(
+                "grade(weight)", f"weights for {shape[0]} input channels", f"{form.in_channels}", "check the shape"
+            )
+        )
+    verdict = equal_maps(goal, form, shape, claim=claim)
+    if verdict.status is not Status.REFUTED or not isinstance(verdict.evidence, Counterexample):
+        return verdict
+    said = remark(form, goal if isinstance(goal, ConvForm) else _recognised(goal, shape))
+    words = verdict.evidence.statement.replace("the first gives", "the target gives").replace(
+        "and the second", "and the kernel handed in"
+    )
+    evidence = msgspec.structs.replace(
+        verdict.evidence, statement=f"{words} {said}".strip(), data={**verdict.evidence.data, "remark": said}
+    )
+    return msgspec.structs.replace(verdict, evidence=evidence)
+
+
+def _four(weight: Any) -> Any:
+    array = np.array(weight.detach().cpu().double() if hasattr(weight, "detach") else weight, dtype=object)
+    if array.ndim == 2:
+        return array[None, None]
+    return array[:, None] if array.ndim == 3 else array
+
+
+def _target(target: Any) -> Any:
+    if not isinstance(target, str):
+        return target
+    if target not in CATALOGUE:
+        raise InvalidInput(
+            sentence("grade(target=...)", " or ".join(CATALOGUE), f"{target!r:.60}", "choose one of these")
+        )
+    return CATALOGUE[target]()
+
+
+def _recognised(operation: Any, shape: tuple[int, int, int]) -> ConvForm | None:
+    verdict = as_conv2d(operation, shape)
+    return form_of(verdict) if verdict.status is Status.PROVED else None
+
+
+def taps(form: ConvForm) -> Taps:
+    """The weights that are not 0, by their place relative to the output's own pixel."""
+    weight, (top, _), (left, _) = dense(form), *form.padding
+    return {
+        (o, g, a - top, b - left): Fraction(weight[o, g, a, b])
+        for o, g, a, b in np.ndindex(weight.shape)
+        if weight[o, g, a, b] != 0
+    }
+
+
+def remark(form: ConvForm, goal: ConvForm | None) -> str:
+    """How a wrong kernel comes from the right one, or nothing to say."""
+    if goal is None or (form.out_channels, form.in_channels) != (goal.out_channels, goal.in_channels):
+        return ""
+    if form.stride != goal.stride:
+        return f"The stride is {form.stride}, and it should be {goal.stride}."
+    have, want = taps(form), taps(goal)
+    if have == want:
+        return _same_taps(form, goal)
+    for words, changed in _variants(want, form):
+        if changed == have:
+            return words
+    for words, changed in _variants(want, form):
+        ratio = _ratio(changed, have)
+        if ratio is not None:
+            return f"{words[:-1]}, and times {ratio}."
+    return ""
+
+
+def _ratio(want: Taps, have: Taps) -> Fraction | None:
+    """The number that turns one kernel into the other, or None."""
+    if not have or set(want) != set(have):
+        return None
+    ratio = Fraction(have[next(iter(have))]) / Fraction(want[next(iter(have))])
+    return ratio if all(want[key] * ratio == value for key, value in have.items()) else None
+
+
+def _same_taps(form: ConvForm, goal: ConvForm) -> str:
+    if (form.exact_bias or None) != (goal.exact_bias or None):
+        return "The kernel is right, and the bias is wrong."
+    return "The kernel is right, and the padding is not: the borders differ, or the output's size."
+
+
+def _variants(want: Taps, form: ConvForm) -> Iterator[tuple[str, Taps]]:
+    """The mistakes, as sentences with the taps that each of them gives."""
+    have = taps(form)
+    if have and want:
+        down, right = (min(k[axis] for k in have) - min(k[axis] for k in want) for axis in (2, 3))
+        moved = {(o, g, y + down, x + right): v for (o, g, y, x), v in want.items()}
+        yield (
+            (
+                f"It is the right kernel shifted by ({down}, {right}): each output reads the pixels that far off"
+                f"{_padding_hint(form, down, right)}."
+            ),
+            moved,
+        )
+        ratio = _ratio(want, have)
+        if ratio is not None:
+            yield f"It is the right kernel times {ratio}.", have
+    yield from _turned(want, form)
+    yield from _permuted(want, form)
+
+
+def _padding_hint(form: ConvForm, down: int, right: int) -> str:
+    (top, _), (left, _) = form.padding
+    if (-down, -right) == (top, left) and (top or left):
+        return "; it would be right without padding at the top and left"
+    return ""
+
+
+def _turned(want: Taps, form: ConvForm) -> Iterator[tuple[str, Taps]]:
+    (top, _), (left, _) = form.padding
+    height, width = (size - 1 for size in form.extent)
+    flips: dict[str, Callable[[int, int], tuple[int, int]]] = {
+        "turned by half a turn (the convention with flip)": lambda a, b: (height - a, width - b),
+        "flipped top to bottom": lambda a, b: (height - a, b),
+        "flipped left to right": lambda a, b: (a, width - b),
+        "transposed (rows and columns exchanged)": lambda a, b: (b, a),
+    }
+    for words, move in flips.items():
+        changed = {}
+        for (o, g, y, x), v in want.items():
+            a, b = move(y + top, x + left)
+            changed[o, g, a - top, b - left] = v
+        yield f"It is the right kernel {words}.", changed
+
+
+def _permuted(want: Taps, form: ConvForm) -> Iterator[tuple[str, Taps]]:
+    """Channels in another order, up to four of them; more would be guessing."""
+    for name, axis, count in (("output", 0, form.out_channels), ("input", 1, form.in_channels)):
+        if 1 < count <= 4:
+            for order in itertools.permutations(range(count)):
+                changed = {(*key[:axis], order[key[axis]], *key[axis + 1 :]): v for key, v in want.items()}
+                yield f"It is the right kernel with its {name} channels in another order.", changed  # type: ignore[misc]

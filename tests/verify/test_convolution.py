@@ -1,0 +1,212 @@
+"""Certificates of convolutions: true ones pass, changed ones do not, even with a new seal."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import subprocess
+import sys
+from fractions import Fraction
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mathdnn.convolution import ConvForm, as_conv2d, equal_maps
+from mathdnn.convolution.linear import LINEAR
+from mathdnn.convolution.moves import MOVES
+from mathdnn.errors import InvalidInput
+from mathdnn.verdict import Certificate, Status, Verdict, pack_array
+from mathdnn.verify import verify
+from mathdnn.verify.computing import COMPUTING
+from mathdnn.verify.moving import MOVING
+
+NINTHS = ConvForm.of([[[[Fraction(1, 9)] * 3] * 3]] * 2, stride=3, groups=2)
+
+
+def _layer() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return nn.Conv2d(2, 2, 3, stride=2, padding=1, padding_mode="reflect")
+
+
+TRUE = {
+    "layer": lambda: as_conv2d(_layer(), (2, 7, 8)),
+    "differences": lambda: as_conv2d(lambda x: F.pad(x, (0, 1))[..., 1:] - x, (1, 4, 5)),
+    "equal": lambda: equal_maps(nn.AvgPool2d(3), NINTHS, (2, 6, 9)),
+    "rounded": lambda: equal_maps(lambda x: F.avg_pool2d(-x, 3), _negated(), (1, 6, 6), rounded=True),
+    "opaque": lambda: as_conv2d(lambda a: np.diff(a, axis=0), (5, 4), opaque=True),
+}
+
+
+def _negated() -> nn.Module:
+    return ConvForm.of([[[[Fraction(-1, 9)] * 3] * 3]], stride=3).to_module()
+
+
+@pytest.fixture(scope="module", params=TRUE)
+def verdict(request):
+    return TRUE[request.param]()
+
+
+def test_a_true_certificate_passes_from_its_file(verdict, tmp_path):
+    path = tmp_path / "certificate.json"
+    path.write_text(verdict.to_json())
+    assert verdict.status is Status.PROVED
+    assert verify(path).status is Status.PROVED
+
+
+def _leaves(plain, path=()):
+    if isinstance(plain, dict | list):
+        items = plain.items() if isinstance(plain, dict) else enumerate(plain)
+        for key, value in items:
+            yield from _leaves(value, (*path, key))
+    else:
+        yield path
+
+
+def _changed(value):
+    if isinstance(value, bool) or value is None:
+        return not value
+    if isinstance(value, str):
+        return value[:-1] + ("1" if value[-1:] != "1" else "2")
+    return value + 1
+
+
+def _with(plain, path, value):
+    plain = copy.deepcopy(plain)
+    at = plain
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    return plain
+
+
+def _rejected(text) -> bool:
+    try:
+        return verify(Verdict.from_json(text)).status is not Status.PROVED
+    except InvalidInput:
+        return True
+
+
+def test_every_field_changed_in_turn_is_rejected(verdict):
+    plain = verdict.to_plain()
+    paths = list(_leaves(plain))
+    for path in paths[:: max(1, len(paths) // 300)]:
+        value = plain
+        for key in path:
+            value = value[key]
+        assert _rejected(json.dumps(_with(plain, path, _changed(value)))), path
+
+
+def test_500_random_mutations_are_rejected(verdict, rng):
+    text = verdict.to_json(indent=0).encode()
+    for _ in range(100):  # times five certificates
+        mutated = bytearray(text)
+        for at in rng.integers(len(text), size=rng.integers(1, 4)):
+            mutated[at] = rng.integers(32, 127)
+        try:
+            same = Verdict.from_json(bytes(mutated)) == verdict
+        except InvalidInput:
+            continue
+        assert same or _rejected(bytes(mutated))
+
+
+def _resealed(plain):
+    """What a forger would write: the changed content with a seal that fits."""
+    verdict = Verdict.from_json(json.dumps(plain))
+    data = {key: value for key, value in verdict.evidence.data.items() if key != "seal"}
+    bare = msgspec.structs.replace(verdict, evidence=Certificate(verdict.evidence.kind, verdict.evidence.method, data))
+    seal = hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest()
+    return msgspec.structs.replace(
+        bare, evidence=Certificate(bare.evidence.kind, bare.evidence.method, {**data, "seal": seal})
+    )
+
+
+RIGHT = ("evidence", "data", "right", "form")
+LEFT = ("evidence", "data", "left", "graph")
+FORGERIES = [
+    ("layer", (*RIGHT, "weight", "values", 4), "1/3"),
+    ("layer", (*RIGHT, "weight", "values", 4), "1e999999999"),
+    ("layer", (*RIGHT, "weight", "shape"), [2, 2, 9, 1]),
+    ("layer", (*RIGHT, "bias", 0), "0"),
+    ("layer", (*RIGHT, "bias"), None),
+    ("layer", (*RIGHT, "stride"), [1, 2]),
+    ("layer", (*RIGHT, "padding"), [[0, 2], [1, 1]]),
+    ("layer", (*RIGHT, "padding"), [[1 << 40, 1], [1, 1]]),
+    ("layer", (*RIGHT, "padding_mode"), "zeros"),
+    ("layer", (*RIGHT, "dilation"), [0, 1]),
+    ("layer", (*RIGHT, "groups"), 2),
+    ("layer", (*RIGHT, "groups"), 0),
+    ("layer", ("evidence", "data", "relation"), "alike"),
+    ("layer", ("evidence", "data", "rounding", "slope"), 1e-9),
+    ("layer", ("evidence", "data", "rounding", "offset"), 0.0),
+    ("layer", ("evidence", "data", "rounding", "unit_roundoff"), 2.0**-53),
+    ("layer", ("evidence", "data", "rounding", "slope"), None),
+    ("layer", (*LEFT, "nodes", 1, "op"), "aten.replication_pad2d.default"),
+    ("layer", (*LEFT, "nodes", 1, "op"), "os.system"),
+    ("layer", (*LEFT, "nodes", 0, "op"), "aten.relu.default"),
+    ("layer", (*LEFT, "nodes", 0, "shape"), [1, 2, 8, 7]),
+    ("layer", (*LEFT, "constants", 0), pack_array(np.zeros((2, 2, 3, 3), np.float32))),
+    ("layer", (*LEFT, "constants", 0), pack_array(np.full((2, 2, 3, 3), np.nan, np.float32))),
+    ("layer", (*LEFT, "output"), {"node": 0}),
+    ("layer", (*LEFT, "output"), {"node": 99}),
+    ("differences", (*LEFT, "nodes"), []),
+    ("equal", (*RIGHT, "weight", "values", 0), "7456541/67108864"),
+    ("rounded", ("evidence", "data", "relation"), "equal"),
+    ("rounded", ("evidence", "data", "relation"), "rounded to float64"),
+    ("opaque", ("evidence", "data", "left", "at_zero"), pack_array(np.ones(16))),
+    ("opaque", ("evidence", "data", "left", "responses"), pack_array(np.zeros((20, 16)))),
+    ("opaque", (*RIGHT, "weight", "values", 0), "-2"),
+    ("opaque", ("evidence", "kind"), "pickle"),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "value"), FORGERIES)
+def test_a_forgery_with_a_seal_that_fits_is_rejected(name, path, value):
+    forged = _resealed(_with(TRUE[name]().to_plain(), path, value))
+    assert verify(forged).status is not Status.PROVED
+
+
+def test_a_new_seal_alone_is_no_forgery(verdict):
+    assert verify(_resealed(verdict.to_plain())).status is Status.PROVED
+
+
+def test_the_checker_says_in_its_own_words_what_it_checked():
+    forged = _resealed(_with(TRUE["layer"]().to_plain(), ("claim",), "the moon is a convolution"))
+    assert "both sides are the same map on 1 x 2 x 7 x 8 images" in str(verify(forged).evidence)
+
+
+def test_prover_and_checker_know_the_same_operations():
+    assert not set(MOVING) & set(COMPUTING)
+    missing = (MOVES | set(LINEAR)) - set(MOVING) - set(COMPUTING)
+    assert missing == set()
+
+
+def test_the_checker_loads_nothing_of_the_provers(tmp_path):
+    path = tmp_path / "certificate.json"
+    path.write_text(TRUE["equal"]().to_json())
+    code = (
+        "import sys; from mathdnn.verify import verify; v = verify(sys.argv[1]); print(v.status);"
+        "assert 'torch' not in sys.modules and not any(m.startswith('mathdnn.convolution') for m in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert done.stdout == "proved\n", done.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b"[" * 10_000])
+def test_a_file_that_holds_no_verdict_is_refused_in_a_sentence(tmp_path, content):
+    path = tmp_path / "certificate.json"
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"^Verdict.from_json\(text\): expected a verdict as to_json writes it, got"):
+        verify(path)
+
+
+def test_a_file_that_is_not_there_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(
+        InvalidInput, match=r"^verify\(path\): expected a file with a verdict, got .*; check the path\.$"
+    ):
+        verify(tmp_path / "nothing.json")
