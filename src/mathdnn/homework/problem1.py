@@ -14,7 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mathdnn.homework.claim import Claim, Finding, Picture
-from mathdnn.verdict import Counterexample, Status, Verdict
+from mathdnn.homework.combine import all_of
+from mathdnn.verdict import Status, Verdict
 
 if TYPE_CHECKING:
     import torch
@@ -57,14 +58,22 @@ def layer(kernels: tuple[tuple[tuple[int, ...], ...], ...], padding: tuple[int, 
 def _compare(
     kernels: tuple[tuple[tuple[int, ...], ...], ...], padding: tuple[int, int, int, int], claim: str
 ) -> Verdict:
-    """Equality with the target for images of every size, or the first size of `SIZES` that shows a difference."""
+    """Equality with the target for each size of `SIZES`: all of them, or the first that is not shown."""
     from mathdnn.convolution import equal_maps
 
+    verdicts = []
     for height, width in SIZES:
-        verdict = equal_maps(finite_differences, layer(kernels, padding), (1, height, width), claim=claim)
-        if verdict.status is not Status.PROVED:
-            return verdict
-    return verdict
+        case = f"{claim}, on {height} x {width} images"
+        verdicts.append(equal_maps(finite_differences, layer(kernels, padding), (1, height, width), claim=case))
+        if verdicts[-1].status is not Status.PROVED:
+            break
+    return all_of(f"{claim}, on images of {len(SIZES)} sizes from 1 x 1 to 28 x 28", verdicts)
+
+
+def _found(verdict: Verdict) -> str:
+    if verdict.status is Status.PROVED:
+        return f"equal as linear maps, exactly, borders included, on images of {len(SIZES)} sizes"
+    return str(verdict.evidence)
 
 
 def _kernel_picture(caption: str, kernels: tuple[tuple[tuple[int, ...], ...], ...]) -> Picture:
@@ -79,12 +88,12 @@ def decide_solution(bench: Bench) -> Finding:
     verdict = _compare(
         SOLUTION, (1, 1, 1, 1), "with zero padding 1, the solution's kernels compute the finite differences"
     )
-    assert isinstance(verdict.evidence, Counterexample)
-    found = (
-        f"{verdict.evidence.statement} The layer computes X[i, j-1] - X[i-1, j-1] (and its mirror): the "
-        "target "
-        "shifted by (1, 1). The corrected kernels have their taps at (2,2), (3,2) and (2,2), (2,3)."
-    )
+    found = str(verdict.evidence)
+    if verdict.status is Status.REFUTED:
+        found += (
+            " The layer computes X[i, j-1] - X[i-1, j-1] (and its mirror): the target shifted by (1, 1). "
+            "The corrected kernels have their taps at (2,2), (3,2) and (2,2), (2,3)."
+        )
     pictures = (_kernel_picture("The solution's kernels: right differences, one row and one column off.", SOLUTION),)
     return Finding(found, verdict, pictures)
 
@@ -97,12 +106,13 @@ def decide_corrected(bench: Bench) -> Finding:
         _kernel_picture("The corrected kernels for zero padding 1.", CORRECTED),
         _differences_of_a_digit(bench),
     )
-    return Finding("equal as linear maps, exactly, borders included", verdict, pictures)
+    return Finding(_found(verdict), verdict, pictures)
 
 
 def decide_without_top_left(bench: Bench) -> Finding:
     claim = "without padding at the top and the left (2 at the bottom and the right), the solution's kernels are right"
-    return Finding("equal as linear maps, exactly, borders included", _compare(SOLUTION, (0, 2, 0, 2), claim))
+    verdict = _compare(SOLUTION, (0, 2, 0, 2), claim)
+    return Finding(_found(verdict), verdict)
 
 
 def _differences_of_a_digit(bench: Bench) -> Picture:

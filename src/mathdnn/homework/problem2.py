@@ -70,7 +70,7 @@ def _over_cases(claim: str, form, *, rounded: bool = False) -> Verdict:  # type:
         right = form(k, channels).to_module() if rounded else form(k, channels)
         case = f"{claim}, for k = {k}, C = {channels}, {height} x {width}"
         verdicts.append(equal_maps(average_pool(k), right, (channels, height, width), claim=case, rounded=rounded))
-    return all_of(claim, verdicts)
+    return all_of(f"{claim}, in {len(CASES)} cases of k, C, m and n", verdicts)
 
 
 def decide_dense(bench: Bench) -> Finding:

@@ -47,9 +47,12 @@ def decide(bench: Bench) -> Finding:
 
     from mathdnn.convolution import equal_maps
 
-    claim = "the 1x1 convolution with weights (0.299, 0.587, 0.114) and no bias computes the grey image"
+    claim = (
+        "the 1x1 convolution with weights (0.299, 0.587, 0.114) and no bias computes the grey image, on 5 x 4 images"
+    )
     verdict = equal_maps(grey, layer(), (3, 5, 4), dtype=torch.float64, claim=claim)
-    return Finding("equal as linear maps, exactly", verdict, (_colour_wheel(),))
+    found = "equal as linear maps, exactly" if verdict.status is Status.PROVED else str(verdict.evidence)
+    return Finding(found, verdict, (_colour_wheel(),))
 
 
 def _colour_wheel() -> Picture:

@@ -120,7 +120,7 @@ CLAIMS = (
         "The hardest pair",
         "Of all pairs of digits, 4 and 9 are the hardest to classify.",
         "stated without a figure",
-        f"all 45 pairs, {PAIR_SEEDS} seeds each, logistic loss; 4/9 against the hardest other pair, paired t interval",
+        f"all 45 pairs, {PAIR_SEEDS} seeds each, logistic loss; 4/9 against each other pair, paired t intervals",
         Status.CONTRADICTED,
         decide_hardest,
     ),

@@ -43,8 +43,8 @@ def _exact(formula: str):  # type: ignore[no-untyped-def]
         cases: list[tuple[tuple[int, ...], Activation | None]] = [(widths, None) for widths in SHAPES]
         cases += [(widths, polynomial(*coefficients)) for widths, coefficients in POLYNOMIALS]
         parts = [check_exact(widths, sigma, formulas=chosen)[formula] for widths, sigma in cases]
-        verdict = all_of(FORMULAS[formula].text, parts)
         shapes = ", ".join("-".join(map(str, widths)) for widths in SHAPES)
+        verdict = all_of(f"{FORMULAS[formula].text}, for networks of widths {shapes}", parts)
         found = (
             f"the same polynomials, entry by entry, for {shapes}, with any differentiable σ, and with a cubic "
             "and a quadratic one"

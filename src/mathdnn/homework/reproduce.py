@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import Diverged, InvalidInput, sentence
 from mathdnn.homework.bench import Bench
-from mathdnn.homework.claim import Claim, Decided
+from mathdnn.homework.claim import Claim, Decided, Finding
 from mathdnn.homework.problems import CLAIMS, PROBLEMS
+from mathdnn.verdict import undecided
 
 
 def select(problems: Iterable[int] = ()) -> tuple[Claim, ...]:
@@ -53,8 +54,19 @@ def _decide(claims: tuple[Claim, ...], bench: Bench) -> Iterator[Decided]:
     elsewhere = "" if bench.data_root is None else bench.data.name
     for claim in claims:
         start = time.perf_counter()
-        finding = claim.decide(bench)
+        finding = _finding(claim, bench)
         yield Decided(claim, finding, time.perf_counter() - start, elsewhere)
+
+
+def _finding(claim: Claim, bench: Bench) -> Finding:
+    """What deciding gives. Data that are not MNIST may not do for a claim (a label without images, say): undecided."""
+    if bench.data_root is None or not claim.on_mnist:
+        return claim.decide(bench)
+    try:
+        return claim.decide(bench)
+    except (InvalidInput, Diverged) as error:
+        why = f"these data do not do for it: {str(error).rstrip('.')}"
+        return Finding(f"not decided; {why}", undecided(claim.statement.rstrip("."), why, "other data"))
 
 
 def results_document(decided: Iterable[Decided], settings: dict[str, Any], created: str) -> dict[str, Any]:
