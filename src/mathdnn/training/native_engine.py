@@ -13,10 +13,11 @@ import torch
 
 from mathdnn import native
 from mathdnn.errors import RunError, sentence
-from mathdnn.native.engine import FIRST, PARAMETERS, SECOND, NativeEngine, Pictures, usual_threads
+from mathdnn.native.engine import FIRST, SECOND, NativeEngine, usual_threads
 from mathdnn.native.network import plan_network
 from mathdnn.training.images import Images
 from mathdnn.training.native_layers import Unknown, native_layers
+from mathdnn.training.native_scoring import load, metrics, pictures
 from mathdnn.training.recipe import Recipe
 from mathdnn.training.record import Metrics
 
@@ -59,7 +60,7 @@ class TrainingEngine:
             threads=min(usual_threads(), torch.get_num_threads()),
         )
         self.names = {"adamw": ("first", "second"), "sgd": ("momentum",)}[recipe.optimizer]
-        self._load(PARAMETERS, list(self.parameters))
+        load(self.engine, list(self.parameters))
         self.total = 0.0
         self.order: np.ndarray | None = None
         self.shifts: np.ndarray | None = None
@@ -91,10 +92,7 @@ class TrainingEngine:
         self.total = 0.0
 
     def measure(self) -> Metrics:
-        assert self.judged.labels is not None
-        losses, best = self.engine.losses(self.judged)
-        right, n = int((best == self.judged.labels).sum()), len(best)
-        return Metrics(float(losses.sum(dtype=np.float64)) / n, right / n, right, n)
+        return metrics(self.engine, self.judged)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         self.finish()
@@ -120,11 +118,11 @@ class TrainingEngine:
             )
         for name, tensor in self.model.state_dict().items():
             tensor.copy_(tensors[f"model.{name}"])
-        self._load(PARAMETERS, list(self.parameters))
+        load(self.engine, list(self.parameters))
         for which, name in zip((FIRST, SECOND), self.names, strict=False):
             held = [tensors[key] for key in own if key.startswith(f"optimizer.{name}.")]
             if held:
-                self._load(which, held)
+                load(self.engine, held, which)
         self.total = tensors["loss_sum"].item()
 
     @torch.no_grad()
@@ -132,15 +130,3 @@ class TrainingEngine:
         for parameter, array in zip(self.parameters, self.engine.state(), strict=True):
             parameter.copy_(torch.from_numpy(array).view(parameter.shape))
             parameter.grad = None
-
-    def _load(self, which: int, tensors: list[torch.Tensor]) -> None:
-        shapes = [p.shape for p in self.engine.plan.parameters]
-        self.engine.load([t.detach().numpy().reshape(shape) for t, shape in zip(tensors, shapes, strict=True)], which)
-
-
-def pictures(images: Images) -> Pictures:
-    """The same images, seen through the same table, for the kernels."""
-    pixels = images.pixels.numpy()[:, None]
-    labels = images.labels.numpy().astype(np.int32)
-    table = np.ascontiguousarray(images.table.float().numpy())
-    return Pictures(np.ascontiguousarray(pixels), table, images.scale.gain, images.scale.offset, labels)

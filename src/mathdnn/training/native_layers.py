@@ -20,8 +20,11 @@ class Unknown(Exception):
     """What the engine cannot run; the message names it."""
 
 
-def native_layers(model: nn.Module) -> tuple[tuple[Layer, ...], tuple[nn.Parameter, ...]]:
-    """The layers of `model`, and its parameters in the engine's order. Raises `Unknown`."""
+def native_layers(model: nn.Module, *, training: bool = True) -> tuple[tuple[Layer, ...], tuple[nn.Parameter, ...]]:
+    """The layers of `model`, and its parameters in the engine's order. Raises `Unknown`.
+
+    With `training` all parameters must be trainable and each belong to one layer.
+    """
     layers: list[Layer] = []
     parameters: list[nn.Parameter] = []
     for name, module in _leaves(model, ""):
@@ -33,9 +36,11 @@ def native_layers(model: nn.Module) -> tuple[tuple[Layer, ...], tuple[nn.Paramet
     for parameter in parameters:
         if parameter.dtype != torch.float32:
             raise Unknown(f"weights of {parameter.dtype}, where it has float32 only")
-        if not parameter.requires_grad:
+        if parameter.device.type != "cpu":
+            raise Unknown(f"weights on {parameter.device}, where it has the processor only")
+        if training and not parameter.requires_grad:
             raise Unknown("a parameter that is not to be trained")
-    if len({id(parameter) for parameter in parameters}) < len(parameters):
+    if training and len({id(parameter) for parameter in parameters}) < len(parameters):
         raise Unknown("two layers with one parameter")
     if not any(isinstance(layer, Dense | Convolution) for layer in layers):
         raise Unknown("no convolution and no linear layer")

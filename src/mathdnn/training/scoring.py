@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy, one_hot
 from mathdnn.errors import InvalidInput, sentence
 from mathdnn.training.batches import pixel_scale
 from mathdnn.training.images import Images, check_split
+from mathdnn.training.native_scoring import native_metrics, native_scores
 from mathdnn.training.recipe import Recipe
 from mathdnn.training.record import Metrics, PixelScale
 
@@ -36,7 +37,8 @@ def evaluate(
     """
     recipe = recipe or Recipe()
     check_split(split, "split")
-    return measure(model, Images(split, scale_of(recipe, scale), *place_of(model)), recipe)
+    images = Images(split, scale_of(recipe, scale), *place_of(model))
+    return native_metrics(model, images, recipe) or measure(model, images, recipe)
 
 
 def predict(
@@ -62,6 +64,9 @@ def scores(
     split = _Unlabelled(np.asarray(images))
     check_split(split, "images")
     held = Images(split, scale_of(recipe or Recipe(), scale), *place_of(model))
+    compiled = native_scores(model, held)
+    if compiled is not None:
+        return compiled
     found: Float[np.ndarray, "n k"] = torch.cat([score for score, _ in _scored(model, held)]).cpu().numpy()
     return found
 
