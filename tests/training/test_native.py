@@ -1,0 +1,119 @@
+"""Training on the compiled engine: torch's run to rounding, its own run to the bit, whatever happens on the way."""
+
+from __future__ import annotations
+
+import signal
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mathdnn.errors import Diverged
+from mathdnn.lenet import LeNet5
+from mathdnn.training import Recipe, evaluate, initialise, plan_engine, predict, scores, train
+
+RECIPES = {
+    "homework": Recipe(epochs=1, batch_size=32),
+    "nesterov, one cycle": Recipe(
+        epochs=1, batch_size=32, lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4, schedule="one_cycle"
+    ),
+    "momentum, squared": Recipe(epochs=1, batch_size=30, lr=0.01, momentum=0.8, loss="squared", pixels="lecun1998"),
+    "adamw, shifts": Recipe(epochs=1, batch_size=50, lr=1e-3, optimizer="adamw", weight_decay=0.01, shift=2),
+    "standardised": Recipe(epochs=1, batch_size=64, pixels="standardised"),
+}
+
+
+def digits(n: int = 400, size: int = 28, dtype: type = np.uint8) -> SimpleNamespace:
+    """Ten classes that can be told apart: a bright bar whose place is the class, in noise."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10, n).astype(np.uint8)
+    images = rng.integers(0, 100, (n, size, size)).astype(np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[2 * label + 3 : 2 * label + 6, 5:-5] = 255
+    images = images if dtype is np.uint8 else (images / 255).astype(dtype)
+    split = SimpleNamespace(images=images, labels=labels)
+    return SimpleNamespace(name="bars", train=split, test=split, digest="0")
+
+
+def small(seed: int = 0) -> nn.Module:
+    return initialise(
+        nn.Sequential(nn.Conv2d(1, 4, 5), nn.Tanh(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(576, 10)), seed
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("name", RECIPES)
+def test_an_epoch_is_that_of_the_torch_engine_to_rounding(name, dtype):
+    data, models, runs = digits(dtype=dtype), {}, {}
+    for engine in ("native", "torch"):
+        models[engine] = small()
+        runs[engine] = train(models[engine], data, RECIPES[name], engine=engine, seed=3)
+    native, torchs = runs["native"].curve[0], runs["torch"].curve[0]
+    assert runs["native"].engine == "native"
+    assert native.train_loss == pytest.approx(torchs.train_loss, rel=1e-4)
+    assert native.test_loss == pytest.approx(torchs.test_loss, rel=1e-3)
+    # AdamW divides by the root of the second moment: where a gradient is nearly zero its rounding is as large as a step
+    allowed = 5e-3 if "adamw" in name else 2e-4
+    for ours, theirs in zip(models["native"].parameters(), models["torch"].parameters(), strict=True):
+        assert (ours - theirs).abs().max() <= allowed
+
+
+def test_threads_change_no_bit_of_a_run():
+    digests, before = set(), torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            digests.add(train(small(), digits(), RECIPES["nesterov, one cycle"]).digest)
+    finally:
+        torch.set_num_threads(before)
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_run_stopped_within_an_epoch_goes_on_to_the_same_bits(name, tmp_path):
+    recipe = RECIPES[name]
+    expected = train(small(), digits(), recipe)
+
+    def stop(event):
+        if event.step == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt, match=r"^train\(\) stopped after step 4 of epoch 1"):
+        train(small(), digits(), recipe, run=tmp_path, progress=stop, report_steps=1)
+    resumed = train(small(seed=9), digits(), recipe, run=tmp_path, resume=True)
+    assert (resumed.digest, resumed.metrics) == (expected.digest, expected.metrics)
+    assert resumed.engine == "native"
+
+
+def test_a_run_that_leaves_the_numbers_is_stopped():
+    model = small()
+    with torch.no_grad():
+        model[4].weight.mul_(1e4)
+    with pytest.raises(Diverged, match=r"^train\(\): expected a"):
+        train(model, digits(), Recipe(epochs=1, batch_size=32, lr=1e6, loss="squared"), engine="native")
+
+
+def test_evaluate_predict_and_scores_are_those_of_the_run_and_of_torch():
+    model, data = small(), digits()
+    run = train(model, data, RECIPES["homework"])
+    assert evaluate(model, data.test, RECIPES["homework"]) == run.metrics
+    found = scores(model, data.test.images)
+    with torch.no_grad():
+        exact = model.double()(torch.from_numpy(data.test.images[:, None] / 255))
+    assert np.abs(found - exact.numpy()).max() < 1e-5
+    assert np.array_equal(predict(model.float(), data.test.images), found.argmax(axis=1))
+
+
+def test_lenet_is_trained_natively_and_what_is_not_known_by_torch():
+    assert plan_engine(LeNet5("table"), Recipe()).engine == "native"
+    assert plan_engine(LeNet5("full"), Recipe(), "native").reason == "asked for"
+    refused = plan_engine(nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.Softplus()), Recipe())
+    assert str(refused) == "torch: 2 (Softplus(beta=1.0, threshold=20.0)), which it cannot run"
+    frozen = LeNet5("table")
+    frozen.c1.bias.requires_grad_(False)
+    assert str(plan_engine(frozen, Recipe())) == "torch: a parameter that is not to be trained"
+    hooked = LeNet5("table")
+    hooked.c3.register_forward_hook(lambda *_: None)
+    assert str(plan_engine(hooked, Recipe())) == "torch: c3 with hooks, which it would not call"
