@@ -113,7 +113,7 @@ class ConvForm:
 
         `padding`: one number, (height, width), or ((top, bottom), (left, right)). Raises `InvalidInput`.
         """
-        array = np.array(weight.detach().cpu().double() if hasattr(weight, "detach") else weight, dtype=object)
+        array = np.array(weight.detach().cpu().double().numpy() if hasattr(weight, "detach") else weight, dtype=object)
         if array.ndim != 4 or array.size == 0:
             raise InvalidInput(
                 sentence(

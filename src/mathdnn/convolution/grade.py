@@ -76,7 +76,7 @@ def grade(
 
 
 def _four(weight: Any) -> Any:
-    array = np.array(weight.detach().cpu().double() if hasattr(weight, "detach") else weight, dtype=object)
+    array = np.array(weight.detach().cpu().double().numpy() if hasattr(weight, "detach") else weight, dtype=object)
     if array.ndim == 2:
         return array[None, None]
     return array[:, None] if array.ndim == 3 else array
@@ -99,7 +99,8 @@ def _recognised(operation: Any, shape: tuple[int, int, int]) -> ConvForm | None:
 
 def taps(form: ConvForm) -> Taps:
     """The weights that are not 0, by their place relative to the output's own pixel."""
-    weight, (top, _), (left, _) = dense(form), *form.padding
+    weight: Any = dense(form)
+    (top, _), (left, _) = form.padding
     return {
         (o, g, a - top, b - left): Fraction(weight[o, g, a, b])
         for o, g, a, b in np.ndindex(weight.shape)

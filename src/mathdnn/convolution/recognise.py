@@ -151,8 +151,9 @@ def _span(offsets: np.ndarray, size: int, out: int, stride: int) -> Span:
     low = min(low, 0)
     high = max(high, size - stride * out)  # windows end so late that not one more fits
     step = int(np.gcd.reduce(np.append(offsets, high) - low)) or 1
-    after = max(0, stride * (out - 1) + high - (size - 1))
-    if after < -low < after + stride:
+    short = stride * (out - 1) + high - (size - 1)  # how far the last window reaches over the image's end
+    after = max(0, short)
+    if after < -low < after + stride - max(0, -short):
         after = -low  # the same output, with the same padding on both sides
     return low, high, step, (-low, after)
 

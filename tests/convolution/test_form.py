@@ -1,0 +1,209 @@
+"""ConvForm: against loops, in and out of torch, folded, written, graded, and the catalogue."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from tests.oracles.convolution import conv2d
+from torch import nn
+
+from mathdnn.convolution import ConvForm, added, after, as_conv2d, catalogue, equal_maps, form_of, grade, padded, scaled
+from mathdnn.convolution.form import nearest
+from mathdnn.errors import InvalidInput
+from mathdnn.verdict import Status
+
+SMALL = st.fractions(-2, 2, max_denominator=5)
+
+
+@st.composite
+def forms(draw, modes=("zeros", "reflect", "replicate", "circular"), stride=3):
+    groups = draw(st.sampled_from([1, 2]))
+    out, share = groups * draw(st.integers(1, 2)), draw(st.integers(1, 2))
+    kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    size = out * share * kernel[0] * kernel[1]
+    weight = np.array(draw(st.lists(SMALL, min_size=size, max_size=size)), dtype=object).reshape(out, share, *kernel)
+    bias = draw(st.none() | st.lists(SMALL, min_size=out, max_size=out))
+    pads = draw(st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * 2))
+    strides = draw(st.tuples(st.integers(1, stride), st.integers(1, stride)))
+    dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    mode = draw(st.sampled_from(modes))
+    return ConvForm.of(weight, bias, stride=strides, padding=pads, padding_mode=mode, dilation=dilation, groups=groups)
+
+
+@given(forms(), st.integers(0, 5))
+@settings(max_examples=60)
+def test_a_form_is_what_the_formula_says(form, seed):
+    image = np.random.default_rng(seed).integers(-4, 5, (form.in_channels, 7, 6)).astype(np.float64)
+    bias = None if form.exact_bias is None else np.array(form.exact_bias, dtype=np.float64)
+    expected = conv2d(
+        image, form.array(), bias, form.stride, form.padding, form.padding_mode, form.dilation, form.groups
+    )
+    found = form(torch.from_numpy(image)[None])[0].numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert form.output_size(7, 6) == found.shape[1:]
+
+
+@given(forms())
+@settings(max_examples=60)
+def test_a_form_is_found_again_from_its_layer(form):
+    shape = (form.in_channels, 9, 10)
+    verdict = as_conv2d(form.to_module(torch.float64), shape, dtype=torch.float64)
+    assert verdict.status is Status.PROVED, str(verdict)
+    found = form_of(verdict)
+    assert equal_maps(form.rounded("float64"), found, shape).status is Status.PROVED
+    assert ConvForm.from_plain(found.to_plain()) == found
+
+
+@given(forms(), forms(modes=("zeros",)))
+@settings(max_examples=40)
+def test_after(first, second):
+    second = ConvForm.of(
+        np.resize(np.array(second.flat(), dtype=object), (2, first.out_channels, *second.kernel_size)),
+        stride=second.stride,
+        dilation=second.dilation,
+    )
+    shape = (first.in_channels, 13, 14)
+
+    if min(second.output_size(*first.output_size(13, 14))) < 1:
+        return
+    folded = after(second, first).to_module(torch.float64)
+    chain = nn.Sequential(first.to_module(torch.float64), second.to_module(torch.float64))
+    image = torch.from_numpy(np.random.default_rng(0).standard_normal((1, *shape)))
+    torch.testing.assert_close(folded(image), chain(image))
+
+
+@given(forms(stride=1), st.integers(0, 3))
+@settings(max_examples=40)
+def test_added_and_scaled(form, seed):
+    other = scaled(form, Fraction(-1, 3))
+    x = torch.from_numpy(np.random.default_rng(seed).standard_normal((1, form.in_channels, 7, 8)))
+    torch.testing.assert_close(added(form, other)(x), form(x) * 2 / 3)
+
+
+def test_added_forms_of_different_kernels():
+    total = added(catalogue.identity(), scaled(catalogue.laplacian(), -1))
+    assert equal_maps(total, catalogue.sharpen(), (1, 6, 7)).status is Status.PROVED
+
+
+def test_what_no_single_form_computes_is_refused():
+    blur = catalogue.box(3)
+    with pytest.raises(InvalidInput, match=r"^after\(second, first\): expected a second form without padding"):
+        after(blur, blur)
+    folded = after(ConvForm.of([[[[1] * 3] * 3]]), padded(catalogue.identity(), 1, 1, 1, 1))
+    assert folded.padding == ((1, 1), (1, 1))
+
+
+@pytest.mark.parametrize("name", catalogue.CATALOGUE)
+def test_the_catalogue_is_found_again(name):
+    form = catalogue.CATALOGUE[name]()
+    shape = (form.in_channels, 8, 12)
+    verdict = as_conv2d(form.rounded().to_module(), shape)
+    assert equal_maps(form_of(verdict), form.rounded(), shape).status is Status.PROVED
+
+
+def test_the_catalogue_is_what_torch_computes():
+    import torch.nn.functional as F
+
+    cases = [
+        (catalogue.pixel_unshuffle(2, 2), lambda x: F.pixel_unshuffle(x, 2), (2, 6, 8)),
+        (catalogue.subsample(3), lambda x: x[..., ::3, ::3], (1, 8, 9)),
+        (catalogue.shift(2, -1), lambda x: F.pad(x, (0, 1, 2, 0))[..., :-2, 1:], (1, 6, 7)),
+        (catalogue.swap_channels((2, 0, 1)), lambda x: x[:, [2, 0, 1]], (3, 4, 5)),
+        (catalogue.box(3), lambda x: F.avg_pool2d(x, 3, 1, 1), (1, 6, 7)),
+        (catalogue.upsample_nearest(3, 2), lambda x: F.interpolate(x, scale_factor=3), (2, 4, 5)),
+    ]
+    for form, op, shape in cases:
+        assert equal_maps(op, form, shape).status is Status.PROVED
+
+
+@given(st.fractions())
+def test_nearest_is_the_nearest_float(value):
+    found = nearest(value, "float32")
+    for other in (np.nextafter(found, np.float32(-np.inf)), np.nextafter(found, np.float32(np.inf))):
+        assert abs(Fraction(float(found)) - value) <= abs(Fraction(float(other)) - value)
+
+
+def test_written_as_a_person_would():
+    form = ConvForm.of([[[[1, Fraction(1, 3)]]]], [2], stride=2, padding=((0, 0), (1, 0)), padding_mode="reflect")
+    assert str(form) == (
+        "1x2 convolution, 1 -> 1 channels, stride 2, reflect padding top 0, bottom 0, left 1, right 0, bias [2], "
+        "weight [[[[1, 1/3]]]]"
+    )
+    assert form.flipped == ((((Fraction(1, 3), Fraction(1)),),),)
+    assert form.to_latex() == (
+        "Y_{l,i,j} = b_l + \\sum_{g=0}^{0}\\sum_{a=0}^{0}\\sum_{b=0}^{1} w^{(l,g)}_{a,b}\\, X_{g,\\,2i+a,\\,2j+b-1},\n"
+        "w^{(0,0)} = \\begin{pmatrix} 1 & 1/3 \\end{pmatrix},\n"
+        "b = (2)"
+    )
+
+
+def test_to_module_is_a_plain_layer_where_torch_has_one():
+    layer = nn.Conv2d(2, 4, 3, stride=2, padding=1, padding_mode="circular", dilation=2, groups=2)
+    form = ConvForm.from_module(layer)
+    assert isinstance(form.to_module(), nn.Conv2d)
+    assert torch.equal(form.weight, layer.weight.detach())
+    assert torch.equal(form.bias, layer.bias.detach())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"weight": [[1]]},
+            r"^ConvForm.of\(weight\): expected numbers of shape \(out, in / groups, h, w\), got shape \(1, 1\)",
+        ),
+        ({"weight": [[[[float("nan")]]]]}, r"^ConvForm\(weight=...\): expected finite numbers, got nan"),
+        ({"stride": 0}, r"^ConvForm\(stride=...\): expected one or two whole numbers of at least 1, got 0"),
+        ({"padding": -1}, r"^ConvForm\(padding=...\): expected one or two whole numbers of at least 0, got -1"),
+        ({"padding_mode": "mirror"}, r"^ConvForm\(padding_mode=...\): expected zeros or reflect or .*, got 'mirror'"),
+        ({"groups": 2}, r"^ConvForm\(groups=...\): expected a positive divisor of the output channels, got 2 with 1"),
+        ({"bias": [1, 2]}, r"^ConvForm\(bias=...\): expected 1 numbers, one for each output channel, got 2"),
+    ],
+)
+def test_bad_forms_are_refused_in_a_sentence(arguments, message):
+    with pytest.raises(InvalidInput, match=message):
+        ConvForm.of(**{"weight": [[[[1]]]], **arguments})
+
+
+RIGHT = np.array([[[0, 0, 0], [0, -1, 0], [0, 1, 0]], [[0, 0, 0], [0, -1, 1], [0, 0, 0]]])
+WRONG = {
+    "shifted by (-1, -1): each output reads the pixels that far off; it would be right without padding": np.roll(
+        RIGHT, (-1, -1), (1, 2)
+    ),
+    "turned by half a turn (the convention with flip)": RIGHT[:, ::-1, ::-1],
+    "transposed (rows and columns exchanged)": RIGHT.transpose(0, 2, 1),
+    "the right kernel times -2": -2 * RIGHT,
+}
+
+
+def test_a_right_kernel_is_graded_right():
+    verdict = grade(RIGHT, "finite-difference", padding=1)
+    assert verdict.status is Status.PROVED
+    assert verdict.evidence.form.padding == ((1, 1), (1, 1))
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_a_wrong_kernel_is_told_what_is_wrong(words):
+    verdict = grade(WRONG[words], "finite-difference", padding=1)
+    assert verdict.status is Status.REFUTED
+    assert words in verdict.evidence.statement
+
+
+def test_swapped_channels_are_named():
+    verdict = grade([[[[Fraction(114, 1000)]], [[Fraction(587, 1000)]], [[Fraction(299, 1000)]]]], "grey")
+    assert verdict.evidence.statement.endswith("It is the right kernel with its input channels in another order.")
+
+
+def test_a_target_can_be_an_operation():
+    assert grade([[1, -1]], lambda x: x[..., :-1] - x[..., 1:]).status is Status.PROVED
+    assert grade([[-1, 1]], lambda x: x[..., :-1] - x[..., 1:]).evidence.data["remark"].endswith("times -1.")
+
+
+def test_an_unknown_target_is_refused():
+    with pytest.raises(InvalidInput, match=r"^grade\(target=...\): expected finite-difference or .*, got 'blur'"):
+        grade([[1]], "blur")
