@@ -15,12 +15,24 @@ from cyclopts import App, CycloptsError
 from mathdnn import __version__
 from mathdnn.errors import MathdnnError
 
-COMMANDS: dict[str, tuple[str, str]] = {
+COMMANDS: dict[str, tuple[str, str | None]] = {
     "reproduce": (
         "Check every claim of the homework; write a page and results.json.",
         """mathdnn reproduce
 mathdnn reproduce 1 2 3 6 --out fast
 mathdnn reproduce 7 --seeds 10 --data fashion-mnist""",
+    ),
+    "prove": (
+        "Is it a convolution? Does it never fall? Are the derivatives right?",
+        None,
+    ),
+    "verify": (
+        "Check a saved verdict, or a results.json, by independent code.",
+        """mathdnn verify blur.json
+mathdnn verify reproduction/results.json --json
+
+Exit codes: 0 it holds; 1 rejected, or undecided where nothing can check it
+here (the answer says which); 2 misuse. Nothing in a file is ever run.""",
     ),
     "train": (
         "Train LeNet-5 on MNIST or data in its format; defaults: the homework's.",
@@ -44,7 +56,8 @@ mathdnn count lenet5-1998 --json""",
         "mathdnn report reproduction/results.json --out again",
     ),
 }
-"""Name: what the command does, in a line, and examples. The order is that of the help."""
+"""Name: what the command does, in a line, and examples (None for a group of commands, which has its own). The order is
+that of the help."""
 
 HELP = "The mathematics of convolutional networks, executable."
 
@@ -75,8 +88,8 @@ def build() -> App:
         suppress_keyboard_interrupt=False,
     )
     for place, (name, (line, examples)) in enumerate(COMMANDS.items()):
-        path, epilogue = f"mathdnn.cli.{name}:{name}", f"Examples:\n\n{examples}"
-        app.command(path, name=name, help=line, sort_key=place, help_epilogue=epilogue)
+        more = {} if examples is None else {"help_epilogue": f"Examples:\n\n{examples}"}
+        app.command(f"mathdnn.cli.{name}:{name}", name=name, help=line, sort_key=place, **more)
     app.register_install_completion_command()
     return app
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mathdnn.verdict import Certificate, Status, Verdict
+from mathdnn.monotone.seal import sealed
+from mathdnn.verdict import Certificate, Counterexample, Status, Verdict
+
+KIND, FAILS = "all-of", "one-of-all-fails"
 
 
 def all_of(claim: str, verdicts: Sequence[Verdict]) -> Verdict:
@@ -14,10 +17,21 @@ def all_of(claim: str, verdicts: Sequence[Verdict]) -> Verdict:
     """
     for verdict in verdicts:
         if verdict.status is not Status.PROVED:
-            return Verdict(claim, verdict.status, verdict.evidence, verdict.assumptions, verdict.equality)
+            return _first_failure(claim, verdict)
     assumptions = tuple(dict.fromkeys(item for verdict in verdicts for item in verdict.assumptions))
     equalities = {verdict.equality for verdict in verdicts}
     methods = list(dict.fromkeys(str(verdict.evidence) for verdict in verdicts))
-    method = f"{len(verdicts)} cases, each proved: " + "; ".join(methods[:3]) + ("; ..." if len(methods) > 3 else "")
-    certificate = Certificate("all-of", method, {"parts": [verdict.to_plain() for verdict in verdicts]})
-    return Verdict(claim, Status.PROVED, certificate, assumptions, equalities.pop() if len(equalities) == 1 else None)
+    told = methods if len(methods) <= 2 else [methods[0], f"and {len(methods) - 1} more such"]
+    method = (f"{len(verdicts)} cases, each proved: " if len(verdicts) > 1 else "") + "; ".join(told)
+    certificate = Certificate(KIND, method, {"parts": [verdict.to_plain() for verdict in verdicts]})
+    equality = equalities.pop() if len(equalities) == 1 else None
+    return sealed(Verdict(claim, Status.PROVED, certificate, assumptions, equality))
+
+
+def _first_failure(claim: str, part: Verdict) -> Verdict:
+    """The part's own status and evidence; a counterexample takes the part with it, so that it can be checked again."""
+    evidence = part.evidence
+    if isinstance(evidence, Counterexample):
+        data = {"kind": FAILS, "part": part.to_plain()}
+        evidence = Counterexample(evidence.statement, evidence.input, evidence.claimed, evidence.found, data)
+    return sealed(Verdict(claim, part.status, evidence, part.assumptions, part.equality))

@@ -15,8 +15,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from mathdnn.backprop.polynomials import Polynomial
-from mathdnn.homework.algebra import derivative, letter, power, prove_identity
+from mathdnn.homework.algebra import Expression, derivative, letter, power, prove_identity
 from mathdnn.homework.claim import Claim, Finding
 from mathdnn.homework.combine import all_of
 from mathdnn.verdict import Assumption, Status, Verdict
@@ -28,7 +27,7 @@ SIGMOID = Assumption("sigma(-z) = 1 - sigma(z) and sigma' = sigma (1 - sigma)", 
 HALF = Fraction(1, 2)
 
 
-def sum_of_squares(y: int, s: Polynomial) -> Polynomial:
+def sum_of_squares(y: int, s: Expression) -> Expression:
     """SOS as the homework writes it, in s = sigma(z)."""
     minus, plus = sigma(-1, s), sigma(+1, s)  # the probabilities of the labels -1 and +1
     four = HALF * (1 - y) * (power(1 - minus, 2) + power(plus, 2))
@@ -36,18 +35,18 @@ def sum_of_squares(y: int, s: Polynomial) -> Polynomial:
     return four + nine
 
 
-def sigma(sign: int, s: Polynomial) -> Polynomial:
+def sigma(sign: int, s: Expression) -> Expression:
     """sigma(sign z)."""
     return s if sign > 0 else 1 - s
 
 
-def along_z(value: Polynomial) -> Polynomial:
+def along_z(value: Expression) -> Expression:
     """d/dz of a polynomial in s, by the chain rule with ds/dz = s (1 - s)."""
     s = letter("s")
     return derivative(value, "s") * s * (1 - s)
 
 
-def _for_both_labels(claim: str, sides: Callable[[int, Polynomial], tuple[Polynomial, Polynomial]]) -> Verdict:
+def _for_both_labels(claim: str, sides: Callable[[int, Expression], tuple[Expression, Expression]]) -> Verdict:
     parts = []
     for y in (-1, 1):
         left, right = sides(y, letter("s"))
@@ -79,7 +78,7 @@ def decide_kl_derivative(bench: Bench) -> Finding:
 
 def decide_bounds(bench: Bench) -> Finding:
     """16/27 - 4 t (1-t)^2 = (t - 1/3)^2 (16/3 - 4 t), which is >= 0 on [0, 1]: two factors, each of one sign."""
-    claim = "|d SOS/dz| <= 16/27, reached where sigma(y z) = 1/3, and |d KL/dz| <= 1"
+    claim = "|d SOS/dz| <= 16/27, reached where sigma(y z) = 1/3, and |d KL/dz| <= 1; |d SOS/dz| <= 4 sigma(y z)"
     t = letter("t")
     slope = 4 * t * power(1 - t, 2)
     factored = power(t - Fraction(1, 3), 2) * (Fraction(16, 3) - 4 * t)
@@ -92,8 +91,12 @@ def decide_bounds(bench: Bench) -> Finding:
             assumptions=(assumption,),
         ),
         prove_identity("1 - |d KL/dz| = t", 1 - (1 - t), t, assumptions=(assumption,)),
+        prove_identity(
+            "|d SOS/dz| = t * 4 |d KL/dz|^2, at most 4t, which vanishes with t", slope, t * (4 * power(1 - t, 2))
+        ),
     ]
-    return Finding("16/27 - 4t(1-t)² = (t - 1/3)² (16/3 - 4t) ≥ 0, with t = σ(yz)", all_of(claim, parts))
+    found = "16/27 - 4t(1-t)² = (t - 1/3)² (16/3 - 4t) ≥ 0, with t = σ(yz), and 4t(1-t)² ≤ 4t, which vanishes with t"
+    return Finding(found, all_of(claim, parts))
 
 
 def decide_raw_pixels(bench: Bench) -> Finding:

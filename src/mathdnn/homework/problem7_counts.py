@@ -10,6 +10,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from mathdnn.homework.claim import Finding, Picture
+from mathdnn.monotone.seal import sealed
 from mathdnn.verdict import Certificate, Counterexample, Verdict, proved, refuted
 
 if TYPE_CHECKING:
@@ -57,11 +58,11 @@ def _agree(claim: str, terms: Terms, claimed: int, counted: int) -> Verdict:
     plain = [{"layer": layer, "products": [list(factors) for factors in products]} for layer, products in terms]
     if by_hand == counted == claimed:
         method = f"the network holds {counted:,}, and layer by layer the formula gives {by_hand:,}"
-        return proved(
-            claim, Certificate("sum-of-products", method, {"terms": plain, "total": claimed, "counted": counted})
-        )
+        data = {"terms": plain, "total": claimed, "counted": counted}
+        return sealed(proved(claim, Certificate("sum-of-products", method, data)))
     statement = f"The network holds {counted:,} and the formula gives {by_hand:,}, where {claimed:,} was claimed."
-    return refuted(claim, Counterexample(statement, plain, claimed, counted))
+    data = {"kind": "sum-of-products-differs", "formula": by_hand}
+    return sealed(refuted(claim, Counterexample(statement, plain, claimed, counted, data)))
 
 
 def _parameters(c3: str) -> int:

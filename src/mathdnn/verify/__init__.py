@@ -16,7 +16,7 @@ from mathdnn.verdict import Certificate, Counterexample, Verdict, proved, refute
 
 __all__ = ["verify"]
 
-_CHECKERS = ("convolution", "monotone", "backprop")  # one module for each prover: KINDS, and check(verdict)
+_CHECKERS = ("convolution", "monotone", "backprop", "homework")  # each has KINDS, and check(verdict)
 _LARGEST = 1 << 29  # bytes of a file
 
 

@@ -1,0 +1,28 @@
+"""How a command that decides one claim ends: words or JSON on standard output, a file where asked for, an exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mathdnn.cli.output import print_json
+
+if TYPE_CHECKING:
+    from mathdnn.verdict import Verdict
+
+HOLDS, FAILS = 0, 1
+
+
+def answer(verdict: Verdict, *, json: bool = False, save: Path | None = None, words: str = "") -> int:
+    """Print and save a verdict. 0 for proved and supported; 1 for refuted, contradicted and undecided."""
+    if save is not None:
+        from mathdnn.data.files import replace_file
+
+        replace_file(save, verdict.to_json().encode(), "save")
+    if json:
+        print_json(verdict.to_plain())
+    else:
+        print(words or str(verdict))
+        if save is not None:
+            print(f"saved: {save}; check it with mathdnn verify {save}")
+    return HOLDS if verdict.status.value in ("proved", "supported") else FAILS

@@ -1,0 +1,94 @@
+"""What a user names on the command line: code as `MODULE:NAME`, sizes as `1,28,28`, and a place for a file.
+
+Code is imported as Python imports it, with the current directory first, and is the user's own: it may do anything. What
+it prints goes to standard error, so that standard output holds the answer alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from mathdnn.errors import InvalidInput, OutputError, sentence
+
+
+@contextlib.contextmanager
+def foreign(who: str) -> Iterator[None]:
+    """Around a user's code: its output goes to standard error, and its wish to exit is an error like others."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):
+            raise
+        raise InvalidInput(
+            sentence(who, "code that returns", f"SystemExit({stop.code!r:.40})", "let it return")
+        ) from None
+
+
+def load(name: str, who: str) -> Any:
+    """What `MODULE:NAME` names; NAME may have dots. Raises `InvalidInput`, also for code that fails on import."""
+    module, _, attribute = name.partition(":")
+    if not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", name):
+        raise InvalidInput(sentence(who, "MODULE:NAME", repr(name), "write it as in filters:blur"))
+    with _current_directory_first(), foreign(who):
+        found = _import(module, who)
+    try:
+        return reduce(getattr, attribute.split("."), found)
+    except AttributeError:
+        got = f"the module {module} without {attribute}"
+        raise InvalidInput(sentence(who, f"{attribute} in {module}", got, "check the name")) from None
+
+
+def _import(module: str, who: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (module == error.name or module.startswith(error.name + ".")):
+            do = "check the name, or run in the folder that holds it"
+            raise InvalidInput(sentence(who, "a module that Python can import", f"no module {module}", do)) from None
+        raise _fails(module, error, who) from error
+    except Exception as error:
+        raise _fails(module, error, who) from error
+
+
+def _fails(module: str, error: Exception, who: str) -> InvalidInput:
+    words = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}".removesuffix(".")
+    got = f"{module}, which raises {words}"
+    return InvalidInput(sentence(who, "a module that imports without an error", got, "mend the module"))
+
+
+@contextlib.contextmanager
+def _current_directory_first() -> Iterator[None]:
+    here = os.getcwd()
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(here)
+
+
+def sizes(text: str, who: str, example: str, separator: str = ",") -> tuple[int, ...]:
+    """Whole numbers, as in `1,28,28`. Raises `InvalidInput`."""
+    parts = text.split(separator)
+    if not all(re.fullmatch(r" *[0-9]{1,9} *", part) for part in parts):
+        raise InvalidInput(sentence(who, f"whole numbers, as in {example}", repr(text[:60]), "write them so"))
+    return tuple(int(part) for part in parts)
+
+
+def require_place(path: Path | None, who: str) -> None:
+    """Raise `OutputError` before any work where a file cannot be written later."""
+    if path is None:
+        return
+    folder = path.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        got = "a folder" if path.is_dir() else f"no folder {folder}" if not folder.is_dir() else "one that may not be"
+        raise OutputError(sentence(f"{who} {path}", "a file in a folder that may be written", got, "name another file"))

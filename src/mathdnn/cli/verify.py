@@ -1,0 +1,99 @@
+"""`mathdnn verify`: check a saved verdict, or every verdict of a results.json, and load nothing of the provers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mathdnn.cli.answer import FAILS, HOLDS, answer
+from mathdnn.cli.output import Json, print_json, print_table
+from mathdnn.data.files import open_regular
+from mathdnn.errors import InvalidInput, sentence
+from mathdnn.verdict import Estimate, Undecided, Verdict
+
+LARGEST = 1 << 29  # bytes
+WORD = {"proved": "holds", "refuted": "rejected", "undecided": "not checked"}
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """What of a claim in a results.json is checked."""
+
+    id: str
+    status: str
+    verdict: Verdict
+
+
+class _Results(msgspec.Struct, frozen=True):
+    claims: tuple[_Entry, ...]
+
+
+def verify(file: Path, /, *, json: Json = False) -> int:
+    """Check a saved verdict, or all of a results.json, by independent code.
+
+    Parameters
+    ----------
+    file
+        What --save wrote, or the results.json of mathdnn reproduce.
+    json
+        Print one JSON document.
+    """
+    content = _read(file)
+    found = _decode(content, file)
+    if isinstance(found, _Results):
+        return _results(found, json=json)
+    from mathdnn.verify import verify as check
+
+    checked = check(found)
+    return answer(
+        checked, json=json, words=f"{WORD[checked.status.value].upper()}: {found.claim}\n  {checked.evidence}"
+    )
+
+
+def _read(path: Path) -> bytes:
+    who = f"verify {path}"
+    with open_regular(path, who) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > LARGEST:
+            raise InvalidInput(sentence(who, f"at most {LARGEST:,} bytes", f"{size:,}", "check the file"))
+        return file.read(LARGEST + 1)
+
+
+def _decode(content: bytes, path: Path) -> Verdict | _Results:
+    """A verdict or results, told apart by their keys. Raises `InvalidInput` for anything else."""
+    expected, do = "a verdict as --save writes it, or a results.json", "check the file"
+    try:
+        keys = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+        if "claims" in keys:
+            return msgspec.json.decode(content, type=_Results)
+        return msgspec.json.decode(content, type=Verdict)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        got = "a tree too deep" if isinstance(error, RecursionError) else str(error).rstrip(".")
+        raise InvalidInput(sentence(f"verify {path}", expected, got, do)) from None
+
+
+def _results(found: _Results, *, json: bool) -> int:
+    rows = [_row(entry) for entry in found.claims]
+    words = [row["checked"] for row in rows]
+    if json:
+        print_json({"claims": rows})
+    else:
+        print_table(("claim", "checked", "verdict", "why"), [list(row.values()) for row in rows])
+        holding, rejected, open_ = (words.count(word) for word in WORD.values())
+        print(f"{holding} hold, {rejected} rejected, {open_} not checked (runs, or no checker).")
+    return FAILS if "rejected" in words or "holds" not in words else HOLDS
+
+
+def _row(entry: _Entry) -> dict[str, Any]:
+    from mathdnn.verify import verify as check
+
+    verdict = entry.verdict
+    row = {"claim": entry.id, "checked": "not checked", "verdict": str(verdict.status)}
+    if entry.status != verdict.status.value:
+        return {**row, "checked": "rejected", "why": f"the document says {entry.status[:20]}"}
+    if isinstance(verdict.evidence, Estimate | Undecided):
+        return {**row, "why": "runs: repeat them" if isinstance(verdict.evidence, Estimate) else "nothing was decided"}
+    checked = check(verdict)
+    return {**row, "checked": WORD[checked.status.value], "why": str(checked.evidence)[:300]}
