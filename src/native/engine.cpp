@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cfenv>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -157,6 +158,26 @@ void Team::meet() {
         return;
     }
     for (int spins = 0; generation_.load(std::memory_order_acquire) == now;) pause(spins);
+}
+
+Pace::Stretch Pace::next() const {
+    constexpr std::int64_t trial = 3;
+    if (seconds_[1] < 0) return {true, trial};
+    if (seconds_[0] < 0) return {false, trial};
+    const bool together = seconds_[1] <= seconds_[0];
+    if (since_ >= wait_) return {!together, trial};
+    return {together, wait_ - since_ < 64 ? wait_ - since_ : 64};
+}
+
+void Pace::took(Stretch stretch, double seconds) {
+    const bool known = seconds_[0] >= 0 && seconds_[1] >= 0;
+    const bool trial = known && stretch.together != (seconds_[1] <= seconds_[0]);
+    seconds_[stretch.together] = seconds / static_cast<double>(stretch.steps);
+    if (!known) return;
+    since_ = trial ? 0 : since_ + stretch.steps;
+    if (!trial) return;
+    const bool still = stretch.together != (seconds_[1] <= seconds_[0]);
+    wait_ = still ? std::min<std::int64_t>(2 * wait_, 1024) : 64;
 }
 
 // ---- the engine
@@ -343,7 +364,7 @@ void Engine::forward_map(Workspace &ws, std::size_t number, int map) {
     activate_rows(*layers_, out, y, 0, out.rows);
 }
 
-void Engine::forward(Workspace &ws, int rank, int team) {
+void Engine::forward(Team &members, Workspace &ws, int rank, int team) {
     const auto &ops = program_.operations;
     for (std::size_t number = 0; number < ops.size();) {
         const Operation &op = ops[number];
@@ -364,7 +385,7 @@ void Engine::forward(Workspace &ws, int rank, int team) {
                 for (std::size_t k = number; k < next; k++) forward_map(ws, k, m);
         }
         number = next;
-        if (team > 1) team_.meet();
+        if (team > 1) members.meet();
     }
 }
 
@@ -404,7 +425,8 @@ void Engine::back_map(Workspace &ws, Workspace &own, std::size_t number, int map
 // Each round: the input derivative of operation `number` (maps shared out), and on the same maps what lies under it down
 // to the parameters of the next convolution. Between rounds all meet, since an input derivative overwrites the input that
 // others' weight gradients read.
-void Engine::backward(Workspace &ws, Workspace &own, float *gradient, int images, bool fresh, int rank, int team) {
+void Engine::backward(Team &members, Workspace &ws, Workspace &own, float *gradient, int images, bool fresh, int rank,
+                      int team) {
     const auto &ops = program_.operations;
     std::ptrdiff_t k = static_cast<std::ptrdiff_t>(ops.size()) - 1;
     const auto down = [&](std::ptrdiff_t from, int m) {  // operations from `from` down that need map m only
@@ -422,7 +444,7 @@ void Engine::backward(Workspace &ws, Workspace &own, float *gradient, int images
         const Share maps(program_.buffers[ops[k].out].maps, rank, team);
         for (int m = maps.first; m < maps.end; m++) down(k, m);
         k = reached(k);
-        if (team > 1) team_.meet();
+        if (team > 1) members.meet();
     }
     while (k >= 0) {
         const Operation &op = ops[k];
@@ -435,7 +457,7 @@ void Engine::backward(Workspace &ws, Workspace &own, float *gradient, int images
             const Share rows(d.in + (op.bias >= 0), rank, team);  // the bias is the last row
             layers_->dense_weight_gradient(d, x, own.transposed.get(), gradient + op.weight, rows.first, rows.end, images, fresh);
             if (k == 0) return;
-            if (team > 1) team_.meet();
+            if (team > 1) members.meet();
             const int cell = in.rows * in.columns;  // positions of a map: the dense layer sees them as its own inputs
             const Share maps(in.maps, rank, team);
             layers_->dense_input_gradient(d, dy, parameters_.get() + op.weight, x, in.activate, maps.first * cell, maps.end * cell);
@@ -450,7 +472,7 @@ void Engine::backward(Workspace &ws, Workspace &own, float *gradient, int images
             }
         }
         k = reached(k - 1);
-        if (team > 1) team_.meet();
+        if (team > 1) members.meet();
     }
 }
 
@@ -476,41 +498,42 @@ void Engine::fold(Workspace &ws, float *gradient, int rank, int team) {
     }
 }
 
-void Engine::piece(Workspace &ws, Workspace &own, const Pictures &pictures, const Batch &batch, Piece piece, int number,
-                   int rank, int team) {
+void Engine::piece(Team &members, Workspace &ws, Workspace &own, const Pictures &pictures, const Batch &batch, Piece piece,
+                   int number, int rank, int team) {
     float *gradient = pieces_[number].get();
     for (int b = 0; b < piece.blocks; b++) {
         const int at = (piece.first + b) * block, images = std::min(block, batch.count - at);
         if (rank == 0) fill(ws, pictures, batch, at);
-        if (team > 1) team_.meet();
-        forward(ws, rank, team);
+        if (team > 1) members.meet();
+        forward(members, ws, rank, team);
         if (rank == 0) {
             judge(ws, pictures, batch, at, 1.0f / static_cast<float>(batch.count), true);
             std::copy_n(ws.loss, images, losses_.begin() + at);
         }
-        if (team > 1) team_.meet();
-        backward(ws, own, gradient, images, b == 0, rank, team);
-        if (team > 1) team_.meet();
+        if (team > 1) members.meet();
+        backward(members, ws, own, gradient, images, b == 0, rank, team);
+        if (team > 1) members.meet();
     }
     fold(ws, gradient, rank, team);
-    if (team > 1) team_.meet();
+    if (team > 1) members.meet();
 }
 
-void Engine::gradients(const Pictures &pictures, const Batch &batch, int rank) {
-    const int team = team_.size(), count = static_cast<int>(cut_.size()), alone = count / team * team;
+void Engine::gradients(Team &members, const Pictures &pictures, const Batch &batch, int rank) {
+    const int team = members.size(), count = static_cast<int>(cut_.size()), alone = count / team * team;
     for (int k = rank; k < alone; k += team)
-        piece(*workspaces_[rank], *workspaces_[rank], pictures, batch, cut_[k], k, 0, 1);
-    if (alone < count) team_.meet();
-    for (int k = alone; k < count; k++) piece(*workspaces_[0], *workspaces_[rank], pictures, batch, cut_[k], k, rank, team);
-    team_.meet();
+        piece(members, *workspaces_[rank], *workspaces_[rank], pictures, batch, cut_[k], k, 0, 1);
+    if (alone < count) members.meet();
+    for (int k = alone; k < count; k++)
+        piece(members, *workspaces_[0], *workspaces_[rank], pictures, batch, cut_[k], k, rank, team);
+    members.meet();
     const Share share(static_cast<int>(program_.parameters / 16), rank, team);
     std::vector<const float *> parts(count);
     for (int k = 0; k < count; k++) parts[k] = pieces_[k].get() + share.first * 16;
     layers_->sum(total_.get() + share.first * 16, parts.data(), count, (share.end - share.first) * 16);
 }
 
-void Engine::update(const Step &step, int rank) {
-    const Share share(static_cast<int>(program_.parameters / 16), rank, team_.size());
+void Engine::update(const Step &step, int rank, int team) {
+    const Share share(static_cast<int>(program_.parameters / 16), rank, team);
     const std::int64_t at = share.first * 16, floats = (share.end - share.first) * 16;
     float *p = parameters_.get() + at, *m = first_ ? first_.get() + at : nullptr;
     if (program_.optimizer == Optimizer::adamw) layers_->adamw(step, p, total_.get() + at, m, second_.get() + at, floats);
@@ -523,6 +546,37 @@ double Engine::batch_loss(int count) const {
     return sum;
 }
 
+std::int64_t Engine::steps(Team &members, const Pictures &pictures, const std::vector<Batch> &batches, std::int64_t first,
+                           std::int64_t end, const double *rates, std::int64_t done, double &loss,
+                           const std::function<bool()> &stop) {
+    std::atomic<bool> stopped{false};
+    std::int64_t reached = first;
+    Step step{0, program_.momentum, program_.decay, program_.nesterov, 0, 0, 0};
+    members.run([&](int rank) {
+        for (std::int64_t k = first; k < end; k++) {
+            if (rank == 0) {
+                const double t = static_cast<double>(done + k + 1);
+                pieces_of(batches[k].count, cut_);
+                step.lr = static_cast<float>(rates[k]);
+                step.keep = static_cast<float>(1 - rates[k] * program_.decay);
+                step.rate = static_cast<float>(rates[k] / (1 - std::pow(0.9, t)));
+                step.correction = static_cast<float>(std::sqrt(1 - std::pow(0.999, t)));
+            }
+            members.meet();
+            gradients(members, pictures, batches[k], rank);
+            update(step, rank, members.size());
+            if (rank == 0) {
+                loss += batch_loss(batches[k].count);
+                reached = k + 1;
+                if (stop()) stopped = true;
+            }
+            members.meet();
+            if (stopped) return;
+        }
+    });
+    return reached;
+}
+
 std::int64_t Engine::train(const Pictures &pictures, const std::vector<Batch> &batches, const double *rates,
                            std::int64_t done, double &loss, const std::function<bool()> &stop) {
     int largest = 0;
@@ -530,41 +584,28 @@ std::int64_t Engine::train(const Pictures &pictures, const std::vector<Batch> &b
     pieces_of(largest, cut_);
     while (pieces_.size() < cut_.size()) pieces_.push_back(aligned<float>(program_.parameters));
     losses_.resize(largest);
-    std::atomic<bool> stopped{false};
-    std::int64_t reached = 0;
-    double power1 = std::pow(0.9, static_cast<double>(done)), power2 = std::pow(0.999, static_cast<double>(done));
-    Step step{0, program_.momentum, program_.decay, program_.nesterov, 0, 0, 0};
-    team_.run([&](int rank) {
-        for (std::size_t k = 0; k < batches.size(); k++) {
-            if (rank == 0) {
-                pieces_of(batches[k].count, cut_);
-                power1 *= 0.9;
-                power2 *= 0.999;
-                step.lr = static_cast<float>(rates[k]);
-                step.keep = static_cast<float>(1 - rates[k] * program_.decay);
-                step.rate = static_cast<float>(rates[k] / (1 - power1));
-                step.correction = static_cast<float>(std::sqrt(1 - power2));
-            }
-            team_.meet();
-            gradients(pictures, batches[k], rank);
-            update(step, rank);
-            if (rank == 0) {
-                loss += batch_loss(batches[k].count);
-                reached = static_cast<std::int64_t>(k) + 1;
-                if (stop()) stopped = true;
-            }
-            team_.meet();
-            if (stopped) return;
-        }
-    });
-    return reached;
+    const auto count = static_cast<std::int64_t>(batches.size());
+    if (team_.size() == 1) return steps(team_, pictures, batches, 0, count, rates, done, loss, stop);
+    for (std::int64_t k = 0; k < count;) {
+        Pace::Stretch stretch = pace_.next();
+        stretch.steps = std::min(stretch.steps, count - k);
+        const auto began = std::chrono::steady_clock::now();
+        bool halted = false;
+        const auto halt = [&] { return halted = stop(); };
+        const std::int64_t reached =
+            steps(stretch.together ? team_ : alone_, pictures, batches, k, k + stretch.steps, rates, done, loss, halt);
+        if (halted) return reached;
+        pace_.took(stretch, std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+        k = reached;
+    }
+    return count;
 }
 
 double Engine::gradient(const Pictures &pictures, const Batch &batch, float *out) {
     pieces_of(batch.count, cut_);
     while (pieces_.size() < cut_.size()) pieces_.push_back(aligned<float>(program_.parameters));
     losses_.resize(batch.count);
-    team_.run([&](int rank) { gradients(pictures, batch, rank); });
+    team_.run([&](int rank) { gradients(team_, pictures, batch, rank); });
     std::memcpy(out, total_.get(), program_.parameters * sizeof(float));
     return batch_loss(batch.count);
 }
@@ -579,7 +620,7 @@ void Engine::run(const Pictures &pictures, std::int64_t images, float *outputs, 
         for (std::int64_t b = taken++; b < blocks; b = taken++) {
             const int at = static_cast<int>(b * block), count = static_cast<int>(std::min<std::int64_t>(block, images - at));
             fill(ws, pictures, batch, at);
-            forward(ws, 0, 1);
+            forward(alone_, ws, 0, 1);
             const float *z = ws.arena.get() + out.offset * block;
             for (int n = 0; outputs && n < count; n++)
                 for (int c = 0; c < out.maps; c++) outputs[(at + n) * static_cast<std::int64_t>(out.maps) + c] = z[c * block + n];

@@ -94,6 +94,22 @@ class Team {
     std::vector<std::thread> threads_;
 };
 
+// Whether several threads are worth it is measured, since other programs may hold the cores: then threads wait for
+// each other. Now and then the slower way is tried again, rarer as long as it stays slower. No bit depends on it.
+class Pace {
+  public:
+    struct Stretch {
+        bool together;
+        std::int64_t steps;
+    };
+    Stretch next() const;
+    void took(Stretch, double seconds);
+
+  private:
+    double seconds_[2] = {-1, -1};  // a step: alone, together
+    std::int64_t since_ = 0, wait_ = 64;
+};
+
 class Engine {
   public:
     Engine(Program, int threads, const std::string &set);
@@ -116,24 +132,27 @@ class Engine {
     struct Piece {
         int first, blocks;
     };
-    void piece(Workspace &, Workspace &own, const Pictures &, const Batch &, Piece, int number, int rank, int team);
+    void piece(Team &, Workspace &, Workspace &own, const Pictures &, const Batch &, Piece, int number, int rank, int team);
     void fill(Workspace &, const Pictures &, const Batch &, int at);
     void fill_floats(Workspace &, const Pictures &, const Batch &, int at);
-    void forward(Workspace &, int rank, int team);
-    void backward(Workspace &, Workspace &own, float *gradient, int images, bool fresh, int rank, int team);
+    void forward(Team &, Workspace &, int rank, int team);
+    void backward(Team &, Workspace &, Workspace &own, float *gradient, int images, bool fresh, int rank, int team);
     void forward_map(Workspace &, std::size_t operation, int map);
     void back_map(Workspace &, Workspace &own, std::size_t operation, int map, bool fresh);
     void judge(Workspace &, const Pictures &, const Batch &, int at, float scale, bool gradient);
     void fold(Workspace &, float *gradient, int rank, int team);
     void pieces_of(int count, std::vector<Piece> &) const;
-    void gradients(const Pictures &, const Batch &, int rank);
-    void update(const Step &, int rank);
+    void gradients(Team &, const Pictures &, const Batch &, int rank);
+    void update(const Step &, int rank, int team);
+    std::int64_t steps(Team &, const Pictures &, const std::vector<Batch> &, std::int64_t first, std::int64_t end,
+                       const double *rates, std::int64_t done, double &loss, const std::function<bool()> &stop);
     double batch_loss(int count) const;
 
     Program program_;
     const ConvolutionKernels<float> *convolution_;
     const LayerKernels *layers_;
-    Team team_;
+    Team team_, alone_{1};
+    Pace pace_;
     std::int64_t arena_ = 0, sums_ = 0, scratch_ = 0, transposed_ = 0;
     Aligned<float> parameters_, first_, second_, total_;
     std::vector<std::unique_ptr<Workspace>> workspaces_;
