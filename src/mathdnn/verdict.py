@@ -127,8 +127,8 @@ class Estimate(_Frozen, frozen=True, tag="estimate", tag_field="type"):
 
     def __str__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
-        level = f"{100 * self.level:.4g}%"
-        interval = f"{self.quantity}: {self.value:.4g}{unit}, {level} interval [{self.low:.4g}, {self.high:.4g}]"
+        level = f"{100 * self.level:.4g}% interval" if self.level < 1 else "range"
+        interval = f"{self.quantity}: {self.value:.4g}{unit}, {level} [{self.low:.4g}, {self.high:.4g}]"
         margin = "" if self.margin is None else f", margin ±{self.margin:g} fixed before the runs"
         published = "" if self.published is None else f", published {self.published:g}"
         return f"{interval} over {self.runs} runs ({self.method}{margin}{published})"

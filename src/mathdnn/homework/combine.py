@@ -21,8 +21,9 @@ def all_of(claim: str, verdicts: Sequence[Verdict]) -> Verdict:
     assumptions = tuple(dict.fromkeys(item for verdict in verdicts for item in verdict.assumptions))
     equalities = {verdict.equality for verdict in verdicts}
     methods = list(dict.fromkeys(str(verdict.evidence) for verdict in verdicts))
-    told = methods if len(methods) <= 2 else [methods[0], f"and {len(methods) - 1} more such"]
-    method = (f"{len(verdicts)} cases, each proved: " if len(verdicts) > 1 else "") + "; ".join(told)
+    alike = len(methods) > 2 and len({method[:30] for method in methods}) == 1
+    told = f"{methods[0]}; the others alike" if alike else "; ".join(methods)
+    method = f"{len(verdicts)} cases, each proved: {told}" if len(verdicts) > 1 else told
     certificate = Certificate(KIND, method, {"parts": [verdict.to_plain() for verdict in verdicts]})
     equality = equalities.pop() if len(equalities) == 1 else None
     return sealed(Verdict(claim, Status.PROVED, certificate, assumptions, equality))

@@ -90,6 +90,7 @@ def decide_solution(bench: Bench) -> Finding:
     )
     found = str(verdict.evidence)
     if verdict.status is Status.REFUTED:
+        found = found.replace("the first gives", "the differences are").replace("and the second", "and the layer gives")
         found += (
             " The layer computes X[i, j-1] - X[i-1, j-1] (and its mirror): the target shifted by (1, 1). "
             "The corrected kernels have their taps at (2,2), (3,2) and (2,2), (2,3)."

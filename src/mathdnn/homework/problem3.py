@@ -56,17 +56,20 @@ def decide(bench: Bench) -> Finding:
 
 
 def _colour_wheel() -> Picture:
-    """A picture with every hue, its channels and its grey version."""
+    """Every hue by angle, paler towards the middle, with its channels and its grey version; `grey` itself makes it."""
     import torch
 
-    y, x = torch.meshgrid(torch.linspace(0, 1, 24), torch.linspace(0, 1, 24), indexing="ij")
-    image = torch.stack([x, y, 1 - (x + y) / 2])[None]
-    names = ("red", "green", "blue")
-    images = [
-        {"title": name, "pixels": image[0, place].tolist(), "diverging": False} for place, name in enumerate(names)
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 48), torch.linspace(-1, 1, 48), indexing="ij")
+    angle, radius = torch.atan2(y, x), torch.hypot(x, y).clamp(max=1)
+    turns = (torch.tensor([0.0, 1.0, 2.0]) / 3 * 2 * torch.pi)[:, None, None]
+    image = (1 - radius * (0.5 - 0.5 * torch.cos(angle - turns)))[None].round(decimals=3)
+    images = [{"title": "X", "pixels": image[0].permute(1, 2, 0).flatten(1).tolist(), "colour": True}]
+    images += [
+        {"title": name, "pixels": image[0, place].tolist(), "light": True}
+        for place, name in enumerate(("red", "green", "blue"))
     ]
-    images.append({"title": "grey", "pixels": grey(image)[0, 0].tolist(), "diverging": False})
-    return Picture("images", "The three channels of a picture, and its grey version.", {"images": images, "columns": 4})
+    images.append({"title": "grey, Y", "pixels": grey(image)[0, 0].tolist(), "light": True})
+    return Picture("images", "A picture with every hue, its channels and its grey.", {"images": images, "columns": 5})
 
 
 CLAIMS = (

@@ -60,7 +60,7 @@ def _curves() -> Picture:
         "GELU": torch.nn.functional.gelu,
     }
     series = [{"name": name, "runs": [function(x).tolist()]} for name, function in functions.items()]
-    data = {"x": x.tolist(), "xlabel": "x", "ylabel": "sigma(x)", "logy": False, "series": series, "published": None}
+    data = {"x": x.tolist(), "xlabel": "x", "ylabel": "σ(x)", "logy": False, "series": series, "published": None}
     return Picture("curves", "Three of these never fall over the reals; GELU falls on the left of -0.75.", data)
 
 

@@ -120,7 +120,10 @@ def decide_faster(bench: Bench) -> Finding:
         f"SOS takes {ratio.center:.2f} times as long as KL [{ratio.low:.2f}, {ratio.high:.2f}]; published: "
         "18.50 s / 9.62 s = 1.92"
     )
-    return Finding(found, _timing_verdict(status, evidence))
+    row = {"name": "SOS / KL", "low": ratio.low, "high": ratio.high, "value": ratio.center, "raw": list(ratio.raw)}
+    data = {"xlabel": "time of SOS over time of KL", "rows": [{**row, "published": evidence.published}]}
+    caption = f"{ROUNDS} interleaved rounds, the 95 % interval of their median, and the published ratio."
+    return Finding(found, _timing_verdict(status, evidence), (Picture("intervals", caption, data),))
 
 
 def _timing_verdict(status: Status, evidence: Estimate) -> Verdict:

@@ -82,12 +82,16 @@ def _factors() -> Picture:
     data = {
         "x": list(range(len(series[0]["runs"][0]))),
         "xlabel": "layer l",
-        "ylabel": "largest singular value of dy_L/dy_l",
+        "ylabel": "spectral norm of dy_L/dy_l",
         "logy": True,
         "series": series,
         "published": None,
     }
-    return Picture("curves", "The gradient at layer l of 12 layers of 16 units, five random networks each.", data)
+    return Picture(
+        "curves",
+        "How large dy_L/dy_l is in 12 layers of 16 units (its largest singular value), for five random networks each.",
+        data,
+    )
 
 
 def _claim(slug: str, title: str, statement: str, formula: str) -> Claim:

@@ -43,7 +43,7 @@ BATCH = 100
 
 
 def decide_accuracy(bench: Bench) -> Finding:
-    from mathdnn.study import verdict_in_prediction_interval
+    from mathdnn.study import prediction_interval, verdict_in_prediction_interval
 
     values = bench.lenet.accuracies("table")
     claim = f"the published test accuracy of {PUBLISHED_ACCURACY} % is what a run of the homework's recipe gives"
@@ -54,7 +54,12 @@ def decide_accuracy(bench: Bench) -> Finding:
         f"mean {mean:.2f} % over {len(values)} seeds ({', '.join(f'{value:.2f}' for value in values)}); "
         f"ten epochs take {seconds:.1f} s here, 97.81 s on the solution's GPU"
     )
+    interval = or_point(prediction_interval, values)
+    row = {"name": "table", "low": interval.low, "high": interval.high, "value": mean, "raw": values}
+    rows = [{**row, "published": PUBLISHED_ACCURACY}]
+    caption = f"{len(values)} runs, the 95 % prediction interval for one more, and the published figure."
     pictures = (
+        Picture("intervals", caption, {"xlabel": "test accuracy, %", "rows": rows}),
         learning_curves(bench.lenet, PUBLISHED_ACCURACY),
         filters(bench.lenet.model),
         feature_maps(bench.lenet.model, bench.data),

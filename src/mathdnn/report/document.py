@@ -8,7 +8,7 @@
 
 The data of a picture by its kind:
 
-    images     images[]: title, pixels (rows of floats), diverging;   columns
+    images     images[]: title, pixels (rows of floats), diverging, light, colour;   columns
     table      rows of booleans, row_label, column_label
     curves     x, xlabel, ylabel, logy, series[]: name, runs (one row of y a run);   published: label, value
     intervals  xlabel, rows[]: name, low, high, value, raw, published
@@ -30,13 +30,21 @@ class _Part(msgspec.Struct, frozen=True):
 
 
 class Tile(_Part, frozen=True):
-    """One small image: `pixels` by rows; `diverging` values have a meaning on both sides of zero."""
+    """One small image: `pixels` by rows; `diverging` values have a meaning on both sides of zero.
+
+    `light` values are what a screen shows: 0 is black and 1 white. With `colour` three values in a row, red, green and
+    blue, make one pixel.
+    """
 
     title: str
     pixels: tuple[tuple[float, ...], ...]
     diverging: bool = False
+    light: bool = False
+    colour: bool = False
 
     def __post_init__(self) -> None:
+        if self.colour and self.pixels and len(self.pixels[0]) % 3:
+            raise ValueError("pixels in colour must be rows of red, green, blue, red, ...")
         if not self.pixels or not self.pixels[0] or len({len(row) for row in self.pixels}) != 1:
             raise ValueError("pixels must be rows of equal length, at least one pixel")
 

@@ -7,6 +7,7 @@ page, a dark one and paper. Text stays text.
 from __future__ import annotations
 
 import io
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ SERIES = ("#110102", "#110203", "#110304", "#110405")
 VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", PUBLISHED: "--published"} | {
     colour: f"--series-{place}" for place, colour in enumerate(SERIES, 1)
 }
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 WIDTH = 4.7  # inches of 72 units: 338 units, which a telephone shows nearly one to one
 STYLE: Any = {
     "svg.fonttype": "none",
@@ -83,6 +85,7 @@ def _curves(axes: Axes, drawing: Curves) -> None:
         axes.axhline(drawing.published.value, color=PUBLISHED, linewidth=1.2, linestyle=(0, (1.5, 2.5)))
     if drawing.logy:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _place: power_of_ten(value))
     if len(drawing.x) <= 12:
         axes.set_xticks(drawing.x)
     axes.grid(axis="y", linewidth=0.6)
@@ -127,6 +130,14 @@ def _bars(axes: Axes, drawing: Bars) -> None:
     axes.grid(axis="x", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.set_xlabel(_cut(drawing.xlabel, 50))
+
+
+def power_of_ten(value: float) -> str:
+    """A tick of a logarithmic axis: 10⁻⁸, and 1 or 0.1 as they are."""
+    exponent = math.floor(math.log10(value) + 1e-9)
+    if not math.isclose(value, 10.0**exponent):
+        return f"{value:g}"
+    return f"{value:g}" if -2 <= exponent <= 3 else "10" + str(exponent).translate(SUPERSCRIPT)
 
 
 def _cut(text: str, length: int = 22) -> str:

@@ -20,7 +20,15 @@ from mathdnn.report.document import (
     check_results,
 )
 from mathdnn.report.pixels import Shown, show
-from mathdnn.report.words import alternative, counterexample_tiles, duration, machine_line, moment, verdict_json
+from mathdnn.report.words import (
+    alternative,
+    counterexample_tiles,
+    duration,
+    machine_line,
+    maths,
+    moment,
+    verdict_json,
+)
 from mathdnn.verdict import Status
 
 MARKS = {
@@ -80,6 +88,7 @@ def render(results: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["maths"] = maths
     return environment.get_template("page.html.jinja").render(
         results=document,
         sections=_sections(document),
@@ -87,6 +96,7 @@ def render(results: dict[str, Any]) -> str:
         marks={status.value: mark for status, mark in MARKS.items()},
         machine=machine_line(document.machine),
         created=moment(document.created),
+        defaults={"problems": "all", "data": "MNIST"},
         seconds=duration(sum(claim.seconds for claim in document.claims)),
         surprises=[claim for claim in document.claims if not claim.as_expected],
         style=(folder / "page.css").read_text(encoding="utf-8"),

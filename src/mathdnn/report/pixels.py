@@ -2,8 +2,10 @@
 
     t in [-1, 1]   a diverging value over the largest |value| of its picture;   0 is white, -1 blue, +1 red
     t in [0, 1]    a plain value between 0 (or the lowest, if negative) and the highest of its picture;   1 is ink
+    v in [0, 1]    a light value, grey or each of red, green and blue, as a screen shows it;   1 is light
 
-Colours are given for a light page. On a dark one the style sheet turns lightness round and keeps the hue.
+Colours are given for a light page. On a dark one the style sheet turns lightness round and keeps the hue, of all but
+light values.
 """
 
 from __future__ import annotations
@@ -38,18 +40,24 @@ class Cell:
 
 @dataclass(frozen=True)
 class Shown:
-    """One image ready for the page: `cells`, or else `uri`, a PNG; `alt` says it in words."""
+    """One image ready for the page: `cells`, or else `uri`, a PNG; `alt` says it in words; `light` as its tile's."""
 
     title: str
     alt: str
     cells: tuple[tuple[Cell, ...], ...] = ()
     uri: str = ""
+    light: bool = False
 
 
 def show(picture: Images) -> list[Shown]:
     """Every image of a picture, on scales that they share."""
-    scales = {kind: _scale([tile for tile in picture.images if tile.diverging is kind]) for kind in (True, False)}
+    inked = [tile for tile in picture.images if not _is_light(tile)]
+    scales = {kind: _scale([tile for tile in inked if tile.diverging is kind]) for kind in (True, False)}
     return [_show(tile, *scales[tile.diverging]) for tile in picture.images]
+
+
+def _is_light(tile: Tile) -> bool:
+    return tile.light or tile.colour
 
 
 def _scale(tiles: Sequence[Tile]) -> tuple[float, float]:
@@ -58,6 +66,12 @@ def _scale(tiles: Sequence[Tile]) -> tuple[float, float]:
 
 
 def _show(tile: Tile, low: float, high: float) -> Shown:
+    if _is_light(tile):
+        values = np.array(tile.pixels)
+        shade = values.reshape(len(values), -1, 3) if tile.colour else np.repeat(values[..., None], 3, axis=2)
+        colours = np.rint(255 * shade.clip(0, 1)).astype(np.uint8)
+        alt = f"{tile.title}, {shade.shape[0]} by {shade.shape[1]} pixels"
+        return Shown(tile.title, alt, uri=_png(colours), light=True)
     texts = [[_short(value) for value in row] for row in tile.pixels]
     size = f"{len(texts)} by {len(texts[0])}"
     colours = _colours(np.array(tile.pixels), low, high, tile.diverging)

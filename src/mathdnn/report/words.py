@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
 from mathdnn.errors import InvalidInput
 from mathdnn.report.document import Bars, Curves, Drawing, Images, Intervals, Table, Tile
 from mathdnn.report.pixels import CELLS
 from mathdnn.verdict import Counterexample, Plain, Verdict, unpack_array
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 SHOWN_JSON = 20_000  # characters of a verdict's JSON on the page; results.json holds all of it
 
@@ -54,6 +58,14 @@ def verdict_json(verdict: Verdict) -> str:
     if len(text) <= SHOWN_JSON:
         return text
     return f"{text[:SHOWN_JSON]}\n... {len(text) - SHOWN_JSON:,} more characters in results.json"
+
+
+def maths(text: object) -> Markup:
+    """Text for the page, where y_l, A_{l-1} and s^2 become letters with an index or a power."""
+    from markupsafe import Markup, escape
+
+    html = re.sub(r"(?<=\w)_(?:\{([^{}<>]{1,12})\}|([A-Za-z0-9])(?!\w))", r"<sub>\1\2</sub>", str(escape(str(text))))
+    return Markup(re.sub(r"(?<=[\w)>])\^(?:\{([^{}<>]{1,12})\}|(-?(?:\d+|[A-Za-z](?!\w))))", r"<sup>\1\2</sup>", html))
 
 
 def duration(seconds: float) -> str:
