@@ -26,6 +26,10 @@ mathdnn reproduce 7 --seeds 10 --data fashion-mnist""",
         "Is it a convolution? Does it never fall? Are the derivatives right?",
         None,
     ),
+    "grade": (
+        "Grade a kernel, a count or a derivative.",
+        None,
+    ),
     "verify": (
         "Check a saved verdict, or a results.json, by independent code.",
         """mathdnn verify blur.json
@@ -68,6 +72,8 @@ mathdnn reproduce 1 2 3 6 --out fast       some of its problems, in seconds
 mathdnn train lenet5 --out run --seed 1    LeNet-5 with its connection table
 mathdnn predict run digit.png              which digit is this?
 mathdnn count lenet5 --c3 full --json      what each layer costs
+mathdnn prove monotone torch.tanh          over every float32
+mathdnn prove conv my:op --shape 1,28,28   is it a convolution, and which?
 
 Exit codes: 0 done or holds, 1 refuted, 2 misuse, 130 interrupted."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from cyclopts import App
 
 from mathdnn.cli.answer import answer
+from mathdnn.cli.formulas import check_typed
 from mathdnn.cli.named import foreign, load, require_place, sizes
 from mathdnn.cli.output import Flag, Json, live
 from mathdnn.errors import InvalidInput, sentence
@@ -193,8 +195,10 @@ def gradient(
     """
     require_place(save, "prove gradient --save")
     networks = [_network(text) for text in (network, *more)]
-    chosen = _formulas(of, formula)
-    parts = [part for widths, sigma in networks for part in _check(widths, sigma, chosen, of)]
+    if formula is None:
+        parts = [part for widths, sigma in networks for part in _check(widths, sigma, of)]
+    else:
+        parts = [_check_typed(widths, sigma, of, formula) for widths, sigma in networks]
     return answer(_together(parts, network, more), json=json, save=save)
 
 
@@ -204,39 +208,37 @@ def _network(text: str) -> tuple[tuple[int, ...], Any]:
 
     shape, slash, sigma = text.partition("/")
     widths = sizes(shape, f"prove gradient {text[:60]}", "2-3-2-1", "-")
+    if min(widths) < 1:
+        raise InvalidInput(sentence(f"prove gradient {text[:60]}", "widths of at least 1", shape[:60], "widen it"))
     if not slash:
         return widths, None
     if sigma in ACTIVATIONS:
         return widths, sigma
-    try:
-        coefficients = [Fraction(c) for c in sigma.split(",") if len(c) <= 40]
-        if 1 <= len(coefficients) <= 6 and len(coefficients) == len(sigma.split(",")):
-            return widths, polynomial(*coefficients)
-    except (ValueError, ZeroDivisionError):
-        pass
+    if re.fullmatch(r"(-?[0-9]{1,18}(/[1-9][0-9]{0,17})?,?){1,6}(?<!,)", sigma):
+        return widths, polynomial(*map(Fraction, sigma.split(",")))
     expected = f"up to six coefficients, or one of {', '.join(ACTIVATIONS)}"
     raise InvalidInput(
         sentence(f"prove gradient {text[:60]}", expected, repr(sigma[:60]), "write it as in 2-2-1/1,0,3")
     )
 
 
-def _formulas(of: str | None, formula: str | None) -> dict[str, Any]:
-    from mathdnn.backprop import FORMULAS, typed_formula
+def _check_typed(widths: tuple[int, ...], sigma: Any, of: str | None, formula: str) -> Verdict:
+    who = "prove gradient --formula"
+    if of is None:
+        raise InvalidInput(sentence(who, "the derivative that it is", "none", "add --of dyL/dAl, say"))
+    if isinstance(sigma, str):
+        do = "leave the activation out: the exact check holds for every differentiable one"
+        raise InvalidInput(sentence(who, "any sigma, or a polynomial", sigma, do))
+    return check_typed(of, formula, widths, sigma, who)
 
-    if formula is not None:
-        if of is None:
-            do = "add --of dyL/dAl, say"
-            raise InvalidInput(sentence("prove gradient --formula", "the derivative that it is", "none", do))
-        return {of: typed_formula(formula, of)}
+
+def _check(widths: tuple[int, ...], sigma: Any, of: str | None) -> list[Verdict]:
+    from mathdnn.backprop import FORMULAS, check_autograd, check_exact
+
     if of is not None and of not in FORMULAS:
         raise InvalidInput(sentence("prove gradient --of", f"one of {', '.join(FORMULAS)}", repr(of), "choose one"))
-    return {of: FORMULAS[of]} if of is not None else dict(FORMULAS)
-
-
-def _check(widths: tuple[int, ...], sigma: Any, chosen: dict[str, Any], of: str | None) -> list[Verdict]:
-    from mathdnn.backprop import check_autograd, check_exact
-
     if not isinstance(sigma, str):
+        chosen = FORMULAS if of is None else {of: FORMULAS[of]}
         return list(check_exact(widths, sigma, formulas=chosen).values())
     who = f"prove gradient {'-'.join(map(str, widths))}/{sigma}"
     if of is not None:

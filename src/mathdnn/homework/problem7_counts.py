@@ -52,17 +52,19 @@ def total(terms: Terms) -> int:
     return sum(prod(factors) for _, products in terms for factors in products)
 
 
-def _agree(claim: str, terms: Terms, claimed: int, counted: int) -> Verdict:
-    """Proved where the hand formula, the network and the claim are one number."""
+def agree(claim: str, terms: Terms, claimed: int, counted: int, remark: str = "") -> Verdict:
+    """Proved where the hand formula, the network and the claim are one number; `remark` ends a refutation."""
     by_hand = total(terms)
     plain = [{"layer": layer, "products": [list(factors) for factors in products]} for layer, products in terms]
     if by_hand == counted == claimed:
         method = f"the network holds {counted:,}, and layer by layer the formula gives {by_hand:,}"
         data = {"terms": plain, "total": claimed, "counted": counted}
         return sealed(proved(claim, Certificate("sum-of-products", method, data)))
-    statement = f"The network holds {counted:,} and the formula gives {by_hand:,}, where {claimed:,} was claimed."
+    statement = (
+        f"The network holds {counted:,} and the formula gives {by_hand:,}, where {claimed:,} was claimed. {remark}"
+    )
     data = {"kind": "sum-of-products-differs", "formula": by_hand}
-    return sealed(refuted(claim, Counterexample(statement, plain, claimed, counted, data)))
+    return sealed(refuted(claim, Counterexample(statement.strip(), plain, claimed, counted, data)))
 
 
 def _parameters(c3: str) -> int:
@@ -79,7 +81,7 @@ def decide_table_shape(bench: Bench) -> Finding:
     edges = sum(len(maps) for maps in table.maps)
     claim = "Table I has 60 of 96 edges, and every input map feeds exactly 10 output maps"
     terms: Terms = (("3 inputs", ((6, 3),)), ("4 inputs", ((9, 4),)), ("6 inputs", ((1, 6),)))
-    verdict = _agree(claim, terms, 60, edges)
+    verdict = agree(claim, terms, 60, edges)
     if fan_out != [10] * 6:
         verdict = refuted(claim, Counterexample(f"The input maps feed {fan_out} output maps.", [], [10] * 6, fan_out))
     rows = [[image in maps for maps in table.maps] for image in range(table.in_channels)]
@@ -93,18 +95,18 @@ def decide_table_shape(bench: Bench) -> Finding:
 
 def decide_table(bench: Bench) -> Finding:
     counted = _parameters("table")
-    return Finding(f"{counted:,}", _agree("LeNet-5 with Table I has 60,806 parameters", TABLE, 60_806, counted))
+    return Finding(f"{counted:,}", agree("LeNet-5 with Table I has 60,806 parameters", TABLE, 60_806, counted))
 
 
 def decide_full(bench: Bench) -> Finding:
     counted = _parameters("full")
-    return Finding(f"{counted:,}", _agree("LeNet-5 with a full C3 has 61,706 parameters", FULL, 61_706, counted))
+    return Finding(f"{counted:,}", agree("LeNet-5 with a full C3 has 61,706 parameters", FULL, 61_706, counted))
 
 
 def decide_difference(bench: Bench) -> Finding:
     saved = _parameters("full") - _parameters("table")
     terms: Terms = (("C3: 96 - 60 = 36 kernels of 5x5", ((36, 25),)),)
-    return Finding(f"{saved}", _agree("the table saves 36 x 25 = 900 parameters", terms, 900, saved))
+    return Finding(f"{saved}", agree("the table saves 36 x 25 = 900 parameters", terms, 900, saved))
 
 
 def decide_hand_formula(bench: Bench) -> Finding:
@@ -113,7 +115,7 @@ def decide_hand_formula(bench: Bench) -> Finding:
     rows = [row.parameters for row in count(LeNet5(c3="table")).rows if row.parameters]
     by_hand = [total((term,)) for term in TABLE]
     claim = "6(25+1) + (60·25+16) + 120(400+1) + 84(120+1) + 10(84+1) = 60,806, each term its layer's count"
-    verdict = _agree(claim, TABLE, 60_806, sum(rows))
+    verdict = agree(claim, TABLE, 60_806, sum(rows))
     if rows != by_hand:
         verdict = refuted(claim, Counterexample("A term differs from its layer.", [], by_hand, rows))
     return Finding(" + ".join(f"{value:,}" for value in rows) + f" = {sum(rows):,}", verdict)
@@ -125,8 +127,8 @@ def decide_multiply_adds(bench: Bench) -> Finding:
     counted = {arm: count(LeNet5(c3=arm)).multiply_adds for arm in ("table", "full")}
     claim = "one forward pass takes 326,520 multiply-adds with the table and 416,520 with full connections"
     rest: Terms = (("C1", ((6, 25, 784),)), ("C5", ((120, 400),)), ("F6", ((84, 120),)), ("output", ((10, 84),)))
-    table = _agree(claim, (*rest, ("C3", ((60, 25, 100),))), 326_520, counted["table"])
-    full = _agree(claim, (*rest, ("C3", ((96, 25, 100),))), 416_520, counted["full"])
+    table = agree(claim, (*rest, ("C3", ((60, 25, 100),))), 326_520, counted["table"])
+    full = agree(claim, (*rest, ("C3", ((96, 25, 100),))), 416_520, counted["full"])
     return Finding(f"{counted['table']:,} and {counted['full']:,}", _both(claim, table, full))
 
 
@@ -135,8 +137,8 @@ def decide_1998(bench: Bench) -> Finding:
 
     account = count(LeNet5_1998())
     claim = "the network of the 1998 paper has 60,000 trainable parameters and 340,908 connections"
-    parameters = _agree(claim, PAPER_PARAMETERS, 60_000, account.parameters)
-    connections = _agree(claim, PAPER_CONNECTIONS, 340_908, account.connections)
+    parameters = agree(claim, PAPER_PARAMETERS, 60_000, account.parameters)
+    connections = agree(claim, PAPER_CONNECTIONS, 340_908, account.connections)
     return Finding(f"{account.parameters:,} and {account.connections:,}", _both(claim, parameters, connections))
 
 
