@@ -13,7 +13,7 @@ from tests.oracles.convolution import conv2d
 from torch import nn
 
 from mathdnn.convolution import ConvForm, added, after, as_conv2d, catalogue, equal_maps, form_of, grade, padded, scaled
-from mathdnn.convolution.form import nearest
+from mathdnn.convolution.rational import nearest
 from mathdnn.errors import InvalidInput
 from mathdnn.verdict import Status
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -71,11 +73,10 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_one_clear_sentence(name):
     op, words = BAD[name]
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(InvalidInput, match=re.escape(words)) as caught:
         as_conv2d(op, (1, 4, 4))
     text = str(caught.value)
     assert text.startswith("as_conv2d: expected ")
-    assert words in text
     assert "\n" not in text
 
 

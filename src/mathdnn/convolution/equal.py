@@ -21,9 +21,9 @@ import torch
 
 from mathdnn.convolution.certificate import certified
 from mathdnn.convolution.compare import first_difference
-from mathdnn.convolution.form import nearest
 from mathdnn.convolution.nonlinear import find_nonlinearity
 from mathdnn.convolution.pool import Pool
+from mathdnn.convolution.rational import nearest
 from mathdnn.convolution.side import Operation, Settings, Shape, Side, Unread, read, require_shape, run, settings
 from mathdnn.errors import InvalidInput
 from mathdnn.verdict import Counterexample, Equality, Plain, Verdict, pack_array, refuted, undecided

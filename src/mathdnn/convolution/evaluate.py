@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from mathdnn.convolution.context import Context
 from mathdnn.convolution.graph import Graph, Node, references
-from mathdnn.convolution.linear import LINEAR, Context
+from mathdnn.convolution.linear import LINEAR
 from mathdnn.convolution.moves import MOVES, VALUE_ARGUMENT, overload
 from mathdnn.convolution.pool import Pool
 from mathdnn.convolution.rational import NotFinite

@@ -10,13 +10,13 @@ written turned by half a turn, as in mathematics and signal processing: Y = bias
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mathdnn.convolution.rational import nearest
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
@@ -290,17 +290,3 @@ class ConvForm:
                     "ConvForm.from_plain(plain)", "a form as to_plain writes it", f"{error!r:.100}", "check the file"
                 )
             ) from None
-
-
-def nearest(value: Fraction, dtype: str) -> Any:
-    """The float nearest to a rational, ties to even: float64 is Python's own; float32 is corrected for double
-    rounding."""
-    double = float(value)
-    if dtype == "float64":
-        return np.float64(double)
-    single = np.float32(double)
-    candidates = [np.nextafter(single, np.float32(-math.inf)), single, np.nextafter(single, np.float32(math.inf))]
-    finite = [candidate for candidate in candidates if np.isfinite(candidate)]
-    return min(
-        finite, key=lambda c: (abs(Fraction(float(c)) - value), int(np.float32(c).view(np.int32)) & 1), default=single
-    )

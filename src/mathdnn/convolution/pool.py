@@ -74,17 +74,18 @@ class Pool:
     def combine(self, ids: Int64[np.ndarray, "n t"], codes: Int32[np.ndarray, "n t"]) -> Int64[np.ndarray, " n"]:
         """Ids of new rows, each the sum over t of codes[n,t] times row ids[n,t]."""
         rows, terms = ids.shape
-        codes = np.broadcast_to(codes, ids.shape)
+        given, codes = np.broadcast_to(codes, (len(codes), terms)), np.broadcast_to(codes, ids.shape)
         first = len(self.constant)
         lengths = self.start[ids + 1] - self.start[ids] if rows else np.zeros((0, terms), np.int64)
         self._require_room(int(lengths.sum()))
-        reach, offset = np.zeros(rows), np.zeros(rows)
-        constant = np.zeros(rows, np.int32)
+        reach, offset, constant = np.zeros(rows), np.zeros(rows), np.zeros(rows, np.int32)
+        plain = not (self.constant[ids].any() or self.offset[ids].any())  # the usual case, and quick
         for t in range(terms):
-            constant = self.numbers.add(constant, self.numbers.multiply(codes[:, t], self.constant[ids[:, t]]))
-            weight = self.numbers.magnitudes(codes[:, t])
+            weight = self.numbers.magnitudes(codes[:, t] if len(given) > 1 else given[0, t])
             reach += weight * self.reach[ids[:, t]] * _SLACK
-            offset += weight * self.offset[ids[:, t]] * _SLACK
+            offset += 0.0 if plain else weight * self.offset[ids[:, t]] * _SLACK
+            if not plain:
+                constant = self.numbers.add(constant, self.numbers.multiply(codes[:, t], self.constant[ids[:, t]]))
         counts, pixels, coefficients = [], [], []
         step = max(1, _CHUNK // max(1, int(lengths.sum()) // max(1, rows)))
         for at in range(0, rows, step):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -98,3 +98,17 @@ class Rationals:
 
 def _grown(array: np.ndarray, more: list[float]) -> np.ndarray:
     return np.concatenate([array, more]) if more else array
+
+
+def nearest(value: Fraction, dtype: str) -> Any:
+    """The float nearest to a rational, ties to even: float64 is Python's own; float32 is corrected for double
+    rounding."""
+    double = float(value)
+    if dtype == "float64":
+        return np.float64(double)
+    single = np.float32(double)
+    candidates = [np.nextafter(single, np.float32(-math.inf)), single, np.nextafter(single, np.float32(math.inf))]
+    finite = [candidate for candidate in candidates if np.isfinite(candidate)]
+    return min(
+        finite, key=lambda c: (abs(Fraction(float(c)) - value), int(np.float32(c).view(np.int32)) & 1), default=single
+    )
