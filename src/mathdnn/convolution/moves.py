@@ -25,7 +25,7 @@ MOVES = frozenset(
         "masked_fill.Tensor", "native_channel_shuffle.default", "permute.default", "pixel_shuffle.default",
         "pixel_unshuffle.default", "positive.default", "reflection_pad1d.default", "reflection_pad2d.default",
         "reflection_pad3d.default", "repeat.default", "replication_pad1d.default", "replication_pad2d.default",
-        "replication_pad3d.default", "reshape.default", "roll.default", "select.int",
+        "replication_pad3d.default", "reshape.default", "roll.default", "rot90.default", "select.int",
         "select_scatter.default", "slice.Tensor", "slice_scatter.default", "split.Tensor", "split_with_sizes.default",
         "squeeze.default", "squeeze.dim", "squeeze.dims", "stack.default", "t.default", "transpose.int", "tril.default",
         "triu.default", "unbind.int", "unfold.default", "unsqueeze.default", "_unsafe_view.default",

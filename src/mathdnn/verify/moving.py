@@ -219,6 +219,7 @@ MOVING: dict[str, Callable[..., Any]] = {
         ("reflection_pad1d.default reflection_pad2d.default reflection_pad3d.default", _pad_mode("reflect")),
         ("replication_pad1d.default replication_pad2d.default replication_pad3d.default", _pad_mode("edge")),
         ("roll.default", _roll),
+        ("rot90.default", lambda m, x, k=1, dims=(0, 1): np.rot90(m.loose(x), k, tuple(dims))),
         ("repeat.default", _repeat),
         ("split.Tensor split_with_sizes.default", _pieces),
         ("unbind.int", _unbind),
