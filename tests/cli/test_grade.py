@@ -1,0 +1,365 @@
+"""mathdnn grade: right with a certificate, wrong with why; numbers handed in are data, whatever is in the file."""
+
+# ruff: noqa: E501 (sentences are compared whole)
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from mathdnn.cli import main
+from mathdnn.verdict import Status, Verdict
+from mathdnn.verify import verify
+
+RIGHT_DIFFERENCES = [[[0, 0, 0], [0, -1, 0], [0, 1, 0]], [[0, 0, 0], [0, -1, 1], [0, 0, 0]]]
+SHIFTED = [[[-1, 0, 0], [1, 0, 0], [0, 0, 0]], [[-1, 1, 0], [0, 0, 0], [0, 0, 0]]]
+SOBEL = [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]
+DIFFERENCES = ["conv", "--target", "finite-difference", "--padding", "1"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def grade_conv(weight, *argv):
+    return main(["grade", *argv, "--weight", weight if isinstance(weight, str) else json.dumps(weight)])
+
+
+@pytest.mark.parametrize("form", ["typed", "json", "npy", "float32", "fortran", "four"])
+def test_a_right_kernel_is_right_however_it_is_handed_in(form, folder, capsys):
+    array = np.array(RIGHT_DIFFERENCES)
+    (folder / "k.json").write_text(json.dumps(RIGHT_DIFFERENCES))
+    np.save(folder / "npy.npy", array)
+    np.save(folder / "float32.npy", array.astype(np.float32))
+    np.save(folder / "fortran.npy", np.asfortranarray(array.astype(">i2")))
+    weight = {"typed": RIGHT_DIFFERENCES, "four": array[:, None].tolist(), "json": "k.json"}.get(form, f"{form}.npy")
+    assert grade_conv(weight, *DIFFERENCES) == 0
+    assert (
+        capsys.readouterr()
+        .out.splitlines()[0]
+        .endswith("RIGHT: on 1 x 7 x 8 images, the convolution handed in computes finite-difference")
+    )
+
+
+@pytest.mark.parametrize(
+    ("kernel", "remark"),
+    [
+        (SHIFTED, "It is the right kernel shifted by (-1, -1): each output reads the pixels that far off"),
+        (RIGHT_DIFFERENCES[::-1], "It is the right kernel transposed (rows and columns exchanged)."),
+        ((-2 * np.array(RIGHT_DIFFERENCES)).tolist(), "It is the right kernel times -2."),
+    ],
+    ids=["shifted", "transposed", "scaled"],
+)
+def test_a_wrong_kernel_is_shown_and_explained(kernel, remark, capsys):
+    assert grade_conv(kernel, *DIFFERENCES) == 1
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "WRONG: on 1 x 7 x 8 images, the convolution handed in computes finite-difference"
+    assert second.startswith("  For the 1 x 1 x ")
+    assert remark in second
+
+
+def test_the_solutions_kernel_is_right_without_padding_at_the_top_and_left(capsys):
+    assert grade_conv(SHIFTED, "conv", "--target", "finite-difference", "--padding", "0,2,0,2") == 0
+    assert capsys.readouterr().out.startswith("RIGHT: ")
+
+
+def test_swapped_channels_are_told(capsys):
+    taps = np.eye(4)[[1, 0, 2, 3]].reshape(4, 1, 2, 2).tolist()
+    assert grade_conv(taps, "conv", "--target", "pixel-unshuffle-2", "--stride", "2", "--shape", "1,4,6") == 1
+    assert "It is the right kernel with its output channels in another order." in capsys.readouterr().out
+
+
+def test_a_turned_kernel_is_told(capsys):
+    assert grade_conv(np.transpose(SOBEL).tolist(), "conv", "--target", "sobel-x", "--padding", "1") == 1
+    assert "It is the right kernel transposed (rows and columns exchanged)." in capsys.readouterr().out
+    assert grade_conv(np.fliplr(SOBEL).tolist(), "conv", "--target", "sobel-x", "--padding", "1") == 1
+    assert "It is the right kernel" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("weight", "ends"),
+    [
+        ("[[1/9, 1/9, 1/9], [1/9, 1/9, 1/9], [1/9, 1/9, 1/9]]", "computes box-3"),
+        ('[["1/9", "1/9", "1/9"], ["1/9", "1/9", "1/9"], ["1/9", "1/9", "1/9"]]', "computes box-3"),
+        (np.full((3, 3), 1 / 9).tolist(), "computes box-3, every weight the nearest float64"),
+        (np.full((3, 3), np.float32(1 / 9), float).tolist(), "computes box-3, every weight the nearest float32"),
+    ],
+    ids=["fractions", "text", "float64", "float32"],
+)
+def test_ninths_are_right_as_fractions_and_as_the_floats_next_to_them(weight, ends, folder, capsys):
+    assert grade_conv(weight, "conv", "--target", "box-3", "--padding", "1", "--save", "c.json") == 0
+    claim = f"on 1 x 7 x 8 images, the convolution handed in {ends}"
+    assert capsys.readouterr().out.splitlines()[0] == f"RIGHT: {claim}"
+    saved = Verdict.from_json((folder / "c.json").read_bytes())
+    assert (saved.claim, verify(saved).status) == (claim, Status.PROVED)
+
+
+def test_a_ninth_that_is_off_is_wrong(capsys):
+    assert grade_conv(np.full((3, 3), 0.11111).tolist(), "conv", "--target", "box-3", "--padding", "1") == 1
+    assert capsys.readouterr().out.startswith("WRONG: ")
+
+
+def test_decimals_are_the_decimals_that_are_written(capsys):
+    assert grade_conv("[[[[0.299]], [[0.587]], [[0.114]]]]", "conv", "--target", "grey") == 0
+    assert capsys.readouterr().out.splitlines()[0].endswith("computes grey")
+
+
+def test_a_target_of_ones_own(folder, capsys):
+    (folder / "my_targets.py").write_text(
+        "def right(x):\n    print('talking')\n    return x[..., :, 1:] - x[..., :, :-1]\n"
+    )
+    assert grade_conv([[-1, 1]], "conv", "--target", "my_targets:right", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "proved"
+    assert grade_conv([[1, -1]], "conv", "--target", "my_targets:right") == 1
+    assert "It is the right kernel times -1." in capsys.readouterr().out
+
+
+COUNTS = {
+    "parameters": (["60806", "--of", "lenet5"], 0, "RIGHT: LeNet-5 with Table I has 60,806 parameters"),
+    "commas": (["61,706", "--of", "lenet5", "--c3", "full"], 0, "RIGHT: LeNet-5 with a full C3 has 61,706 parameters"),
+    "multiply-adds": (
+        ["326520", "--of", "lenet5", "--what", "multiply-adds"],
+        0,
+        "RIGHT: LeNet-5 with Table I has 326,520 multiply-adds",
+    ),
+    "1998": (
+        ["340908", "--of", "lenet5-1998", "--what", "connections"],
+        0,
+        "RIGHT: the network of the 1998 paper has 340,908 connections",
+    ),
+    "the other": (
+        ["61706", "--of", "lenet5"],
+        1,
+        (
+            "The network holds 60,806 and the formula gives 60,806, where 61,706 was claimed. 61,706 is the number of "
+            "parameters of LeNet-5 with a full C3."
+        ),
+    ),
+    "biases": (["60570", "--of", "lenet5"], 1, "where 60,570 was claimed. That leaves out the biases."),
+    "wrong": (["60807", "--of", "lenet5"], 1, "where 60,807 was claimed.\n"),
+    "0": (["0", "--of", "lenet5"], 1, "where 0 was claimed.\n"),
+}
+
+
+@pytest.mark.parametrize("case", COUNTS)
+def test_counts(case, folder, capsys):
+    argv, code, words = COUNTS[case]
+    assert main(["grade", "count", *argv, "--save", "c.json"]) == code
+    assert words in capsys.readouterr().out
+    assert main(["verify", "c.json"]) == 0
+
+
+DERIVATIVES = {
+    "right": (["dyl/dyl-1", "diag(s[l]) @ A[l]"], 0),
+    "the source's": (["dyL/dAl", "diag(s[l]) @ G[l].T @ y[l-1].T"], 0),
+    "a minus": (["dyL/dyL-1", "-A[L]"], 1),
+    "double": (["dyL/dyL-1", "--A[L]"], 0),
+    "no slope": (["dyl/dyl-1", "A[l]"], 1),
+    "more than one output": (["dyL/dbl", "G[l] @ diag(s[l])", "--widths", "2-2-2-2"], 0),
+    "another shape": (["dyL/dbl", "diag(s[l])", "--widths", "2-3-1"], 1),
+}
+
+
+@pytest.mark.parametrize("case", DERIVATIVES)
+def test_derivatives(case, capsys):
+    argv, code = DERIVATIVES[case]
+    assert main(["grade", "derivative", *argv]) == code
+    out = capsys.readouterr().out
+    assert out.startswith(f"{('RIGHT', 'WRONG')[code]}: {argv[0]} = {argv[1]}\n")
+
+
+def test_a_derivative_as_json(capsys):
+    assert main(["grade", "derivative", "dyL/dbL", "I", "--widths", "1-1-1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["claim"] == "dyL/dbL = I"
+
+
+DO = "write nested lists, as in [[0, 1], [-1, 0]], or an NPY file."
+LISTS = "nested lists of numbers, rows of equal length"
+NUMBERS = {
+    "ragged": ("[[1, 2], [3]]", f"expected {LISTS}, got rows of different lengths; {DO}"),
+    "mixed": ("[1, [2]]", f"expected {LISTS}, got rows of different lengths; {DO}"),
+    "text": ('[["one"]]', f"expected {LISTS}, got 'one', which is no number; {DO}"),
+    "a flag": ("[[true]]", f"expected {LISTS}, got True, which is no number; {DO}"),
+    "nothing": ("[[null]]", f"expected {LISTS}, got None, which is no number; {DO}"),
+    "not finite": ("[[NaN]]", f"expected {LISTS}, got the number NaN; {DO}"),
+    "infinite": ("[[Infinity]]", f"expected {LISTS}, got the number Infinity; {DO}"),
+    "by zero": ("[[1/0]]", f"expected {LISTS}, got Fraction(1, 0); {DO}"),
+    "tower": ("[[1e999999999]]", f"expected {LISTS}, got the number 1e999999999; {DO}"),
+    "code": ("[[__import__('os')]]", f"expected {LISTS}, got Expecting value: line 1 column 3 (char 2); {DO}"),
+    "deep": ("[" * 100_000, f"expected {LISTS}, got lists too deep; {DO}"),
+    "empty": ("[]", f"expected 1 to 100,000 numbers, got 0; {DO}"),
+    "huge": ("[[" + "1," * 100_000 + "1]]", f"expected 1 to 100,000 numbers, got 100,001; {DO}"),
+}
+
+
+@pytest.mark.parametrize("case", NUMBERS)
+def test_what_is_typed_is_data(case, capsys):
+    typed, words = NUMBERS[case]
+    assert grade_conv(typed, *DIFFERENCES) == 2
+    assert capsys.readouterr().err == f"mathdnn: grade conv --weight: {words}\n"
+
+
+def npy(folder, array, **more):
+    np.save(folder / "k.npy", array, **more)
+    return (folder / "k.npy").read_bytes()
+
+
+def header(shape, dtype="'<f8'"):
+    text = f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+class Trap:
+    def __reduce__(self):
+        return (open, ("sprung", "w"))
+
+
+FILES = {
+    "objects": (
+        lambda f: npy(f, np.array([[Trap()]], object), allow_pickle=True),
+        "expected an NPY file of whole numbers or floats, got Python objects, which are pickles",
+    ),
+    "pickle": (lambda f: pickle.dumps(Trap()), "expected an NPY file or JSON, got neither"),
+    "complex": (lambda f: npy(f, np.eye(2) * 1j), "expected an NPY file of whole numbers or floats, got complex128"),
+    "text": (lambda f: npy(f, np.array([["a"]])), "expected an NPY file of whole numbers or floats, got <U1"),
+    "flags": (lambda f: npy(f, np.eye(2) > 0), "expected an NPY file of whole numbers or floats, got bool"),
+    "records": (lambda f: npy(f, np.zeros(2, "i4,f4")), "expected an NPY file of whole numbers or floats, got [("),
+    "NaN": (lambda f: npy(f, np.array([[np.nan]])), "expected finite numbers, got infinities or NaN"),
+    "cut": (
+        lambda f: npy(f, np.eye(3))[:-1],
+        "expected 1 to 100,000 numbers, all there, got shape (3, 3) and 71 bytes",
+    ),
+    "longer": (lambda f: npy(f, np.eye(3)) + b"0", "expected 1 to 100,000 numbers, all there, got shape (3, 3) and 73"),
+    "claims more": (
+        lambda f: header((10**9, 10**9)),
+        "expected 1 to 100,000 numbers, all there, got shape (1000000000,",
+    ),
+    "negative": (lambda f: header((-1, -1)) + bytes(8), "expected 1 to 100,000 numbers, all there, got shape (-1, -1)"),
+    "no header": (lambda f: b"\x93NUMPY", "expected an NPY file, got a damaged header ("),
+    "odd header": (lambda f: header("[open]"), "expected an NPY file, got a damaged header ("),
+    "version": (lambda f: b"\x93NUMPY\x09\x00" + bytes(100), "expected an NPY file, got a damaged header ("),
+    "empty": (lambda f: b"", f"expected {LISTS}, got Expecting value: line 1 column 1 (char 0)"),
+    "words": (lambda f: b"kernel", f"expected {LISTS}, got Expecting value: line 1 column 1 (char 0)"),
+    "a number": (lambda f: b'{"weight": [1]}', f"expected {LISTS}, got {{'weight': [1]}}, which is no number"),
+    "large": (lambda f: b" " * 4_000_001, "expected a file of at most 4,000,000 bytes, got a larger one"),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_hostile_files_are_one_sentence_and_run_nothing(case, folder, capsys):
+    content, words = FILES[case]
+    (folder / "k.any").write_bytes(content(folder))
+    assert grade_conv("k.any", *DIFFERENCES) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"mathdnn: grade conv --weight k.any: {words}")
+    assert (err.endswith(f"{DO}\n"), err.count("\n")) == (True, 1)
+    assert not (folder / "sprung").exists()
+
+
+def test_500_damaged_files_end_in_an_answer_or_a_sentence(folder, rng, capsys):
+    whole = npy(folder, np.array(RIGHT_DIFFERENCES, np.int8))
+    for _ in range(500):
+        at = int(rng.integers(0, len(whole)))
+        content = whole[:at] + bytes([whole[at] ^ int(rng.integers(1, 256))]) + whole[at + 1 :]
+        (folder / "k.npy").write_bytes(content)
+        code = grade_conv("k.npy", *DIFFERENCES)
+        _out, err = capsys.readouterr()
+        assert (code, err) == (0, "") or code == 1 or err.startswith("mathdnn: "), content
+
+
+GEOMETRY = "mathdnn: grade conv --{0}: expected "
+KERNEL = ["--weight", "[[1]]"]
+SENTENCES = {
+    "no target": (
+        ["conv", *KERNEL],
+        'Command "grade conv" parameter --target requires an argument. See mathdnn grade --help.',
+    ),
+    "stride": (
+        ["conv", "--target", "identity", *KERNEL, "--stride", "a"],
+        "grade conv --stride: expected whole numbers, as in 1 or 1,2, got 'a'; write them so.",
+    ),
+    "padding": (
+        ["conv", "--target", "identity", *KERNEL, "--padding", "1,2,3"],
+        "grade conv --padding: expected 1 or 2 or 4 numbers up to 256, got '1,2,3'; write them with commas.",
+    ),
+    "huge padding": (
+        ["conv", "--target", "identity", *KERNEL, "--padding", "999999999"],
+        "grade conv --padding: expected 1 or 2 or 4 numbers up to 256, got '999999999'; write them with commas.",
+    ),
+    "shape": (
+        ["conv", "--target", "identity", *KERNEL, "--shape", "7,8"],
+        "grade conv --shape: expected channels, height, width, got '7,8'; give three.",
+    ),
+    "no file": (
+        ["conv", "--target", "identity", "--weight", "none.npy"],
+        "grade conv --weight none.npy: expected a file, got none of that name; check the path.",
+    ),
+    "channels": (
+        ["conv", "--target", "grey", *KERNEL],
+        "grade(weight): expected weights for 3 input channels, got 1; check the shape.",
+    ),
+    "no number": (
+        ["count", "many", "--of", "lenet5"],
+        "grade count: expected a whole number, as in 60,806, got 'many'; write it so.",
+    ),
+    "odd commas": (
+        ["count", "6,08,06", "--of", "lenet5"],
+        "grade count: expected a whole number, as in 60,806, got '6,08,06'; write it so.",
+    ),
+    "1998 full": (
+        ["count", "1", "--of", "lenet5-1998", "--c3", "full"],
+        "grade count --of lenet5-1998 --c3: expected the table, which the paper's network always has, got full; leave --c3 out, or grade lenet5.",
+    ),
+    "no derivative": (
+        ["derivative", "dx", "I"],
+        "typed_formula(of=...): expected one of dyL/dbL, dyL/dyL-1, dyl/dbl, dyl/dyl-1, dyL/dAL, dyL/dAl, dyL/dbl, dyL/dx, got 'dx'; say which derivative it is.",
+    ),
+    "code": (
+        ["derivative", "dyL/dbL", "__import__('os').system('touch sprung')"],
+        "typed_formula(text): expected A[l], b[l], y[l], s[l], G[l], I, l, L, diag, outer, .T, @, *, +, - and whole numbers, got \"__import__('os').system('touch sprung')\" in \"__import__('os').system('touch sprung')\"; write it with these.",
+    ),
+    "widths": (
+        ["derivative", "dyL/dbL", "I", "--widths", "2,3"],
+        "grade derivative --widths: expected whole numbers, as in 2-3-2-1, got '2,3'; write them so.",
+    ),
+    "save": (
+        ["derivative", "dyL/dbL", "I", "--save", "none/c.json"],
+        "grade derivative --save none/c.json: expected a file in a folder that may be written, got no folder none; name another file.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SENTENCES)
+def test_misuse_is_one_sentence(case, folder, capsys):
+    argv, words = SENTENCES[case]
+    assert main(["grade", *argv]) == 2
+    assert capsys.readouterr() == ("", f"mathdnn: {words}\n")
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("formula", ["A", "G", "A[l] @ A[l] @ A[l]", "diag(diag)", "y[9]", "s[0]", "l[1]", "I.T.T.T"])
+def test_odd_formulas_end_in_an_answer_or_a_sentence(formula, capsys):
+    code = main(["grade", "derivative", "dyL/dyL-1", formula])
+    out, err = capsys.readouterr()
+    assert (code == 2 and err.startswith("mathdnn: ") and err.count("\n") == 1) or (code == 1 and "WRONG" in out)
+
+
+def test_a_formula_that_explodes_is_stopped(monkeypatch, capsys):
+    monkeypatch.setattr("mathdnn.cli.formulas.LONGEST", 0.3)
+    assert main(["grade", "derivative", "dyL/dbL", "*".join(["y[L]"] * 70)]) == 2
+    assert capsys.readouterr().err.endswith("which takes longer than 0 s; write it with fewer products.\n")
+
+
+@pytest.mark.parametrize("command", ["conv", "count", "derivative"])
+def test_help_fits_a_screen_and_has_examples(command, capsys):
+    assert main(["grade", command, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert f"Examples:\n\nmathdnn grade {command} " in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert out.count("\n") < 50
