@@ -94,3 +94,11 @@ def test_a_run_that_is_stopped_writes_nothing(claims, decide, code, said, tmp_pa
     assert out == ""
     assert err.splitlines()[-1] == f"mathdnn: {said}"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_leaves_no_empty_folder_behind(claims, tmp_path, capsys):
+    assert main(["reproduce", "8", "--out", str(tmp_path / "new")]) == 2
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "old").mkdir()
+    assert main(["reproduce", "8", "--out", str(tmp_path / "old")]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]

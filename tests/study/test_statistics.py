@@ -265,3 +265,16 @@ def test_each_bad_input_has_its_sentence(name):
     with pytest.raises(InvalidInput, match=r": expected .*, got ") as caught:
         call()
     assert str(caught.value) == words
+
+
+def test_a_prediction_interval_that_holds_nearly_anything_supports_nothing():
+    values = (67.7, 77.0)
+    assert verdict_in_prediction_interval("as published", 98.26, values, "accuracy").status is Status.SUPPORTED
+    verdict = verdict_in_prediction_interval("as published", 98.26, values, "accuracy", widest=2.0)
+    assert verdict.status is Status.UNDECIDED
+    assert verdict.evidence.why.endswith(
+        "an interval that reaches further than 2 to either side and holds nearly anything"
+    )
+    assert verdict_in_prediction_interval("x", 900.0, values, "accuracy", widest=2.0).status is Status.CONTRADICTED
+    narrow = (98.5, 98.6, 98.4)
+    assert verdict_in_prediction_interval("x", 98.26, narrow, "accuracy", widest=2.0).status is Status.SUPPORTED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,12 +36,19 @@ def reproduce(
     from mathdnn.homework import results_document
     from mathdnn.report import prepare_output, write_report
 
+    new = not out.exists()
     prepare_output(out)
-    decided = _decide(problem, seeds, data, quiet=json)
-    settings = {"problems": sorted(set(problem)), "seeds": seeds, "data": None if data is None else data.name}
-    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    results = results_document(decided, settings, created)
-    page = write_report(results, out)
+    try:
+        decided = _decide(problem, seeds, data, quiet=json)
+        settings = {"problems": sorted(set(problem)), "seeds": seeds, "data": None if data is None else data.name}
+        created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        results = results_document(decided, settings, created)
+        page = write_report(results, out)
+    except BaseException:
+        if new:
+            with suppress(OSError):  # not empty: it holds what was written whole
+                out.rmdir()
+        raise
     print_json(results) if json else _show(results["claims"], page)
     return 0
 

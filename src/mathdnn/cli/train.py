@@ -106,8 +106,13 @@ def _train(c3: Literal["table", "full"], recipe: Any, data: Path | None, epochs:
 
     images = load_mnist(data)
     model = initialise(LeNet5(c3), more["seed"])
-    with live(1.0) as line:
-        run: Run = train_model(model, images, recipe, progress=_listener(line), **more)
+    try:
+        with live(1.0) as line:
+            run: Run = train_model(model, images, recipe, progress=_listener(line), **more)
+    except KeyboardInterrupt:
+        if more["run"] is not None:
+            print(f"mathdnn: the run is kept in {more['run']}; --resume goes on from there", file=sys.stderr)
+        raise
     return run
 
 

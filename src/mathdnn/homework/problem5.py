@@ -22,6 +22,8 @@ from mathdnn.homework.problem5_runs import (
     FASTER,
     PAIRWISE_RUNS,
     ROUNDS,
+    WIDEST_LOSS,
+    WIDEST_RIGHT,
     decide_faster,
     decide_hardest,
     decide_pairwise,
@@ -41,7 +43,10 @@ INTRODUCTION = (
 )
 
 _SEEDS = f"{SEEDS} seeds, each giving both losses the same first weights and the same order"
-_PREDICTION = f"the published figure lies in the 95 % prediction interval for one more run; {_SEEDS}"
+_PREDICTION = (
+    f"the published figure lies in the 95 % prediction interval for one more run, and this is narrow enough to tell "
+    f"(±{WIDEST_LOSS} in loss, ±{WIDEST_RIGHT} images); {_SEEDS}"
+)
 
 
 def _claim(

@@ -39,6 +39,7 @@ INTRODUCTION = (
 PUBLISHED_ACCURACY = 98.26
 PRINTED_LOSS = 0.0005
 MARGIN = 0.5  # percentage points, fixed before the runs: five times the uncertainty that the 1998 paper quotes
+WIDEST = 2.0  # percentage points; a prediction interval that reaches further holds nearly anything
 BATCH = 100
 
 
@@ -47,7 +48,9 @@ def decide_accuracy(bench: Bench) -> Finding:
 
     values = bench.lenet.accuracies("table")
     claim = f"the published test accuracy of {PUBLISHED_ACCURACY} % is what a run of the homework's recipe gives"
-    verdict = verdict_in_prediction_interval(claim, PUBLISHED_ACCURACY, values, quantity="test accuracy", unit="%")
+    verdict = verdict_in_prediction_interval(
+        claim, PUBLISHED_ACCURACY, values, quantity="test accuracy", unit="%", widest=WIDEST
+    )
     mean = sum(values) / len(values)
     seconds = sorted(bench.lenet.seconds("table"))[len(values) // 2]
     found = (
@@ -220,7 +223,8 @@ CLAIMS = (
         "Accuracy after ten epochs",
         "Ten epochs of the homework's recipe give a test accuracy of 98.26 %.",
         "98.26 % (9826/10000), one run, 97.81 s on a GPU",
-        "the published figure lies in the 95 % prediction interval for one more run; " + _RUNS,
+        "the published figure lies in the 95 % prediction interval for one more run, and this reaches at most "
+        f"{WIDEST:g} points to either side; {_RUNS}",
         Status.SUPPORTED,
         decide_accuracy,
         True,

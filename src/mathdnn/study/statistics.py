@@ -107,11 +107,19 @@ def equivalence(
 
 
 def verdict_in_prediction_interval(
-    claim: str, published: float, values: Sequence[float], quantity: str, unit: str = "", level: float = 0.95
+    claim: str,
+    published: float,
+    values: Sequence[float],
+    quantity: str,
+    unit: str = "",
+    level: float = 0.95,
+    widest: float = math.inf,
 ) -> Verdict:
     """Is `published` what one more run would give? Supported where the prediction interval of `values` holds it.
 
-    One value, or values that are all the same, leave it undecided. Raises `InvalidInput` for values not finite.
+    An interval that reaches further than `widest` (fixed before the runs) to either side holds nearly anything, and
+    supports nothing: undecided, like one value, or values that are all the same. Raises `InvalidInput` for values not
+    finite.
     """
     values = check_values(values, "verdict_in_prediction_interval(values)")
     (published,) = check_values([published], "verdict_in_prediction_interval(published)")
@@ -119,8 +127,13 @@ def verdict_in_prediction_interval(
     if why_not:
         return undecided(claim, why_not, "more runs with seeds of their own")
     interval = prediction_interval(values, level)
-    status = Status.SUPPORTED if published in interval else Status.CONTRADICTED
-    return Verdict(claim, status, _estimate(interval, interval.method, quantity, unit, published=published))
+    evidence = _estimate(interval, interval.method, quantity, unit, published=published)
+    if published not in interval:
+        return Verdict(claim, Status.CONTRADICTED, evidence)
+    if interval.high - interval.center > widest:
+        why = f"{evidence}, an interval that reaches further than {widest:g} to either side and holds nearly anything"
+        return undecided(claim, why, "more runs with seeds of their own")
+    return Verdict(claim, Status.SUPPORTED, evidence)
 
 
 def judge(
