@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from mathdnn.verdict import Certificate, Counterexample, Verdict
+from mathdnn.verify.typed import holds
 
 Answer = tuple[bool | None, str]
 KINDS = ("polynomial identity", "a wrong entry")
@@ -45,7 +46,9 @@ def check(verdict: Verdict) -> Answer:
         return False, "the seal does not fit: the file was changed"
     try:
         return _check(verdict, data) if isinstance(evidence, Certificate) else _wrong_entry(evidence)
-    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
+    except (
+        KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, SyntaxError, MemoryError, RecursionError,
+    ) as error:  # fmt: skip
         return False, f"the evidence is malformed ({type(error).__name__}: {str(error)[:80]})"
 
 
@@ -57,11 +60,16 @@ def _check(verdict: Verdict, d: dict[str, Any]) -> Answer:
     if not 3 <= len(widths) <= 6 or min(widths) < 1 or sum(a * b for a, b in itertools.pairwise(widths)) > 64:
         return False, f"the widths {widths} are not those of a small network"
     cs = None if d["coefficients"] is None else [Fraction(c) for c in d["coefficients"]]
+    typed = str(d["text"]).removeprefix(f"{d['formula']} = ") if d["text"] != text else ""
+    text = f"{d['formula']} = {typed}" if typed else text
     which = "every differentiable sigma" if cs is None else f"sigma = {d['sigma']}"
     if verdict.claim != f"{text} for every {'-'.join(map(str, widths))} perceptron and {which}" or d["text"] != text:
         return False, "the evidence is for another claim"
     if cs is not None and d["sigma"] != "polynomial " + " + ".join(f"{c} t^{k}" for k, c in enumerate(cs)):
         return False, "sigma is not the polynomial of these coefficients"
+    if typed:
+        why = holds(typed, output, by, last, widths, cs, d["entries"])
+        return not why, why or f"{text}, at random points"
     compared = 0
     for round_ in range(4):
         net = _Net(widths, cs, random.Random(f"{round_} {d['formula']} {widths}"))

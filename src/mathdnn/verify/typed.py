@@ -1,0 +1,147 @@
+"""Checks a derivative that a person typed: the formula's text is evaluated again, with code of its own.
+
+Both sides are polynomials with rational coefficients in the entries of A_l, b_l and x (and, where sigma is any, in
+sigma and sigma' of every unit). For a text of 400 characters their degree d is at most 400 times that of y_L: below
+2^26, as L <= 5 and sigma's degree is below 16. At a point of random whole numbers below 2^64 two different ones agree
+with probability at most d / 2^64 (Schwartz 1980, Zippel 1979). Points are drawn by the system and nothing is reduced
+modulo a prime, so no formula can be made to fit the points.
+
+Legend as in the provers: y and b are columns, s[l] = sigma'(z_l), G[l] = dy_L/dy_l, l < L unless it is the last.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import random
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+POINTS = 2
+LONGEST = 400
+_LARGEST = 1 << 20  # products of one operation
+
+
+class Network:
+    """A network at a random point: A[l], b[l], y[l], s[l] as arrays of whole numbers or fractions, exactly."""
+
+    def __init__(self, widths: list[int], cs: list[Fraction] | None, generator: random.Random) -> None:
+        def draw(*shape: int) -> np.ndarray:
+            made = np.empty(shape, dtype=object)
+            for index in np.ndindex(*shape):
+                made[index] = generator.randrange(1 << 64)
+            return made
+
+        self.L = len(widths) - 1
+        self.A: list[Any] = [None, *(draw(n, m) for m, n in itertools.pairwise(widths))]
+        self.b: list[Any] = [None, *(draw(n) for n in widths[1:])]
+        self.y: list[Any] = [draw(widths[0])]
+        self.s: list[Any] = [None]
+        for l in range(1, self.L + 1):  # noqa: E741
+            z = self.A[l] @ self.y[-1] + self.b[l]
+            if l == self.L:
+                self.y.append(z)
+            elif cs is None:
+                self.y.append(draw(len(z)))
+                self.s.append(draw(len(z)))
+            else:
+                self.y.append(sum((c * z**k for k, c in enumerate(cs)), 0 * z))
+                self.s.append(sum((k * c * z ** (k - 1) for k, c in enumerate(cs) if k), 0 * z))
+
+    def derivative(self, by: str, l: int, index: tuple[int, ...], output: int) -> np.ndarray:  # noqa: E741
+        """d y_output / d one entry of A_l, b_l, y_{l-1} or x: forward, layer by layer."""
+        first = 1 if by == "x" else l
+        dy = np.array([int(by in "xy" and (k,) == index) for k in range(len(self.y[first - 1]))], dtype=object)
+        for m in range(first, output + 1):
+            dz = self.A[m] @ dy
+            if m == l and by == "A":
+                dz[index[0]] += self.y[m - 1][index[1]]
+            if m == l and by == "b":
+                dz[index[0]] += 1
+            dy = dz if m == self.L else self.s[m] * dz
+        return np.asarray(dy)
+
+    def down(self, l: int) -> np.ndarray:  # noqa: E741
+        """G[l], a column of it for each unit of layer l."""
+        if l == self.L:
+            return np.array([[int(i == j) for j in range(len(self.b[l]))] for i in range(len(self.b[l]))], dtype=object)
+        columns = [self.derivative("y", l + 1, (k,), self.L) for k in range(len(self.y[l]))]
+        return np.stack(columns, axis=1)
+
+
+def holds(
+    text: str, output: str, by: str, last: bool, widths: list[int], cs: list[Fraction] | None, entries: int
+) -> str:
+    """Nothing where the formula is the derivative, entry by entry, else why not. Raises ValueError and its like."""
+    if not 0 < len(text) <= LONGEST or len(cs or []) > 16:
+        raise ValueError("a text or a polynomial too long")
+    tree = ast.parse(text, mode="eval").body
+    generator = random.SystemRandom()
+    for _ in range(POINTS):
+        net, compared = Network(widths, cs, generator), 0
+        for l in [net.L] if last else range(1, net.L):  # noqa: E741
+            shape = {"A": (widths[l], widths[l - 1]), "b": (widths[l],), "y": (widths[l - 1],), "x": (widths[0],)}[by]
+            out = l if output == "l" else net.L
+            value = np.asarray(_value(tree, net, l), dtype=object)
+            if widths[out] == 1 and value.ndim == len(shape):
+                value = value[None]
+            if value.shape != (widths[out], *shape):
+                return f"the formula has the shape {value.shape} for l = {l}, not {(widths[out], *shape)}"
+            for index in np.ndindex(*shape):
+                if (value[(slice(None), *index)] != net.derivative(by, l, index, out)).any():
+                    return f"the formula is not the derivative for l = {l} at {index}"
+                compared += widths[out]
+        if compared != entries:
+            return f"{compared} entries were compared, not {entries}"
+    return ""
+
+
+def _value(node: ast.AST, net: Network, l: int) -> Any:  # noqa: E741
+    match node:
+        case ast.Constant(value=int(number)) if type(number) is int and abs(number) <= 1000:
+            return number
+        case ast.Name(id="l" | "L" as name):
+            return l if name == "l" else net.L
+        case ast.Name(id="I"):
+            return net.down(net.L)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_value(operand, net, l)
+        case ast.BinOp(left=left, op=op, right=right):
+            return _combined(op, _value(left, net, l), _value(right, net, l))
+        case ast.Attribute(value=value, attr="T"):
+            return np.asarray(_value(value, net, l), dtype=object).transpose()
+        case ast.Subscript(value=ast.Name(id="A" | "b" | "y" | "s" | "G" as name), slice=place):
+            return _named(name, _value(place, net, l), net)
+        case ast.Call(func=ast.Name(id="diag"), args=[vector], keywords=[]):
+            return np.diag(_value(vector, net, l))
+        case ast.Call(func=ast.Name(id="outer"), args=[a, b], keywords=[]):
+            table = np.asarray(_value(a, net, l), dtype=object)
+            return _combined(ast.Mult(), table[..., None], np.ravel(_value(b, net, l)))
+    raise ValueError(f"{ast.dump(node)[:60]} is no piece of a formula")
+
+
+def _named(name: str, place: Any, net: Network) -> Any:
+    if type(place) is not int or not 0 <= place <= net.L:
+        raise ValueError(f"{name}[{place!r:.20}] is not there")
+    if name == "G":
+        return net.down(place)
+    found = getattr(net, name)[place]  # an IndexError where there is none
+    if found is None:
+        raise ValueError(f"{name}[{place}] is not there")
+    return found[:, None] if name in "by" else found
+
+
+def _combined(op: ast.operator, a: Any, b: Any) -> Any:
+    if np.size(a) * np.size(b) > _LARGEST:
+        raise ValueError("arrays too large")
+    if isinstance(op, ast.MatMult):
+        return np.matmul(a, b)
+    if isinstance(op, ast.Mult):
+        return a * b
+    if isinstance(op, ast.Add):
+        return a + b
+    if isinstance(op, ast.Sub):
+        return a - b
+    raise ValueError(f"{type(op).__name__} is no operation of a formula")
