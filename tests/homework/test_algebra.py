@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from mathdnn.homework import problem5_algebra
-from mathdnn.homework.algebra import derivative, letter, power, prove_identity
+from mathdnn.homework.algebra import derivative, letter, power, prove_identity, written
 from mathdnn.homework.combine import all_of
 from mathdnn.homework.problem5_algebra import along_z, sigma, sum_of_squares
 from mathdnn.verdict import Status
@@ -70,3 +70,10 @@ def test_one_part_that_fails_fails_the_whole():
     wrong = prove_identity("s = 1", letter("s"), 1)
     assert all_of("both", [right, right]).status is Status.PROVED
     assert all_of("both", [right, wrong]).status is Status.REFUTED
+
+
+def test_polynomials_are_written_as_by_hand():
+    s, k, q = letter("s"), letter("k"), letter("q")
+    assert written((2 - 4 * s + 11 * s * s - s * s * s).value) == "2 - 4 s + 11 s^2 - s^3"
+    assert written((k * q - k).value) == "-k + k q"
+    assert written((Fraction(1, 255) * s - 1).value) == "-1 + 1/255 s"

@@ -9,6 +9,7 @@ can then evaluate both sides itself. A tree is plain data:
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -94,7 +95,7 @@ def prove_identity(claim: str, left: Any, right: Any, *, assumptions: tuple[Assu
     left, right = Expression.of(left), Expression.of(right)
     sides = {"left": left.tree, "right": right.tree}
     if left == right:
-        certificate = Certificate(IDENTITY, f"expanded, both sides are {left.value!r}", sides)
+        certificate = Certificate(IDENTITY, f"expanded, both sides are {written(left.value)}", sides)
         return sealed(proved(claim, certificate, assumptions=assumptions, equality=Equality.REALS))
     names = sorted(left.value.unknowns() | right.value.unknowns())
     at = _where_nonzero(left.value - right.value, names)
@@ -104,6 +105,11 @@ def prove_identity(claim: str, left: Any, right: Any, *, assumptions: tuple[Assu
     statement = f"At {where}: {values[0]} on the left, {values[1]} on the right."
     evidence = Counterexample(statement, point, values[1], values[0], {"kind": FAILS, **sides})
     return sealed(refuted(claim, evidence, assumptions=assumptions))
+
+
+def written(value: Polynomial) -> str:
+    """The polynomial as one writes it by hand: 2 - 4 s + s^2."""
+    return re.sub(r"(?<![\w/^])1 (?=[A-Za-z])", "", f"{value!r}").replace("+ -", "- ")
 
 
 def _where_nonzero(value: Polynomial, names: list[str]) -> dict[str, Fraction]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from mathdnn.homework.claim import Claim, Finding, Picture
 from mathdnn.homework.combine import all_of
-from mathdnn.verdict import Counterexample, Status, Verdict, refuted
+from mathdnn.verdict import Assumption, Counterexample, Status, Verdict, refuted
 
 if TYPE_CHECKING:
     import torch
@@ -103,7 +103,9 @@ def decide_size(bench: Bench) -> Finding:
 
     claim = "the convolution's output is m/k x n/k"
     k, q = letter("k"), letter("q")
-    identity = prove_identity("with m = k q: m - k = k (q - 1), so floor((m - k)/k + 1) = q", k * q - k, k * (q - 1))
+    size = Assumption("a convolution's output has floor((m - k)/k + 1) rows", "torch's Conv2d; every case ran to it")
+    words = "with m = k q: m - k = k (q - 1), so floor((m - k)/k + 1) = q"
+    identity = prove_identity(words, k * q - k, k * (q - 1), assumptions=(size,))
     for window, channels, height, width in CASES:
         seen = tuple(depthwise(window, channels).to_module()(torch.zeros(1, channels, height, width)).shape[2:])
         if seen != (height // window, width // window):

@@ -50,7 +50,7 @@ def decide(bench: Bench) -> Finding:
     claim = (
         "the 1x1 convolution with weights (0.299, 0.587, 0.114) and no bias computes the grey image, on 5 x 4 images"
     )
-    verdict = equal_maps(grey, layer(), (3, 5, 4), dtype=torch.float64, claim=claim)
+    verdict = equal_maps(grey, layer(), (3, 5, 4), dtype=torch.float64, claim=claim, batched=True)
     found = "equal as linear maps, exactly" if verdict.status is Status.PROVED else str(verdict.evidence)
     return Finding(found, verdict, (_colour_wheel(),))
 

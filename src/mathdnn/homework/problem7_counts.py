@@ -57,7 +57,7 @@ def agree(claim: str, terms: Terms, claimed: int, counted: int, remark: str = ""
     by_hand = total(terms)
     plain = [{"layer": layer, "products": [list(factors) for factors in products]} for layer, products in terms]
     if by_hand == counted == claimed:
-        method = f"the network holds {counted:,}, and layer by layer the formula gives {by_hand:,}"
+        method = f"counted, there are {counted:,}, and term by term the formula gives {by_hand:,}"
         data = {"terms": plain, "total": claimed, "counted": counted}
         return sealed(proved(claim, Certificate("sum-of-products", method, data)))
     statement = (
