@@ -96,4 +96,6 @@ def _row(entry: _Entry) -> dict[str, Any]:
     if isinstance(verdict.evidence, Estimate | Undecided):
         return {**row, "why": "runs: repeat them" if isinstance(verdict.evidence, Estimate) else "nothing was decided"}
     checked = check(verdict)
-    return {**row, "checked": WORD[checked.status.value], "why": str(checked.evidence)[:300]}
+    why = checked.evidence.why if isinstance(checked.evidence, Undecided) else str(checked.evidence)
+    why = why.removeprefix("checked again by code of its own: ")
+    return {**row, "checked": WORD[checked.status.value], "why": why[:300]}

@@ -40,7 +40,8 @@ def verify(certificate: Verdict | str | os.PathLike[str]) -> Verdict:
             return refuted(claim, Counterexample(words, kind, str(verdict.status), "rejected"))
         method = f"checked again by code of its own: {words}" if words else "checked again by code of its own"
         return proved(claim, Certificate("verify", method, {"kind": kind}), equality=verdict.equality)
-    return undecided(claim, f"no checker knows evidence of the kind {kind!r:.60}", "a checker for it")
+    what = f"evidence of the kind {kind!r:.60}" if kind else "evidence like this, which names no kind"
+    return undecided(claim, f"no checker knows {what}", "a checker for it")
 
 
 def _kind(verdict: Verdict) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from mathdnn.verdict import Certificate, Counterexample, Status, Verdict
+from mathdnn.verdict import Certificate, Counterexample, Status, Undecided, Verdict
 
 Answer = tuple[bool | None, str]
 KINDS = (
@@ -66,14 +66,18 @@ def _all(verdict: Verdict) -> Answer:
     said = []
     for number, part in enumerate(parts, start=1):
         answer = verify(part)
-        said.append(str(answer.evidence).removeprefix("checked again by code of its own: "))
+        said.append(_said(answer))
         if answer.status is not Status.PROVED:
             holds = None if answer.status is Status.UNDECIDED else False
-            return holds, f"part {number} of {len(parts)} ({part.claim:.120}): {answer.evidence}"
-    return (
-        True,
-        f"each of {_count(len(parts), 'part')} holds; that together they are the claim is for the reader to see",
-    )
+            return holds, f"part {number} of {len(parts)} ({part.claim:.120}): {_said(answer)}"
+    shown = "; ".join(dict.fromkeys(said[:2])) + ("; ..." if len(parts) > 2 else "")
+    return True, f"{_count(len(parts))}, each checked, that are the claim if its reader agrees: {shown}"
+
+
+def _said(answer: Verdict) -> str:
+    """What the checker says of a part, without what it says of every part."""
+    words = answer.evidence.why if isinstance(answer.evidence, Undecided) else str(answer.evidence)
+    return words.removeprefix("checked again by code of its own: ")
 
 
 def _part(verdict: Verdict, evidence: Counterexample) -> Answer:
@@ -90,8 +94,8 @@ def _part(verdict: Verdict, evidence: Counterexample) -> Answer:
         return False, "the assumptions or the equality are not those of the part"
     answer = verify(part)
     if answer.status is Status.PROVED:
-        return True, f"one part fails ({part.claim:.120}): {answer.evidence}"
-    return None if answer.status is Status.UNDECIDED else False, str(answer.evidence)
+        return True, f"one part fails ({part.claim:.120}): {_said(answer)}"
+    return None if answer.status is Status.UNDECIDED else False, _said(answer)
 
 
 def _identity(verdict: Verdict) -> Answer:
@@ -216,5 +220,5 @@ def _other(verdict: Verdict, evidence: Counterexample) -> Answer:
     return True, f"the products add up to {made:,}, {evidence.found:,} were counted, {evidence.claimed:,} claimed"
 
 
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'s' if n > 1 else ''}"
+def _count(n: int) -> str:
+    return f"{n} part{'s' if n > 1 else ''}"
