@@ -66,7 +66,7 @@ def _all(verdict: Verdict) -> Answer:
     said = []
     for number, part in enumerate(parts, start=1):
         answer = verify(part)
-        said.append(_said(answer))
+        said.append(_said(answer) or part.claim)
         if answer.status is not Status.PROVED:
             holds = None if answer.status is Status.UNDECIDED else False
             return holds, f"part {number} of {len(parts)} ({part.claim:.120}): {_said(answer)}"
@@ -77,7 +77,7 @@ def _all(verdict: Verdict) -> Answer:
 def _said(answer: Verdict) -> str:
     """What the checker says of a part, without what it says of every part."""
     words = answer.evidence.why if isinstance(answer.evidence, Undecided) else str(answer.evidence)
-    return words.removeprefix("checked again by code of its own: ")
+    return words.removeprefix("checked again by code of its own").removeprefix(": ")
 
 
 def _part(verdict: Verdict, evidence: Counterexample) -> Answer:
