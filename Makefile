@@ -10,7 +10,7 @@ reproduce: .venv/ready
 
 test: .venv/test-ready
 	$(MAKE) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: .venv/test-ready
 	$(BIN)/ruff check .
