@@ -1,6 +1,7 @@
 // The engine's Python side. Everything was validated in mathdnn/native/engine.py: sizes, ranges of indices and labels.
 #include "bind_engine.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <optional>

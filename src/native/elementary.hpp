@@ -140,6 +140,9 @@ MATHDNN_INLINE F log(F x) {
     return select((I)(x >= splat(0.0f)), y, splat(__builtin_nanf("")));
 }
 
-MATHDNN_INLINE F logistic(F x) { return splat(1.0f) / (splat(1.0f) + exp(-x)); }
+// 1 / (1 + e^-x); far below zero e^x, which differs by a factor 1 + e^-80 and has subnormal values
+MATHDNN_INLINE F logistic(F x) {
+    return select((I)(x < splat(-80.0f)), exp(x), splat(1.0f) / (splat(1.0f) + exp(-x)));
+}
 
 }  // namespace mathdnn::ISA

@@ -20,7 +20,7 @@ EXACT = {
     "log": mpmath.log,
     "logistic": lambda x: 1 / (1 + mpmath.exp(-x)),
 }
-WHERE = {"tanh": (-12, 12), "exp": (-86, 88), "log": (1e-30, 1e30), "logistic": (-86, 20)}
+WHERE = {"tanh": (-12, 12), "exp": (-86, 88), "log": (1e-30, 1e30), "logistic": (-100, 20)}
 
 
 def error(function: str, x: np.ndarray, y: np.ndarray) -> float:
