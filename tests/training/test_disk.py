@@ -76,6 +76,20 @@ def test_a_disk_that_fills_up_keeps_the_checkpoint_before(small_disk):
     assert (small_disk / "run" / NAME).read_bytes() == before
 
 
+def test_a_run_that_could_keep_nothing_leaves_no_folder(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "old").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        for name in ("new", "old"):
+            with pytest.raises(OutputError, match=r"got the answer 'No space left on device'; choose a folder"):
+                train(tiny_net(), tiny_data(), RECIPES["sgd"], seed=4, run=tmp_path / name)
+    assert os.listdir(tmp_path) == ["old"]
+    assert os.listdir(tmp_path / "old") == []
+
+
 def test_places_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(

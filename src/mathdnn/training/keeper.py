@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,8 @@ SAME = {
 class Keeper:
     """Writes the checkpoints of one run into one folder, which it keeps locked against other processes."""
 
-    def __init__(self, folder: Path, lock: int | None, seconds: float, state: Any = None) -> None:
-        self.folder, self.lock, self.seconds = folder, lock, seconds
+    def __init__(self, folder: Path, lock: int | None, seconds: float, state: Any = None, new: bool = False) -> None:
+        self.folder, self.lock, self.seconds, self.new = folder, lock, seconds, new
         self.state, self.written = state, time.monotonic()
 
     @classmethod
@@ -50,6 +51,7 @@ class Keeper:
 
     @classmethod
     def _open(cls, folder: Path, who: str, resume: bool, record: Run, seconds: float) -> Keeper:
+        new = not folder.exists()
         if not resume:
             _require_vacant(folder, who)
             folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +66,7 @@ class Keeper:
         except BaseException:
             _unlock(lock)
             raise
-        return cls(folder, lock, seconds, state)
+        return cls(folder, lock, seconds, state, new)
 
     def saved(self) -> tuple[Run, Position, dict[str, torch.Tensor]]:
         """What the folder held when it was opened to resume."""
@@ -82,7 +84,10 @@ class Keeper:
         self.written = time.monotonic()
 
     def close(self) -> None:
-        """Let others use the folder."""
+        """Let others use the folder; one that was made for this run, and in which nothing could be kept, goes."""
+        if self.new:
+            with suppress(OSError):  # it holds a checkpoint
+                self.folder.rmdir()
         _unlock(self.lock)
         self.lock = None
 
