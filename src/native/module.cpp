@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 
 #include "bind_engine.hpp"
+#include "bind_probe.hpp"
 #include "bind_sgd.hpp"
 #include "bind_table.hpp"
 
@@ -26,4 +27,5 @@ NB_MODULE(_native, module) {
     bind_sgd(module);
     bind_engine(module);
     bind_table(module);
+    bind_probe(module);
 }

@@ -55,6 +55,12 @@ mathdnn predict run scan1.jpg scan2.jpg --json""",
 mathdnn count lenet5 --c3 full
 mathdnn count lenet5-1998 --json""",
     ),
+    "bench": (
+        "Measure speed beside the peers and the machine's limits.",
+        """mathdnn bench --out bench.json --picture roofline.svg
+mathdnn bench sgd lenet --rounds 6
+mathdnn bench --quick --json""",
+    ),
     "report": (
         "Draw the page again from a results.json.",
         "mathdnn report reproduction/results.json --out again",

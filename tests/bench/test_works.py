@@ -1,0 +1,80 @@
+"""A smoke run over every work: the arms compute the same thing, and the document says everything. No time is judged."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from mathdnn.bench import WORKS, select
+from mathdnn.bench.peers import MaskedConvolution, SeparateConvolutions
+from mathdnn.cli import main
+from mathdnn.errors import InvalidInput
+from mathdnn.lenet import ConnectionTable, TableConv2d, table_conv2d_literal
+
+QUICK = [work.name for work in WORKS if work.name not in ("reproduce", "epochs")]
+COMPARED = {"sgd": 6, "pairs": 2, "lenet": 6, "layer": 2, "grid": 4, "inference": 3}  # arms with a sample
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bench")
+    out, picture = folder / "bench.json", folder / "roofline.svg"
+    assert main(["bench", *QUICK, "--quick", "--out", str(out), "--picture", str(picture)]) == 0
+    assert picture.read_text().count("<svg") == 1
+    return json.loads(out.read_text())
+
+
+def test_the_document_is_complete(document):
+    assert document["complete"]
+    assert [work["name"] for work in document["works"]] == QUICK == document["settings"]["works"]
+    assert {"processor", "cores", "instruction_set"} <= document["machine"].keys()
+    assert {"mathdnn", "torch", "numpy"} <= document["versions"].keys()
+    for work in document["works"]:
+        assert work["complete"]
+        assert work["arms"]
+        assert work["figures"]
+        assert all(arm["raw"] for arm in work["arms"].values())
+        assert all(figure["reached"] is None for figure in work["figures"])
+
+
+@pytest.mark.parametrize(("name", "arms"), COMPARED.items())
+def test_every_arm_computes_the_same(document, name, arms):
+    work = next(work for work in document["works"] if work["name"] == name)
+    missing = [left["name"] for left in work["left_out"] if "not installed" in left["why"]]
+    assert len(work["agreement"]) == arms - len(missing)
+    assert all(row["difference"] <= row["tolerance"] for row in work["agreement"])
+
+
+def test_what_is_not_measured_is_named(document):
+    left = {left["name"] for work in document["works"] for left in work["left_out"]}
+    assert {"PyTorch, full, compiled", "PyTorch, 16 convolutions, compiled"} <= left
+    for package, arm in (("jax", "JAX jit, full"), ("onnxruntime", "onnxruntime")):
+        assert (arm in left) == (importlib.util.find_spec(package) is None)
+
+
+def test_works_are_chosen_by_name():
+    assert [work.name for work in select(["lenet", "sgd"])] == ["sgd", "lenet"]
+    assert select([]) == WORKS
+    words = f"bench(works): expected {', '.join(work.name for work in WORKS)}, got speed; name some of these."
+    with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
+        select(["sgd", "speed"])
+
+
+@pytest.mark.parametrize("peer", [SeparateConvolutions, MaskedConvolution])
+def test_peers_convolve_over_the_table(peer):
+    layer = TableConv2d(ConnectionTable.lenet(), 5)
+    x = torch.randn(3, 6, 14, 14, generator=torch.Generator().manual_seed(0))
+    wanted = table_conv2d_literal(x, layer.weight, layer.bias, layer.table)
+    torch.testing.assert_close(peer(layer)(x), wanted, rtol=0, atol=1e-5)
+
+
+def test_a_masked_convolution_learns_nothing_off_the_table():
+    layer = TableConv2d(ConnectionTable.lenet(), 5)
+    masked = MaskedConvolution(layer)
+    masked(torch.ones(1, 6, 14, 14)).square().sum().backward()
+    assert np.array_equal(masked.weight.grad.abs().sum((2, 3)).numpy() != 0, layer.table.mask())
