@@ -2,6 +2,7 @@
 
     peak       floating-point operations a second in fused multiply-adds on registers, one core and all used
     bandwidth  bytes a second read from an array much larger than the caches
+    of both the best time counts, being a limit
     roof(I) = min(peak, I bandwidth) at I operations a byte        share = (operations / seconds) / roof
 
 Source: Williams, Waterman, Patterson, "Roofline: an insightful visual performance model" (2009).
@@ -52,7 +53,12 @@ class Limits:
     def to_plain(self) -> dict[str, Any]:
         def each(values: dict[int, tuple[float, ...]]) -> dict[str, Any]:
             return {
-                str(cores): {"median": statistics.median(raw), "range": [min(raw), max(raw)], "raw": list(raw)}
+                str(cores): {
+                    "best": max(raw),
+                    "median": statistics.median(raw),
+                    "range": [min(raw), max(raw)],
+                    "raw": list(raw),
+                }
                 for cores, raw in values.items()
             }
 
@@ -63,7 +69,7 @@ class Limits:
         }
 
     def _of(self, values: dict[int, tuple[float, ...]], cores: int) -> float:
-        return statistics.median(values[max(known for known in values if known <= cores)])
+        return max(values[max(known for known in values if known <= cores)])
 
 
 def measure_limits(settings: Settings) -> Limits:

@@ -52,7 +52,7 @@ def _points(axes: Axes, document: dict[str, Any]) -> None:
 def _roofs(axes: Axes, limits: dict[str, Any]) -> None:
     low, high = axes.get_xlim() if axes.lines else (0.1, 1000.0)
     for (cores, peak), style in zip(limits["operations_per_second"].items(), ("-", "--"), strict=False):
-        top, wide = peak["median"], limits["bytes_per_second"][cores]["median"]
+        top, wide = peak["best"], limits["bytes_per_second"][cores]["best"]
         knee = top / wide
         x = sorted({max(1e-2, min(low, knee / 10)), knee, max(high, knee * 10)})
         words = f"{cores} core{'s' if cores != '1' else ''}: {top / 1e9:.0f} G/s, {wide / 1e9:.1f} GB/s"

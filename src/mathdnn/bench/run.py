@@ -1,7 +1,7 @@
 """Measuring works one after another: samples compared, warmed up, rounds interleaved, every time kept.
 
-The machine's limits are an arm of each work's rounds as well (the "probe"), so that a share of the peak is a ratio of
-the same minutes. A stop (Ctrl-C) gives what the finished rounds hold.
+The machine's limits are measured first, in the same run; where a share of the peak is to be reached ("kernels"), the
+peak is an arm of the rounds too. A stop (Ctrl-C) gives what the finished rounds hold.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 
 The kernels do `density` of the dense work and use `fill` of the lanes, so they win while density / fill stays below a
 limit. The limits were measured on a grid of sizes (1 to 64 images, 3 to 64 maps, 8 to 32 pixels, densities 1/8 to 1/2,
-torch 2.13 on two AVX-512 cores; `mathdnn bench grid`), where torch was faster nowhere below them: heuristic, since
-another machine may have others. torch convolves float64 without its fast library.
+torch 2.13 on two AVX-512 cores), where torch was faster nowhere below them: heuristic, since another machine may have
+others (`mathdnn bench grid` times sizes on this one). torch convolves float64 without its fast library.
 """
 
 from __future__ import annotations
