@@ -47,7 +47,10 @@ def test_disagreement_says_it_in_one_sentence():
 
 def test_slow_arms_run_in_fewer_rounds_and_calls_divide(monkeypatch):
     ran = []
-    arms = (Arm("a", lambda: ran.append("a"), calls=10**9), Arm("b", lambda: ran.append("b"), slow=True))
+    arms = (
+        Arm("a", lambda: ran.append("a") or sum(range(10_000)), calls=10**9),
+        Arm("b", lambda: ran.append("b"), slow=True),
+    )
     settings = Settings(rounds=5, threads=1)
     monkeypatch.setattr("mathdnn.bench.limits.ROUNDS", 1000)
     monkeypatch.setattr("mathdnn.bench.limits.READ_BYTES", 2**16)
