@@ -108,6 +108,8 @@ def _rounds(name: str, built: Built, settings: Settings, seconds: dict[str, list
         tell(f"{name}: round {index + 1} of {rounds}, {len(arms)} arms")
         turn = index % len(arms)
         for arm in (*arms[turn:], *arms[:turn]):
+            if arm.slow:
+                tell(f"{name}: round {index + 1} of {rounds}: {arm.name}")
             took = interleaved_timing({arm.name: arm.run}, 1, 0).seconds[arm.name][0]
             seconds[arm.name].append(took / arm.calls)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LR = 255e-4
 NATIVE, BYTES, SKLEARN, TORCH = "mathdnn", "mathdnn on bytes", "scikit-learn SGDClassifier.fit", "PyTorch loop"
 LOADER, LITERAL, CLASSIFIER = "PyTorch loop over a DataLoader", "literal NumPy loop", "MarginClassifier.fit"
-PAIRS, ONE = "45 pairs x 20 seeds, two threads", "45 pairs x 20 seeds, one thread"
+PAIRS, ONE = "45 pairs x 20 seeds, every thread", "45 pairs x 20 seeds, one thread"
 TOLERANCE = 1e-3
 """Of the largest weight, after 11,791 steps: sums in other orders drift apart to about 2e-5 of it here. Heuristic, but
 a start, a step or a label that differs is at least a hundred times as far."""
