@@ -27,7 +27,7 @@ def test_problem_1(size):
     shape = (1, *size)
     wrong = equal_maps(differences, ConvForm.of(SOLUTION, padding=1), shape)
     assert wrong.status is Status.REFUTED
-    assert wrong.evidence.statement.startswith("For the 1 x 1 x 1 x 1 image [1], the first gives -1 and the second 0")
+    assert wrong.evidence.statement.startswith("For the 1 x 1 image [1], the first gives -1 and the second 0")
     assert unpack_array(wrong.evidence.input).tolist() == [[[[1.0]]]]
     assert equal_maps(differences, catalogue.finite_differences(), shape).status is Status.PROVED
     shifted = ConvForm.of(SOLUTION, padding=((0, 2), (0, 2)))
@@ -79,7 +79,7 @@ def test_problem_3():
 def test_what_differs_only_by_a_constant_is_shown_on_zeros():
     verdict = equal_maps(lambda x: x + 1, lambda x: x + 2, (1, 3, 3))
     assert verdict.evidence.statement == (
-        "For the 1 x 1 x 1 x 1 image of zeros, the first gives 1 and the second 2 at output (0, 0, 0)."
+        "For the 1 x 1 image of zeros, the first gives 1 and the second 2 at output (0, 0, 0)."
     )
 
 

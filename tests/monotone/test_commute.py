@@ -112,7 +112,7 @@ def test_relu_needs_the_third_word():
     bitwise = commutes_with_max_pool(torch.relu, "float16", equality="bitwise")
     assert str(bitwise.evidence) == (
         "the 1x2 image of windows [-1 (0xbc00), -0 (0x8000)] under a 1x2 max pool: pooling first gives "
-        "-0 (0x8000), pooling last 0 (0x0000) at cell 0, 1 units in the last place apart"
+        "-0 (0x8000), pooling last 0 (0x0000) at cell 0, 1 unit in the last place apart"
     )
 
 

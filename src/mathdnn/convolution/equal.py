@@ -180,6 +180,9 @@ def _counterexample(
 
 
 def _describe(shape: Shape, pixel: int) -> str:
+    """The image in words; sizes of 1 before the height (a batch of one, one channel) go without saying."""
+    while len(shape) > 2 and shape[0] == 1:
+        shape = shape[1:]
     if pixel < 0:
         return f"for the {_size(shape)} image of zeros"
     if int(np.prod(shape)) == 1:

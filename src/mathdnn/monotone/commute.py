@@ -215,7 +215,8 @@ def _images(
 ) -> Counterexample:
     a, b = int(first[at]), int(last[at])
     nan = is_nan(np.array([a, b], f.form.integer), f.form).any()
-    apart = "one of them NaN" if nan else f"{ulps_between(a, b, f.form):,} units in the last place apart"
+    ulps = ulps_between(a, b, f.form)
+    apart = "one of them NaN" if nan else f"{ulps:,} unit{'s' * (ulps != 1)} in the last place apart"
     same = len(set(cells)) == 1
     shown = f"all {text(cells[0], f.form)}" if same else ", ".join(text(c, f.form) for c in cells[:window])
     statement = (
