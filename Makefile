@@ -1,5 +1,6 @@
 # make reproduce: every claim of the homework, checked; the report lands in reproduction/
 # make test:      every check and every test
+# make bench:     speed beside the peers (installs them), into bench.json and bench.svg
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -20,7 +21,7 @@ lint: .venv/test-ready
 
 bench: .venv/ready
 	$(BIN)/pip install -q -c constraints.txt -e '.[bench]'
-	$(BIN)/mathdnn bench
+	$(BIN)/mathdnn bench --out bench.json --picture bench.svg
 
 .venv/base: constraints.txt
 	$(PYTHON) -m venv .venv
