@@ -53,6 +53,8 @@ def test_the_source_writes_one_output_without_its_index():
 BAD = {
     "brackets": ("diag(s[l]", "dyl/dbl", r"expected a formula, got 'diag\(s\[l\]'; check the brackets\.$"),
     "name": ("z[l]", "dyl/dbl", r"got 'z' in 'z\[l\]'; write it with these\.$"),
+    "no layer": ("A", "dyl/dbl", r"got 'A' in 'A'; write it with these\.$"),
+    "no brackets": ("diag", "dyl/dbl", r"got 'diag' in 'diag'; write it with these\.$"),
     "call": ("__import__('os')", "dyl/dbl", r"got \"__import__\('os'\)\" in "),
     "attribute": ("A[l].shape", "dyl/dbl", r"got 'A\[l\].shape' in 'A\[l\].shape'; write"),
     "power": ("A[l]**2", "dyl/dbl", r"got 'Pow' in 'A\[l\]\*\*2'; write it with these\.$"),

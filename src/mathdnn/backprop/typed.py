@@ -76,10 +76,13 @@ def _check_pieces(tree: ast.expr, text: str) -> None:
         ast.Attribute,
         ast.Constant,
     )
+    indexed = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Subscript)}
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     for node in ast.walk(tree):
         known = isinstance(node, allowed) or type(node) in _BINARY
-        if isinstance(node, ast.Name):
-            known = node.id in ("A", "b", "y", "s", "G", "I", "l", "L", *_FUNCTIONS)
+        if isinstance(node, ast.Name):  # a layered name needs its layer, a function its brackets
+            bare = {"I", "l", "L"} | ({"A", "b", "y", "s", "G"} if id(node) in indexed else set())
+            known = node.id in bare | (set(_FUNCTIONS) if id(node) in called else set())
         if isinstance(node, ast.Attribute):
             known = node.attr == "T"
         if isinstance(node, ast.Constant):
