@@ -122,7 +122,7 @@ MATHDNN_INLINE F exp(F x) {
 MATHDNN_INLINE F log(F x) {
     const I tiny = (I)(x < splat(0x1p-126f));
     const F scaled = select(tiny, x * splat(0x1p23f), x);
-    const I shifted = bits(scaled) - whole(0x3f3504f3);  // sqrt 1/2
+    const I shifted = wrapping_difference(bits(scaled), whole(0x3f3504f3));  // sqrt 1/2; wraps for negative x, a NaN below
     const F k = __builtin_convertvector((shifted >> 23) - (tiny & whole(23)), F);
     const F f = floats((shifted & whole(0x7fffff)) + whole(0x3f3504f3)) - splat(1.0f);
     F s = fma(f, splat(-0x1.38242p-4f), splat(0x1.0848cp-3f));

@@ -117,6 +117,10 @@ MATHDNN_INLINE F look_up(const float *table, I idx) {
 template <class V1> MATHDNN_INLINE I bits(V1 x) { return (I)x; }
 MATHDNN_INLINE F floats(I x) { return (F)x; }
 MATHDNN_INLINE I whole(std::int32_t x) { return I{} + x; }
+MATHDNN_INLINE I wrapping_difference(I x, I y) {
+    typedef std::uint32_t U __attribute__((vector_size(vector_bytes), may_alias));
+    return (I)((U)x - (U)y);
+}
 // mask is all ones or all zeros in each lane
 MATHDNN_INLINE F select(I mask, F yes, F no) { return floats((mask & bits(yes)) | (~mask & bits(no))); }
 template <class T> MATHDNN_INLINE V<T> choose(typename VectorOf<T>::whole mask, V<T> yes, V<T> no) {
