@@ -4,9 +4,11 @@
     fill    = images / (16 threads, rounded up)                                                  lanes that hold one
 
 The kernels do `density` of the dense work and use `fill` of the lanes, so they win while density / fill stays below a
-limit. The limits were measured on a grid of sizes (1 to 64 images, 3 to 64 maps, 8 to 32 pixels, densities 1/8 to 1/2,
-torch 2.13 on two AVX-512 cores), where torch was faster nowhere below them: heuristic, since another machine may have
-others (`mathdnn bench grid` times sizes on this one). torch convolves float64 without its fast library.
+limit. The limits are a heuristic: kernel by kernel, on one thread and a grid of sizes (1 to 64 images, 3 to 64 maps,
+8 to 32 pixels, densities 1/8 to 1/2, torch 2.13, AVX-512), torch was hardly faster below them. A whole layer at C3's
+size was 2.5 times as fast as the masked dense convolution on one thread, but 0.9 to 1.1 times on two, and on 4 of 11
+sizes of `mathdnn bench grid` it was slower: what the layer does around its kernels is not yet weighed. torch
+convolves float64 without its fast library.
 """
 
 from __future__ import annotations
