@@ -122,6 +122,20 @@ def test_an_output_that_depends_on_the_position_is_seen():
     assert positions(elementwise("torch.relu", HALF)).differing == 0
 
 
+@pytest.mark.parametrize("layout", ["short tensors", "last element"])
+def test_a_function_that_looks_at_its_tensors_length_or_end_is_seen(layout):
+    def changes_short_ones(x):
+        return x if x.numel() > 999 else x + 1
+
+    def changes_the_last(x):
+        return torch.cat([x.reshape(-1)[:-1], 1 + x.reshape(-1)[-1:]]).reshape(x.shape) if x.numel() == 4099 else x
+
+    f = changes_short_ones if layout == "short tensors" else changes_the_last
+    found = positions(elementwise(f, HALF))
+    assert (found.layout, found.compared, found.complete) == (layout, HALF.values, True)
+    assert found.differing > 0
+
+
 @pytest.mark.slow
 def test_every_position_of_relu_over_all_float32():
     found = positions(elementwise("torch.relu", FORMATS["float32"]), exhaustive=True)

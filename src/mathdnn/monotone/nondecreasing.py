@@ -150,7 +150,8 @@ def sentences(f: Elementwise, facts: Facts) -> dict[str, Plain]:
 def position_sentence(found: Positions, form: Format) -> str:
     how_many = f"all {found.compared:,} values" if found.complete else f"a sample of {found.compared:,} values"
     if not found.differing:
-        return f"the same bits in the vector body and in the other layouts, on {how_many}"
+        ends = ", at the ends of tensors on some of them" if found.complete else ""
+        return f"the same bits in the vector body and in the other layouts, on {how_many}{ends}"
     assert found.place is not None
     assert found.body is not None
     assert found.other is not None
