@@ -78,3 +78,24 @@ def test_a_masked_convolution_learns_nothing_off_the_table():
     masked = MaskedConvolution(layer)
     masked(torch.ones(1, 6, 14, 14)).square().sum().backward()
     assert np.array_equal(masked.weight.grad.abs().sum((2, 3)).numpy() != 0, layer.table.mask())
+
+
+@pytest.mark.parametrize("option", ["--out", "--picture"])
+def test_a_place_that_cannot_be_written_is_said_before_anything_is_measured(option, capsys):
+    assert main(["bench", "pairs", option, "nowhere/file"]) == 2
+    assert capsys.readouterr().err == (
+        f"mathdnn: bench {option} nowhere/file: expected a file in a folder that may be written, "
+        "got no folder nowhere; name another file.\n"
+    )
+
+
+def test_an_older_file_stays_until_there_is_something_to_write(tmp_path, monkeypatch, capsys):
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mathdnn.bench.measure", stop)
+    out, picture = tmp_path / "bench.json", tmp_path / "bench.svg"
+    out.write_text("older")
+    picture.write_text("older")
+    assert main(["bench", "pairs", "--out", str(out), "--picture", str(picture)]) == 130
+    assert (out.read_text(), picture.read_text()) == ("older", "older")

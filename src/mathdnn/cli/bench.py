@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from mathdnn.cli.named import require_place
 from mathdnn.cli.output import Flag, Json, print_json, print_table
 
 
@@ -42,7 +43,8 @@ def bench(
     document: dict[str, Any] = {}
     works = select(work)
     settings = Settings(quick=quick, rounds=rounds, threads=_threads())
-    _keep({}, out, picture)
+    require_place(out, "bench --out")
+    require_place(picture, "bench --picture")
     for document in measure(works, settings, _tell):
         _keep(document, out, picture)
         if not json:
@@ -66,14 +68,14 @@ def _tell(words: str) -> None:
 
 
 def _keep(document: dict[str, Any], out: Path | None, picture: Path | None) -> None:
-    """Write the files whole; before anything is measured, see that they can be."""
+    """Write the files whole, in place of those of an earlier run."""
     from mathdnn.bench import roofline
     from mathdnn.data.files import replace_file
 
     if out is not None:
         content = _json.dumps(document, indent=1, allow_nan=False).encode() + b"\n"
         replace_file(out, content, "bench --out")
-    if picture is not None and document:
+    if picture is not None:
         replace_file(picture, roofline(document).encode(), "bench --picture")
 
 
