@@ -118,6 +118,16 @@ def test_train_as_json_prints_one_document(data, capsys):
     assert record["about"] == {"network": "lenet5", "c3": "full"}
 
 
+def test_train_plan_prints_the_layers_and_trains_nothing(tmp_path, capsys):
+    assert main(["train", "lenet5", "--plan", "--out", str(tmp_path / "run")]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("native: it runs every layer of this model\n")
+    assert "convolution        16x10x10 tanh" in printed
+    assert not (tmp_path / "run").exists()
+    assert main(["train", "lenet5", "--plan", "--engine", "torch"]) == 0
+    assert capsys.readouterr().out == "torch: asked for\n"
+
+
 def test_train_in_words(data, capsys):
     assert main(["train", "lenet5", "--data", str(data), "--epochs", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from mathdnn.errors import Diverged
+from mathdnn.errors import Diverged, InvalidInput
 from mathdnn.lenet import LeNet5
 from mathdnn.training import Recipe, evaluate, initialise, plan_engine, predict, scores, train
 
@@ -104,6 +105,24 @@ def test_evaluate_predict_and_scores_are_those_of_the_run_and_of_torch():
         exact = model.double()(torch.from_numpy(data.test.images[:, None] / 255))
     assert np.abs(found - exact.numpy()).max() < 1e-5
     assert np.array_equal(predict(model.float(), data.test.images), found.argmax(axis=1))
+
+
+def test_a_native_plan_lists_layers_shapes_and_multiply_adds():
+    plan = plan_engine(LeNet5("table"), Recipe(), image_shape=(28, 28))
+    lines = str(plan).splitlines()
+    assert lines[0] == "native: it runs every layer of this model"
+    assert [line.split()[:2] for line in lines[3:6]] == [
+        ["convolution", "6x28x28"], ["average", "6x14x14"], ["convolution", "16x10x10"],
+    ]  # fmt: skip
+    by_hand = 6 * 28 * 28 * 25 + 60 * 10 * 10 * 25 + 400 * 120 + 120 * 84 + 84 * 10
+    assert plan.network.multiply_adds == by_hand
+    assert f"{by_hand:,} multiply-adds an image" in lines[-1]
+    words = (
+        "plan_engine(image_shape=...): expected images that fit the model, got 24 x 24, which asks for a weight of "
+        "shape (120, 256) where the model has (120, 400); give the size that the model was built for."
+    )
+    with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
+        plan_engine(LeNet5("table"), Recipe(), image_shape=(24, 24))
 
 
 def test_lenet_is_trained_natively_and_what_is_not_known_by_torch():

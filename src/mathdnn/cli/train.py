@@ -10,7 +10,8 @@ from mathdnn.cli.output import Flag, Json, live, print_json, seconds
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
-    from mathdnn.training import Event, Run
+    from mathdnn.training import Event, Recipe, Run
+    from mathdnn.training.engine import EngineName
 
 
 def train(
@@ -34,6 +35,7 @@ def train(
     data: Path | None = None,
     out: Path | None = None,
     resume: Flag = False,
+    plan: Flag = False,
     json: Json = False,
 ) -> int:
     """Train LeNet-5 on MNIST, or on any data in its format. The defaults are the homework's recipe.
@@ -76,6 +78,8 @@ def train(
         New folder for the run; without it nothing is kept.
     resume
         Go on from the last checkpoint in --out.
+    plan
+        Print the engine with its layers, buffers and multiply-adds; train nothing.
     json
         Print the record of the run as one JSON document.
     """
@@ -87,6 +91,8 @@ def train(
         epochs=epochs, lr=lr, batch_size=batch_size, optimizer=optimizer, momentum=momentum, nesterov=nesterov,
         weight_decay=weight_decay, schedule=schedule, loss=loss, pixels=pixels, shift=shift,
     )  # fmt: skip
+    if plan:
+        return _plan(c3, recipe, engine, data)
     kept = {"engine": engine, "seed": seed, "run": out, "resume": resume, "about": {"network": network, "c3": c3}}
     run = _train(c3, recipe, data, epochs, **kept)
     if json:
@@ -96,6 +102,22 @@ def train(
     else:
         _show(run, out)
     return 0
+
+
+def _plan(c3: Literal["table", "full"], recipe: Recipe, engine: EngineName, data: Path | None) -> int:
+    from mathdnn.lenet import LeNet5
+    from mathdnn.training import plan_engine
+
+    rows, columns = (28, 28) if data is None else _size(data)
+    print(plan_engine(LeNet5(c3), recipe, engine, image_shape=(rows, columns)))
+    return 0
+
+
+def _size(data: Path) -> tuple[int, int]:
+    from mathdnn.data import load_mnist
+
+    rows, columns = load_mnist(data).train.images.shape[1:]
+    return rows, columns
 
 
 def _train(c3: Literal["table", "full"], recipe: Any, data: Path | None, epochs: int, **more: Any) -> Run:

@@ -16,19 +16,22 @@ if TYPE_CHECKING:
     import torch
     from jaxtyping import Int64
 
+    from mathdnn.native.network import NetworkPlan
+
 EngineName = Literal["auto", "native", "torch"]
 NATIVE = "mathdnn.training.native_engine"
 
 
 @dataclass(frozen=True)
 class EnginePlan:
-    """Which engine runs, and why."""
+    """Which engine runs, and why; for the native one, where the images' size was given, its layers and buffers."""
 
     engine: Literal["native", "torch"]
     reason: str
+    network: NetworkPlan | None = None
 
     def __str__(self) -> str:
-        return f"{self.engine}: {self.reason}"
+        return f"{self.engine}: {self.reason}" + (f"\n{self.network}" if self.network is not None else "")
 
 
 class Engine(Protocol):
@@ -62,8 +65,19 @@ class Engine(Protocol):
         """Give the weights back to the module."""
 
 
-def plan_engine(model: torch.nn.Module, recipe: Recipe, engine: EngineName = "auto", device: str = "cpu") -> EnginePlan:
-    """Which engine will train `model` by `recipe` on `device`; `InvalidInput` where native was asked and cannot."""
+def plan_engine(
+    model: torch.nn.Module,
+    recipe: Recipe,
+    engine: EngineName = "auto",
+    device: str = "cpu",
+    *,
+    image_shape: tuple[int, int] | None = None,
+) -> EnginePlan:
+    """Which engine will train `model` by `recipe` on `device`.
+
+    With `image_shape`, (rows, columns), a native plan lists the layers with their shapes, the bytes of their buffers
+    and their multiply-adds. Raises `InvalidInput` where native was asked and cannot, or where the sizes do not fit.
+    """
     if engine not in ("auto", "native", "torch"):
         do = "leave it at 'auto' for the faster one"
         raise InvalidInput(sentence("train(engine=...)", "'auto', 'native' or 'torch'", repr(engine), do))
@@ -71,7 +85,8 @@ def plan_engine(model: torch.nn.Module, recipe: Recipe, engine: EngineName = "au
         return EnginePlan("torch", "asked for")
     refusal = native_refusal(model, recipe, device)
     if not refusal:
-        return EnginePlan("native", "asked for" if engine == "native" else "it runs every layer of this model")
+        reason = "asked for" if engine == "native" else "it runs every layer of this model"
+        return EnginePlan("native", reason, None if image_shape is None else native_network(model, image_shape))
     if engine == "native":
         expected = "a model that the native engine can train"
         raise InvalidInput(sentence("train(engine='native')", expected, refusal, "use engine='auto' or 'torch'"))
@@ -81,6 +96,12 @@ def plan_engine(model: torch.nn.Module, recipe: Recipe, engine: EngineName = "au
 def native_refusal(model: torch.nn.Module, recipe: Recipe, device: str) -> str:
     """Why the native engine cannot train this, or "" where it can."""
     return str(importlib.import_module(NATIVE).refusal(model, recipe, device))
+
+
+def native_network(model: torch.nn.Module, image_shape: tuple[int, int]) -> NetworkPlan:
+    """What the native engine makes of a model that it can train."""
+    made: NetworkPlan = importlib.import_module(NATIVE).network(model, (1, *image_shape))
+    return made
 
 
 def native_engine(*arguments: Any) -> Engine:

@@ -5,6 +5,7 @@ Its bits depend on neither the number of threads nor the processor's vector widt
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,9 @@ import numpy as np
 import torch
 
 from mathdnn import native
-from mathdnn.errors import RunError, sentence
+from mathdnn.errors import InvalidInput, RunError, sentence
 from mathdnn.native.engine import FIRST, SECOND, NativeEngine, usual_threads
-from mathdnn.native.network import plan_network
+from mathdnn.native.network import NetworkPlan, Shape, plan_network
 from mathdnn.training.images import Images
 from mathdnn.training.native_layers import Unknown, native_layers
 from mathdnn.training.native_scoring import load, metrics, pictures
@@ -36,6 +37,19 @@ def refusal(model: torch.nn.Module, recipe: Recipe, device: str) -> str:
     except Unknown as unknown:
         return str(unknown)
     return ""
+
+
+def network(model: torch.nn.Module, shape: Shape) -> NetworkPlan:
+    """The plan for images of `shape` (maps, rows, columns). Raises `InvalidInput` where the weights do not fit it."""
+    layers, own = native_layers(model)
+    plan = plan_network(layers, shape)
+    for planned, weight in zip(plan.parameters, own, strict=True):
+        if math.prod(planned.shape) != weight.numel():
+            size = " x ".join(str(side) for side in shape[1:])
+            got = f"{size}, which asks for a weight of shape {planned.shape} where the model has {tuple(weight.shape)}"
+            do = "give the size that the model was built for"
+            raise InvalidInput(sentence("plan_engine(image_shape=...)", "images that fit the model", got, do))
+    return plan
 
 
 def engine(model: torch.nn.Module, images: Images, judged: Images, recipe: Recipe) -> TrainingEngine:
