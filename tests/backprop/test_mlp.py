@@ -11,7 +11,7 @@ from tests.oracles.backprop import reverse_mode
 from tests.saboteurs.backprop import RELU_ONE_AT_ZERO, TANH_SLOPE_WITHOUT_SQUARE
 from torch import nn
 
-from mathdnn.backprop import ACTIVATIONS, MLP, check_autograd, explain, gradient_flow, jacobians, literal
+from mathdnn.backprop import ACTIVATIONS, MLP, check_autograd, explain, gradient_flow, jacobians, literal, memory
 from mathdnn.backprop.numeric import torch_function
 from mathdnn.errors import InvalidInput
 from mathdnn.verdict import Status
@@ -216,3 +216,51 @@ def test_gradients_lie_between_their_bounds():
         InvalidInput, match=r"^gradient_flow\(x=...\): expected one input of shape \(6,\), got \(2, 6\); pick"
     ):
         gradient_flow(mlp, x.repeat(2, 1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("rows", [0, 1, 3, 1 << 14])  # the last one takes 32 MiB and more: huge pages
+def test_memory_is_what_was_asked_for(rows, dtype):
+    shapes = [(rows, 5), (), (7,), (rows, 33, 17)]
+    made = memory.empty(shapes, torch.zeros(1, dtype=dtype))
+    for number, (tensor, shape) in enumerate(zip(made, shapes, strict=True)):
+        assert (tensor.shape, tensor.dtype) == (shape, dtype)
+        assert tensor.is_contiguous()
+        assert tensor.numel() == 0 or tensor.data_ptr() % memory.LINE == 0
+        tensor.fill_(number)
+    assert all(bool((tensor == number).all()) for number, tensor in enumerate(made))
+
+
+def test_memory_without_huge_pages_is_torchs(monkeypatch):
+    def refuse(*_, **__):
+        raise OSError("no memory")
+
+    monkeypatch.setattr(memory.mmap, "mmap", refuse)
+    (tensor,) = memory.empty([(memory.KEPT,)], torch.zeros(1))
+    assert tensor.shape == (memory.KEPT,)
+
+
+def test_large_jacobians_are_those_of_their_samples():
+    mlp = MLP.random((64, 64, 32), "sigmoid", dtype=torch.float32)  # 4000 x 32 x 64 floats: more than 32 MiB
+    x = torch.randn(4000, 64, generator=torch.Generator().manual_seed(0))
+    whole = jacobians(mlp, x)
+    few = jacobians(mlp, x[:2])
+    assert torch.allclose(whole.x[:2], few.x, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(whole.biases[0][:2], few.biases[0], rtol=1e-5, atol=1e-7)
+
+
+def test_dense_jacobians_are_contiguous_and_record_nothing():
+    mlp = MLP.random((3, 2), dtype=torch.float32)
+    dx, dA, db = jacobians(mlp, torch.ones(4, 3, requires_grad=True)).dense()
+    for tensor in (dx, *dA, *db):
+        assert tensor.is_contiguous()
+        assert not tensor.requires_grad
+    assert jacobians(mlp, torch.ones(0, 3)).dense()[0].shape == (0, 2, 3)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_both_gives_the_value_and_the_slope(name):
+    z = torch.linspace(-40, 40, 4001, dtype=torch.float64)
+    y, slope = ACTIVATIONS[name].both(z)
+    assert torch.equal(y, ACTIVATIONS[name].value(z))
+    assert torch.allclose(slope, ACTIVATIONS[name].derivative(z), rtol=1e-12, atol=1e-15)

@@ -31,6 +31,11 @@ class Activation:
     kink: str = ""
     coefficients: tuple[Fraction, ...] | None = None
 
+    def both(self, z: Any) -> tuple[Any, Any]:
+        """sigma(z), sigma'(z), the second from the first where that is cheaper."""
+        y, cheap = self.value(z), _FROM_VALUE.get((self.value, self.derivative))
+        return y, self.derivative(z) if cheap is None else cheap(y)
+
 
 def _tanh(z: Any) -> Any:
     return z.tanh()
@@ -38,6 +43,10 @@ def _tanh(z: Any) -> Any:
 
 def _tanh_derivative(z: Any) -> Any:
     return 1 - z.tanh().square()
+
+
+def _sigmoid(z: Any) -> Any:
+    return z.sigmoid()
 
 
 def _sigmoid_derivative(z: Any) -> Any:
@@ -70,12 +79,17 @@ def _silu_derivative(z: Any) -> Any:
     return s * (1 + z * (1 - s))
 
 
+_FROM_VALUE: dict[tuple[Map, Map], Map] = {  # sigma' in terms of y = sigma(z)
+    (_tanh, _tanh_derivative): lambda y: 1 - y * y,
+    (_sigmoid, _sigmoid_derivative): lambda y: y * (1 - y),
+}
+
 ACTIVATIONS: dict[str, Activation] = {
     a.name: a
     for a in (
         Activation("identity", lambda z: z, lambda z: z * 0 + 1, "t", 1.0),
         Activation("tanh", _tanh, _tanh_derivative, r"\tanh t", 1.0),
-        Activation("sigmoid", lambda z: z.sigmoid(), _sigmoid_derivative, r"\frac{1}{1+e^{-t}}", 0.25),
+        Activation("sigmoid", _sigmoid, _sigmoid_derivative, r"\frac{1}{1+e^{-t}}", 0.25),
         Activation("relu", lambda z: z.clamp(min=0), _step, r"\max(t, 0)", 1.0, "sigma'(0) = 0"),
         Activation(
             "leaky_relu",

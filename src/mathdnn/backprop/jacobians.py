@@ -12,9 +12,11 @@ Source: homework 4, problem 6; `literal` has the same in the source's own words.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mathdnn.backprop.memory import KEPT, empty
 from mathdnn.backprop.mlp import MLP
 
 if TYPE_CHECKING:
@@ -37,10 +39,11 @@ class OuterProduct:
     def dense(
         self, out: Float[torch.Tensor, "*batch nL nl nk"] | None = None
     ) -> Float[torch.Tensor, "*batch nL nl nk"]:
-        """All entries, in `out` or a new tensor. New memory costs most of the time: the system clears every page."""
+        """All entries, in `out` or a new tensor (dearer: the system clears new memory first)."""
         import torch
 
-        return torch.mul(self.left[..., None], self.right[..., None, None, :], out=out)
+        place = empty([self.shape], self.left)[0] if out is None else out
+        return torch.mul(self.left[..., None], self.right[..., None, None, :], out=place)
 
     def pull(self, v: Float[torch.Tensor, "*batch nL"]) -> Float[torch.Tensor, "*batch nl nk"]:
         """The gradient of v . y_L by A_l, without the dense Jacobian."""
@@ -57,34 +60,50 @@ class Jacobians:
     biases: tuple[torch.Tensor, ...]
 
     def buffers(self) -> tuple[torch.Tensor, ...]:
-        """Memory for `dense(out=...)`, to be used again and again."""
-        return tuple(w.left.new_empty(w.shape) for w in self.weights)
+        """Memory for `dense(out=...)`, to be used again and again: one piece, which lives as long as any of them."""
+        return tuple(empty([w.shape for w in self.weights], self.x))
 
     def dense(
         self, out: tuple[torch.Tensor, ...] | None = None
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
-        """The same with every weight's Jacobian written out (n_L n_l n_{l-1} numbers a sample), in `out` if given."""
-        places = out or (None,) * len(self.weights)
-        return self.x, tuple(w.dense(o) for w, o in zip(self.weights, places, strict=True)), self.biases
+        """The same with every weight's Jacobian written out (n_L n_l n_{l-1} numbers a sample), in `out` if given.
+
+        Every tensor is contiguous: what is the same for each sample is written out for each. New memory is one piece,
+        as that of `buffers`."""
+        weights = tuple(w.dense(o) for w, o in zip(self.weights, out or self.buffers(), strict=True))
+        return self.x.contiguous(), weights, tuple(b.contiguous() for b in self.biases)
 
 
 def jacobians(mlp: MLP, x: Float[torch.Tensor, "*batch n0"]) -> Jacobians:
-    """Every first derivative of y_L at x, by the closed forms."""
+    """Every first derivative of y_L at x, by the closed forms; autograd records nothing of it."""
     import torch
 
-    trace = mlp.forward(x)
-    eye = torch.eye(mlp.widths[-1], dtype=trace.y[0].dtype, device=trace.y[0].device)
-    left = eye.expand(*trace.y[0].shape[:-1], *eye.shape)
-    weights, biases = [], []
-    for layer in range(mlp.layers, 0, -1):
-        weights.append(OuterProduct(left, trace.y[layer - 1]))
-        biases.append(left)
-        left = left @ mlp.weights[layer - 1] if layer < mlp.layers else _rows(mlp.weights[-1], left)
-        if layer > 1:
-            left = left * trace.slopes[layer - 2][..., None, :]
+    with torch.no_grad():
+        trace = mlp.forward(x.detach() if isinstance(x, torch.Tensor) else x)
+        y, L = trace.y, mlp.layers
+        eye = torch.eye(mlp.widths[-1], dtype=y[0].dtype, device=y[0].device)
+        left = eye.expand(*y[0].shape[:-1], *eye.shape)
+        weights, biases = [], []
+        for layer in range(L, 0, -1):
+            weights.append(OuterProduct(left, y[layer - 1]))
+            biases.append(left)
+            left = _down(left, mlp.weights[layer - 1], trace.slopes[layer - 2] if layer > 1 else None, layer == L)
     return Jacobians(left, tuple(reversed(weights)), tuple(reversed(biases)))
 
 
-def _rows(A: torch.Tensor, eye: torch.Tensor) -> torch.Tensor:
-    """I A_L for every sample: nothing to compute."""
-    return A.expand(*eye.shape[:-2], *A.shape)
+def _down(left: torch.Tensor, A: torch.Tensor, slope: torch.Tensor | None, last: bool) -> torch.Tensor:
+    """(left A) diag(slope), all samples' rows in one product; `last`: left is I, and I A_L is nothing to compute."""
+    import torch
+
+    shape = (*left.shape[:-1], A.shape[1])
+    if last:
+        return A.expand(shape) if slope is None else torch.mul(A, slope[..., None, :], out=_large(shape, A))
+    flat = left.flatten(0, -2)
+    place = _large((flat.shape[0], A.shape[1]), A)
+    below = torch.mm(flat, A, out=place).view(shape)
+    return below if slope is None else below.mul_(slope[..., None, :])
+
+
+def _large(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor | None:
+    """Memory for a large result; None for one that torch's own memory serves as well."""
+    return empty([shape], like)[0] if math.prod(shape) * like.element_size() >= KEPT else None

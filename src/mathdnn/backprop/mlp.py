@@ -67,12 +67,12 @@ class MLP:
         y = _check_input(self, x)
         ys, zs, slopes = [y], [], []
         for layer, (A, b) in enumerate(zip(self.weights, self.biases, strict=True), start=1):
-            z = y @ A.T + b  # (batch, n_l)
-            y = self.activations[layer - 1].value(z) if layer < self.layers else z
-            if layer < self.layers:
-                slopes.append(self.activations[layer - 1].derivative(z))
-            ys.append(y)
+            z = b.addmv(A, y) if y.dim() == 1 else b.addmm(y, A.T)  # A y + b; (batch, n_l)
             zs.append(z)
+            if layer < self.layers:
+                y, slope = self.activations[layer - 1].both(z)
+                slopes.append(slope)
+            ys.append(y if layer < self.layers else z)
         return Trace(tuple(ys), tuple(zs), tuple(slopes))
 
     def __call__(self, x: Float[torch.Tensor, "*batch n0"]) -> Float[torch.Tensor, "*batch nL"]:
