@@ -77,9 +77,62 @@ def test_what_is_no_formula_is_refused(case):
         typed_formula(text, of)
 
 
-@pytest.mark.parametrize(
-    "text", ["A[l] @ A[l] @ A[l-1]", "y[9]", "diag(s[l]) @ G[l] @ y[l-1]", "s[0]", "A[0]", "diag(s[L])", "I[0]"]
-)
-def test_shapes_that_do_not_fit_are_one_sentence(text):
-    with pytest.raises(InvalidInput, match=r"^typed_formula\(text\): expected shapes that fit for l = 1, got '"):
-        check_exact((2, 3, 2), formulas={"mine": typed_formula(text, "dyl/dyl-1")})
+MISFITS = {
+    "A[l] @ A[l] @ A[l-1]": "A[l] is 3 x 2 and A[l] is 3 x 2, which @ does not take",
+    "y[9]": "y[9] is not there",
+    "diag(s[l]) @ G[l] @ y[l-1]": "diag(s[l]) is 3 x 3 and G[l] is 2 x 3, which @ does not take",
+    "s[0]": "s[0] is not there",
+    "A[0]": "A[0] is not there",
+    "diag(s[L])": "s[2] is not there",
+    "diag(l)": "l is one number, which diag does not take",
+    "I[0]": "I[0] is not there",
+    "A[I]": "A[...] is not there",
+    "s[l] * A[l]": "s[l] is 3 and A[l] is 3 x 2, which * does not take",
+}
+
+
+@pytest.mark.parametrize("text", MISFITS)
+def test_shapes_that_do_not_fit_refute(text):
+    verdict = check_exact((2, 3, 2), formulas={"mine": typed_formula(text, "dyl/dyl-1")})["mine"]
+    assert verdict.status is Status.REFUTED
+    words = f"in a 2-3-2 network the formula has no value for l = 1: {MISFITS[text]}"
+    assert (str(verdict.evidence), verdict.evidence.claimed, verdict.evidence.found) == (words, "no value", "3 x 2")
+
+
+SHAPES = {
+    (
+        "dyl/dyl-1",
+        "A[l].T @ diag(s[l])",
+    ): "2 x 3 for l = 1; the Jacobian is 3 x 2. It is the transpose of the right answer",
+    ("dyL/dAL", "y[L-1]"): "3 x 1 for l = 2; the Jacobian is 1 x 1 x 3, or 1 x 3 without the index of the output. "
+    "It is the transpose of the right answer",
+    ("dyL/dbL", "1"): "one number for l = 2; the Jacobian is 1 x 1, or 1 without the index of the output",
+}
+HINTS = {
+    ("dyl/dyl-1", "A[l]"): " It leaves out sigma'",
+    ("dyl/dyl-1", "-diag(s[l]) @ A[l]"): " It is minus the right answer",
+    ("dyL/dAl", "2 * diag(s[l]) @ G[l].T @ y[l-1].T"): " It is 2 times the right answer",
+    ("dyL/dAl", "G[l].T @ y[l-1].T"): " It leaves out sigma'",
+    ("dyL/dbl", "G[l] @ diag(s[l]) + G[l]"): "",
+}
+
+
+@pytest.mark.parametrize(("of", "text"), SHAPES)
+def test_wrong_shapes_are_said(of, text):
+    verdict = check_exact((2, 3, 1), formulas={"mine": typed_formula(text, of)})["mine"]
+    assert str(verdict.evidence) == f"in a 2-3-1 network the formula is {SHAPES[of, text]}"
+
+
+@pytest.mark.parametrize(("of", "text"), HINTS)
+def test_what_a_wrong_answer_would_be_right_for_is_said(of, text):
+    said = str(check_exact((2, 3, 1), formulas={"mine": typed_formula(text, of)})["mine"].evidence)
+    assert said.partition(". It")[1] == (". It" if HINTS[of, text] else "")
+    assert said.endswith(HINTS[of, text])
+
+
+def test_arrays_that_grow_without_end_are_refused():
+    text = "outer(A[1], outer(A[1], outer(A[1], outer(A[1], outer(A[1], outer(A[1], A[1]))))))"
+    with pytest.raises(
+        InvalidInput, match=r"^typed_formula\(text\): expected products of at most 65,536 numbers, got more"
+    ):
+        check_exact((3, 3, 1), formulas={"mine": typed_formula(text, "dyl/dbl")})

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from mathdnn.backprop import check_exact, polynomial, typed_formula
+from mathdnn.errors import InvalidInput
 from mathdnn.monotone.seal import sealed
 from mathdnn.verdict import Status, Verdict
 from mathdnn.verify import verify
@@ -84,3 +85,118 @@ def test_entries_are_counted():
     data = {key: value for key, value in verdict.evidence.data.items() if key != "seal"} | {"entries": 3}
     lie = sealed(msgspec.structs.replace(verdict, evidence=msgspec.structs.replace(verdict.evidence, data=data)))
     assert str(verify(lie).evidence) == "8 entries were compared, not 3"
+
+
+REFUTED = [
+    *WRONG.items(),
+    ("dyl/dyl-1", "A[l].T @ diag(s[l])"),
+    ("dyl/dyl-1", "A[l] @ diag(s[l])"),
+    ("dyL/dAl", "y[l-1] @ G[l] @ diag(s[l])"),
+    ("dyL/dAL", "y[L-1]"),
+    ("dyL/dbL", "1"),
+    ("dyL/dx", "y[9]"),
+]
+
+
+@pytest.mark.parametrize("sigma", [None, polynomial(1, 0, -2, 3)])
+@pytest.mark.parametrize("widths", [(2, 3, 1), (2, 2, 2, 2), (2, 3, 2)])
+@pytest.mark.parametrize(("of", "text"), REFUTED)
+def test_refutations_hold_from_their_file(of, text, widths, sigma):
+    verdict = ask(of, text, widths, sigma)
+    assert verdict.status is Status.REFUTED
+    assert verify(Verdict.from_json(verdict.to_json())).status is Status.PROVED
+
+
+def lie(verdict, data=None, **changes):
+    """The refutation with other data, sealed again."""
+    old = {key: value for key, value in verdict.evidence.data.items() if key != "seal"}
+    evidence = msgspec.structs.replace(verdict.evidence, data=old | (data or {}), **changes)
+    return sealed(msgspec.structs.replace(verdict, evidence=evidence))
+
+
+ENTRY_LIES = {
+    "found": ({}, {"found": "7"}, "the derivative is "),
+    "claimed": ({}, {"claimed": "7"}, "the derivative is "),
+    "no number": (
+        {},
+        {"claimed": "1e999999999"},
+        "the evidence is malformed (ValueError: '1e999999999' is no rational",
+    ),
+    "entry": ({"entry": [9, 9]}, {}, "the entry is not one of the Jacobian"),
+    "entries": ({"entry": [1]}, {}, "the entry is not one of the Jacobian"),
+    "formula": ({"formula": "dyl/dbl"}, {}, "the evidence is for another claim"),
+    "standard": ({"text": "dy_l/dy_{l-1} = diag(sigma'(z_l)) A_l"}, {}, "the evidence is for another claim"),
+    "widths": ({"widths": [2, 2, 2]}, {}, "the evidence is for another claim"),
+    "sigma": ({"coefficients": ["0", "1"]}, {}, "sigma is not the polynomial of these coefficients"),
+    "no sigma": ({"coefficients": None}, {}, "numbers need a sigma"),
+    "any": ({"any": 1}, {}, "the evidence does not say for which sigma"),
+    "given": ({"any": False}, {}, "the evidence is for another claim"),
+    "shape": ({"kind": "a wrong shape"}, {}, "the evidence is malformed (KeyError: 'shape')"),
+}
+
+
+@pytest.mark.parametrize("case", ENTRY_LIES)
+def test_lies_about_an_entry_are_rejected(case):
+    data, changes, words = ENTRY_LIES[case]
+    answer = verify(lie(ask("dyl/dyl-1", "A[l]"), data, **changes))
+    assert answer.status is Status.REFUTED
+    assert str(answer.evidence).startswith(words)
+
+
+@pytest.mark.parametrize("layer", [0, 2, 3, -1, True, "1"])
+def test_a_layer_of_which_the_formula_does_not_speak_is_rejected(layer):
+    verdict = ask("dyl/dyl-1", "A[l]", (2, 3, 1))
+    answer = verify(lie(verdict, input={**verdict.evidence.input, "layer": layer}))
+    assert answer.status is Status.REFUTED
+
+
+def test_a_right_formula_is_not_refuted_by_a_lie():
+    for text in ("A[l]", "A[l] @ diag(s[l])"):
+        verdict = ask("dyl/dyl-1", text, (2, 3, 1))
+        right = "diag(s[l]) @ A[l]"
+        changed = lie(verdict, {"text": f"dyl/dyl-1 = {right}"})
+        changed = lie(msgspec.structs.replace(changed, claim=verdict.claim.replace(f"= {text} for", f"= {right} for")))
+        answer = verify(changed)
+        assert answer.status is Status.REFUTED
+        assert str(answer.evidence).startswith(("the derivative is ", "the formula gives 3 x 2 there"))
+
+
+SHAPE_LIES = {
+    "shape": ({"shape": [3, 2]}, {}, "the formula gives 2 x 3 there, the Jacobian is 3 x 2"),
+    "no value": ({"shape": None}, {}, "the formula gives 2 x 3 there, the Jacobian is 3 x 2"),
+    "words": ({}, {"found": "2 x 3"}, "the formula gives 2 x 3 there, the Jacobian is 3 x 2"),
+}
+
+
+@pytest.mark.parametrize("case", SHAPE_LIES)
+def test_lies_about_a_shape_are_rejected(case):
+    data, changes, words = SHAPE_LIES[case]
+    answer = verify(lie(ask("dyl/dyl-1", "A[l].T @ diag(s[l])", (2, 3, 1)), data, **changes))
+    assert (answer.status, str(answer.evidence)) == (Status.REFUTED, words)
+
+
+@pytest.mark.parametrize("case", [case for case in HOSTILE if case != "off by a known prime"])
+def test_what_is_no_formula_is_not_refuted_either(case):
+    """A text that is no formula has no value; only for layers that are not there is this its own refutation."""
+    verdict = ask("dyl/dbl", "A[l].T", (2, 3, 1))
+    text = HOSTILE[case]
+    changed = lie(verdict, {"text": f"dyl/dbl = {text}", "shape": None}, claimed="no value")
+    changed = lie(msgspec.structs.replace(changed, claim=verdict.claim.replace("= A[l].T for", f"= {text} for")))
+    answer = verify(changed)
+    if case in ("missing", "input", "negative"):
+        assert answer.status is Status.PROVED
+    else:
+        assert answer.status is Status.REFUTED
+
+
+def test_mutations_of_a_refutation_are_rejected(rng):
+    for text in ("A[l]", "A[l].T @ diag(s[l])"):
+        verdict = ask("dyl/dyl-1", text, (2, 3, 1))
+        whole = verdict.to_json().encode()
+        for _ in range(250):
+            at = int(rng.integers(0, len(whole)))
+            try:
+                read = Verdict.from_json(whole[:at] + bytes([whole[at] ^ int(rng.integers(1, 256))]) + whole[at + 1 :])
+            except InvalidInput:
+                continue
+            assert read == verdict or verify(read).status is not Status.PROVED

@@ -150,3 +150,16 @@ def polynomial(*coefficients: int | Fraction) -> Activation:
     powers = " + ".join(f"{c} t^{k}" for k, c in enumerate(coefficients))
     exact = tuple(Fraction(c) for c in coefficients)
     return Activation(f"polynomial {powers}", horner(list(coefficients)), horner(slopes), powers, coefficients=exact)
+
+
+def written(sigma: Activation) -> str:
+    """A polynomial sigma as a person writes it, 1 - 2 t^2 + 3 t^3; the name of any other."""
+    if sigma.coefficients is None:
+        return sigma.name
+    terms = [(c, "" if k == 0 else "t" if k == 1 else f"t^{k}") for k, c in enumerate(sigma.coefficients) if c]
+    shown = ""
+    for c, power in terms:
+        size = str(abs(c)) if abs(c) != 1 or not power else ""
+        sign = (" - " if c < 0 else " + ") if shown else ("-" if c < 0 else "")
+        shown += sign + " ".join(part for part in (size, power) if part)
+    return shown or "0"

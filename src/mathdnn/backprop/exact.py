@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from mathdnn.backprop.activations import Activation
-from mathdnn.backprop.literal import FORMULAS, Formula, Values
+from mathdnn.backprop.literal import FORMULAS, Formula, Misfit, Values
 from mathdnn.backprop.polynomials import Polynomial
-from mathdnn.backprop.refute import Mismatch, mismatch
+from mathdnn.backprop.refute import Question, wrong_entry, wrong_shape
 from mathdnn.backprop.truth import seeds, tangent
 from mathdnn.errors import InvalidInput, sentence
 from mathdnn.monotone.seal import sealed
@@ -101,53 +101,51 @@ def layers_of(formula: Formula, L: int) -> range:
 
 
 def _check(formula: Formula, v: Values, widths: tuple[int, ...], sigma: Activation | None) -> Verdict:
-    compared = 0
+    claim, compared = _claim(formula, widths, sigma), 0
     for layer in layers_of(formula, v.L):
-        closed = _shaped(formula.closed(v, layer), formula, v, layer)
-        output = layer if formula.output == "l" else v.L
-        for seed in seeds(formula.by, layer, widths):
-            truth = tangent(v, seed, output, sigma)
-            for i, true in enumerate(truth):
-                entry = (i, *seed.index)
-                given = _entry(closed, entry)
-                if given is None or Polynomial.of(given) != true:
-                    claim = _claim(formula, widths, sigma)
-                    return mismatch(
-                        claim, Mismatch(layer, formula.output, formula.by, entry, given, true), widths, sigma
-                    )
-                compared += 1
+        question = Question(claim, formula, layer, widths, sigma)
+        truth = _truth(formula, v, layer, widths, sigma)
+        try:
+            given = np.asarray(formula.closed(v, layer), dtype=object)
+        except Misfit as error:
+            return wrong_shape(question, None, truth, str(error))
+        if given.shape != truth.shape:
+            return wrong_shape(question, given, truth)
+        for entry in np.ndindex(truth.shape):
+            if Polynomial.of(given[entry]) != truth[entry]:
+                return wrong_entry(question, entry, given, truth)
+        compared += truth.size
     return proved(
-        _claim(formula, widths, sigma), _certificate(formula, widths, sigma, compared), equality=Equality.REALS,
+        claim, _certificate(formula, widths, sigma, compared), equality=Equality.REALS,
         assumptions=(Assumption("this is about the given widths", "every index of the formula occurs in them"),),
     )  # fmt: skip
 
 
-def _shaped(closed: Any, formula: Formula, v: Values, layer: int) -> Any:
-    """The closed form as an array, or an empty one where its shape is not that of the Jacobian."""
+def _truth(formula: Formula, v: Values, layer: int, widths: tuple[int, ...], sigma: Activation | None) -> Any:
+    """The derivative itself: an array of polynomials, the axis of the output first."""
+    output = layer if formula.output == "l" else v.L
     by = {"A": v.A[layer], "b": v.b[layer], "y": v.y[layer - 1], "x": v.y[0]}[formula.by]
-    closed = np.asarray(closed, dtype=object)
-    right = (len(v.y[layer if formula.output == "l" else v.L]), *by.shape)
-    return closed if closed.shape == right else np.empty((0,) * len(right), dtype=object)
-
-
-def _entry(closed: Any, index: tuple[int, ...]) -> Any:
-    """One entry, or None where there is none."""
-    return closed[index] if closed.size else None
+    truth: Any = np.empty((widths[output], *by.shape), dtype=object)
+    for seed in seeds(formula.by, layer, widths):
+        truth[(slice(None), *seed.index)] = tangent(v, seed, output, sigma)
+    return truth
 
 
 def _claim(formula: Formula, widths: tuple[int, ...], sigma: Activation | None) -> str:
     shape = "-".join(str(n) for n in widths)
     which = "every differentiable sigma" if sigma is None else f"sigma = {sigma.name}"
-    return f"{formula.text} for every {shape} perceptron and {which}"
+    code = "" if formula.readable else " (computed by code of yours)"
+    return f"{formula.text}{code} for every {shape} perceptron and {which}"
 
 
 def _certificate(formula: Formula, widths: tuple[int, ...], sigma: Activation | None, compared: int) -> Certificate:
+    units = "sigma and sigma' of every unit" if sigma is None else "the sums z of every unit"
     method = (
-        f"both sides of all {compared} entries were written out as polynomials in the weights, biases and inputs, "
-        f"{'sigma and sigma_prime' if sigma is None else 'and the sums z'} of every unit, and are the same polynomials"
+        f"both sides were written out as polynomials in the weights, biases and inputs, and {units}: all {compared} "
+        "entries are the same polynomials"
     )
     data = {
-        "formula": formula.id,
+        "formula": formula.id if formula.readable else "code",
         "text": formula.text,
         "widths": list(widths),
         "sigma": "any" if sigma is None else sigma.name,

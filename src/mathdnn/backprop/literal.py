@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from mathdnn.errors import InvalidInput
+
 
 @dataclass(frozen=True)
 class Values:
@@ -77,7 +79,8 @@ def dyL_dx(v: Values, l: int) -> Any:  # noqa: E741
 class Formula:
     """One formula: what is differentiated ("L" or "l"), by what ("A", "b", "y": y_{l-1}, "x"), and its closed form.
 
-    `last` says whether it is about the last layer (l = L) or the layers before it.
+    `last` says whether it is about the last layer (l = L) or the layers before it; `typed` is the text that a person
+    typed, from which `closed` was made.
     """
 
     id: str
@@ -87,6 +90,16 @@ class Formula:
     by: str
     last: bool
     closed: Callable[[Values, int], Any]
+    typed: str = ""
+
+    @property
+    def readable(self) -> bool:
+        """Whether its text says all of it; else `closed` is code of somebody's own."""
+        return bool(self.typed) or (self.id in FORMULAS and FORMULAS[self.id].closed is self.closed)
+
+
+class Misfit(InvalidInput):
+    """A formula has no value for this network: shapes that do not fit together, a layer that is not there."""
 
 
 _S = r"\operatorname{diag}(\sigma'(A_l y_{l-1} + b_l))"

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from mathdnn.backprop import literal
-from mathdnn.backprop.literal import FORMULAS, Formula, Values
+from mathdnn.backprop.literal import FORMULAS, Formula, Misfit, Values
 from mathdnn.errors import InvalidInput, sentence
 
 _BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -31,7 +32,9 @@ _FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "diag": (1, np.diag),
     "outer": (2, lambda X, v: np.multiply.outer(X, np.ravel(v))),
 }
+_WORDS = {ast.MatMult: "@", ast.Mult: "*", ast.Add: "+", ast.Sub: "-"}
 _LONGEST = 400
+_LARGEST = 1 << 16  # numbers that one operation may pair: a heuristic, right formulas for 64 weights pair 4096
 
 
 def typed_formula(text: str, of: str) -> Formula:
@@ -57,7 +60,9 @@ def typed_formula(text: str, of: str) -> Formula:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise _wrong("text", "a formula", repr(text), "check the brackets") from None
     _check_pieces(tree, text)
-    return dataclasses.replace(FORMULAS[of], text=f"{of} = {text.strip()}", closed=_closed(tree, text, of))
+    return dataclasses.replace(
+        FORMULAS[of], text=f"{of} = {text.strip()}", typed=text.strip(), closed=_closed(tree, of)
+    )
 
 
 def _wrong(what: str, expected: str, got: str, do: str) -> InvalidInput:
@@ -96,16 +101,12 @@ def _check_pieces(tree: ast.expr, text: str) -> None:
             raise _wrong("text", pieces, f"{piece!r:.60} in {text!r}", "write it with these")
 
 
-def _closed(tree: ast.expr, text: str, of: str) -> Callable[[Values, int], Any]:
+def _closed(tree: ast.expr, of: str) -> Callable[[Values, int], Any]:
     def closed(v: Values, l: int) -> Any:  # noqa: E741
-        try:
-            value = np.asarray(_evaluate(tree, v, l), dtype=object)
-        except (IndexError, ValueError, TypeError, AttributeError) as error:
-            do = "check the indices and the shapes"
-            raise _wrong("text", f"shapes that fit for l = {l}", f"{text!r}: {str(error)[:100]}", do) from None
+        value = np.asarray(_evaluate(tree, v, l), dtype=object)
         outputs = len(v.y[l if FORMULAS[of].output == "l" else v.L])
-        rank = 3 if FORMULAS[of].by == "A" else 2
-        return value[None] if outputs == 1 and value.ndim == rank - 1 else value
+        by = {"A": v.A[l], "b": v.b[l], "y": v.y[l - 1], "x": v.y[0]}[FORMULAS[of].by]
+        return value[None] if outputs == 1 and value.shape == by.shape else value
 
     return closed
 
@@ -117,19 +118,40 @@ def _evaluate(node: ast.expr, v: Values, l: int) -> Any:  # noqa: E741
         return {"l": l, "L": v.L, "I": np.eye(len(v.b[v.L]), dtype=int)}[node.id]
     if isinstance(node, ast.UnaryOp):
         return -_evaluate(node.operand, v, l)
-    if isinstance(node, ast.BinOp):
-        return _BINARY[type(node.op)](_evaluate(node.left, v, l), _evaluate(node.right, v, l))
     if isinstance(node, ast.Attribute):
         return np.asarray(_evaluate(node.value, v, l)).T
-    if isinstance(node, ast.Call):
-        return _FUNCTIONS[ast.unparse(node.func)][1](*(_evaluate(a, v, l) for a in node.args))
-    assert isinstance(node, ast.Subscript)
-    name, index = ast.unparse(node.value), int(_evaluate(node.slice, v, l))
-    if name not in ("A", "b", "y", "s", "G") or not 0 <= index <= v.L:
-        raise IndexError(f"{name}[{index}] is not there")
+    if isinstance(node, ast.Subscript):
+        return _layer(ast.unparse(node.value), _evaluate(node.slice, v, l), v)
+    if isinstance(node, ast.BinOp):
+        parts, operation, word = [node.left, node.right], _BINARY[type(node.op)], _WORDS[type(node.op)]
+    else:
+        assert isinstance(node, ast.Call)
+        word = ast.unparse(node.func)
+        parts, operation = node.args, _FUNCTIONS[word][1]
+    return _applied(operation, word, parts, [_evaluate(part, v, l) for part in parts])
+
+
+def _applied(operation: Callable[..., Any], word: str, parts: Sequence[ast.expr], values: list[Any]) -> Any:
+    if math.prod(np.size(value) for value in values) > _LARGEST:
+        raise _wrong("text", f"products of at most {_LARGEST:,} numbers", "more", "write it shorter")
+    try:
+        return operation(*values)
+    except (ValueError, TypeError):
+        sizes = [f"{ast.unparse(part)} is {_size(value)}" for part, value in zip(parts, values, strict=True)]
+        raise Misfit(f"{' and '.join(sizes)}, which {word} does not take") from None
+
+
+def _size(value: Any) -> str:
+    return " x ".join(map(str, np.shape(value))) or "one number"
+
+
+def _layer(name: str, index: Any, v: Values) -> Any:
+    """The quantity of that layer; y and b as columns. Raises `Misfit` for a layer that has none."""
+    if name not in ("A", "b", "y", "s", "G") or np.ndim(index) or not isinstance(index, int) or not 0 <= index <= v.L:
+        raise Misfit(f"{name}[{index if np.ndim(index) == 0 else '...'}] is not there")
     if name == "G":
         return np.eye(len(v.b[v.L]), dtype=int) if index == v.L else literal.G(v, index)
     found = getattr(v, name)[index] if index < len(getattr(v, name)) else None
     if found is None or not len(found):
-        raise IndexError(f"{name}[{index}] is not there")
+        raise Misfit(f"{name}[{index}] is not there")
     return np.asarray(found)[:, None] if name in ("y", "b") else found

@@ -1,6 +1,6 @@
 """Checks the formulas of `check_exact` by arithmetic modulo a prime, with code of its own.
 
-A counterexample is one point, and is computed there in rationals. The two sides of a formula are polynomials with
+For counterexamples see `wrong_formula`. The two sides of a formula are polynomials with
 rational coefficients in the entries of A_l, b_l and x (and, where sigma is any, in sigma and sigma' of every unit). At
 a random point modulo p = 2^61 - 1 two different ones of degree d agree with probability at most d/p (Schwartz 1980,
 Zippel 1979); d stays under 2^12 here, and four points are taken, so a wrong formula passes with probability under
@@ -9,30 +9,20 @@ Zippel 1979); d stays under 2^12 here, and four points are taken, so a wrong for
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import random
 from fractions import Fraction
 from typing import Any
 
-import msgspec
-
 from mathdnn.verdict import Certificate, Counterexample, Verdict
+from mathdnn.verify import wrong_formula
+from mathdnn.verify.sealing import BROKEN, seal_holds
 from mathdnn.verify.typed import holds
+from mathdnn.verify.wrong_formula import TEXTS, network
 
 Answer = tuple[bool | None, str]
-KINDS = ("polynomial identity", "a wrong entry")
+KINDS = ("polynomial identity", *wrong_formula.KINDS)
 P = (1 << 61) - 1
-TEXTS = {
-    "dyL/dbL": ("dy_L/db_L = I", "L", "b", True),
-    "dyL/dyL-1": ("dy_L/dy_{L-1} = A_L", "L", "y", True),
-    "dyl/dbl": ("dy_l/db_l = diag(sigma'(z_l))", "l", "b", False),
-    "dyl/dyl-1": ("dy_l/dy_{l-1} = diag(sigma'(z_l)) A_l", "l", "y", False),
-    "dyL/dAL": ("dy_L[i]/dA_L[j,k] = [i = j] y_{L-1}[k]", "L", "A", True),
-    "dyL/dAl": ("dy_L[i]/dA_l[j,k] = (dy_L/dy_l)[i,j] sigma'(z_l)[j] y_{l-1}[k]", "L", "A", False),
-    "dyL/dbl": ("dy_L/db_l = (dy_L/dy_l) diag(sigma'(z_l))", "L", "b", False),
-    "dyL/dx": ("dy_L/dx = A_L diag(sigma'(z_{L-1})) A_{L-1} ... diag(sigma'(z_1)) A_1", "L", "x", True),
-}
 
 
 def check(verdict: Verdict) -> Answer:
@@ -40,12 +30,14 @@ def check(verdict: Verdict) -> Answer:
     evidence = verdict.evidence
     if not isinstance(evidence, Certificate | Counterexample):
         return None, "there is no certificate or counterexample in it"
-    data = {key: value for key, value in evidence.data.items() if key != "seal"}
-    bare = msgspec.structs.replace(verdict, evidence=msgspec.structs.replace(evidence, data=data))
-    if hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest() != evidence.data.get("seal"):
-        return False, "the seal does not fit: the file was changed"
+    if not seal_holds(verdict):
+        return False, BROKEN
     try:
-        return _check(verdict, data) if isinstance(evidence, Certificate) else _wrong_entry(evidence)
+        return (
+            _check(verdict, evidence.data)
+            if isinstance(evidence, Certificate)
+            else wrong_formula.check(verdict, evidence)
+        )
     except (
         KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, SyntaxError, MemoryError, RecursionError,
     ) as error:  # fmt: skip
@@ -55,21 +47,13 @@ def check(verdict: Verdict) -> Answer:
 def _check(verdict: Verdict, d: dict[str, Any]) -> Answer:
     if d["formula"] not in TEXTS:
         return None, f"{d['formula']!r} is not a formula that the checker knows"
-    text, output, by, last = TEXTS[d["formula"]]
-    widths = [int(n) for n in d["widths"]]
-    if not 3 <= len(widths) <= 6 or min(widths) < 1 or sum(a * b for a, b in itertools.pairwise(widths)) > 64:
-        return False, f"the widths {widths} are not those of a small network"
-    cs = None if d["coefficients"] is None else [Fraction(c) for c in d["coefficients"]]
-    typed = str(d["text"]).removeprefix(f"{d['formula']} = ") if d["text"] != text else ""
-    text = f"{d['formula']} = {typed}" if typed else text
-    which = "every differentiable sigma" if cs is None else f"sigma = {d['sigma']}"
-    if verdict.claim != f"{text} for every {'-'.join(map(str, widths))} perceptron and {which}" or d["text"] != text:
-        return False, "the evidence is for another claim"
-    if cs is not None and d["sigma"] != "polynomial " + " + ".join(f"{c} t^{k}" for k, c in enumerate(cs)):
-        return False, "sigma is not the polynomial of these coefficients"
+    _, output, by, last = TEXTS[d["formula"]]
+    widths, cs, typed, why = network(verdict.claim, d, d["coefficients"] is None)
+    if why:
+        return False, why
     if typed:
         why = holds(typed, output, by, last, widths, cs, d["entries"])
-        return not why, why or f"{text}, at random points"
+        return not why, why or f"{d['text']}, at random points"
     compared = 0
     for round_ in range(4):
         net = _Net(widths, cs, random.Random(f"{round_} {d['formula']} {widths}"))
@@ -78,41 +62,6 @@ def _check(verdict: Verdict, d: dict[str, Any]) -> Answer:
     if compared != 4 * d["entries"]:
         return False, f"{compared // 4} entries were compared, not {d['entries']}"
     return True, ""
-
-
-def _wrong_entry(evidence: Counterexample) -> Answer:
-    """The derivative at the given numbers, in rationals by dual numbers: it is what was found, not what was claimed."""
-    d, l = evidence.data, int(evidence.input["layer"])  # noqa: E741
-    widths, cs = [int(n) for n in d["widths"]], [Fraction(c) for c in d["coefficients"]]
-    point = {name: Fraction(value) for name, value in evidence.input["point"].items()}
-    i, *index = d["entry"]
-    moving = {"A": f"A{l}_" + "_".join(map(str, index)), "b": f"b{l}_{index[0]}", "x": f"x_{index[0]}"}.get(d["by"])
-    if (moving is not None and moving not in point) or not 1 <= l < len(widths):
-        return False, "the entry is not one of the network"
-    y = [(point[f"x_{k + 1}"], Fraction(moving == f"x_{k + 1}")) for k in range(widths[0])]
-    for m in range(1, (len(widths) - 1 if d["output"] == "L" else l) + 1):
-        if d["by"] == "y" and m == l:
-            y = [(value, Fraction(k + 1 == index[0])) for k, (value, _) in enumerate(y)]
-        z = []
-        for j in range(1, widths[m] + 1):
-            value, slope = point[f"b{m}_{j}"], Fraction(moving == f"b{m}_{j}")
-            for k, (v, dv) in enumerate(y, start=1):
-                a, name = point[f"A{m}_{j}_{k}"], f"A{m}_{j}_{k}"
-                value, slope = value + a * v, slope + a * dv + (v if moving == name else 0)
-            z.append((value, slope))
-        y = z if m == len(widths) - 1 else [_dual(cs, t, dt) for t, dt in z]
-    found, claimed = Fraction(evidence.found), Fraction(evidence.claimed)
-    if y[i - 1][1] != found:
-        return False, f"the derivative is {y[i - 1][1]} there, not {found}"
-    return (True, "") if claimed != found else (False, "the formula is right there")
-
-
-def _dual(cs: list[Fraction], z: Fraction, dz: Fraction) -> tuple[Fraction, Fraction]:
-    """The polynomial with these coefficients at z + dz e."""
-    value = slope = Fraction(0)
-    for c in reversed(cs):
-        value, slope = value * z + c, slope * z + value * dz
-    return value, slope
 
 
 class _Net:

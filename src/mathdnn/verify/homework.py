@@ -8,7 +8,6 @@ prover's. Derivatives are dual numbers.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from fractions import Fraction
 from math import prod
@@ -17,6 +16,7 @@ from typing import Any
 import msgspec
 
 from mathdnn.verdict import Certificate, Counterexample, Status, Undecided, Verdict
+from mathdnn.verify.sealing import BROKEN, rational, seal_holds
 
 Answer = tuple[bool | None, str]
 KINDS = (
@@ -33,10 +33,8 @@ def check(verdict: Verdict) -> Answer:
     evidence = verdict.evidence
     if not isinstance(evidence, Certificate | Counterexample):
         return None, "there is no certificate or counterexample in it"
-    data = {key: value for key, value in evidence.data.items() if key != "seal"}
-    bare = msgspec.structs.replace(verdict, evidence=msgspec.structs.replace(evidence, data=data))
-    if hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest() != evidence.data.get("seal"):
-        return False, "the seal does not fit: the file was changed"
+    if not seal_holds(verdict):
+        return False, BROKEN
     try:
         if isinstance(evidence, Certificate):
             return {"all-of": _all, "polynomial-identity": _identity, "sum-of-products": _sum}[evidence.kind](verdict)
@@ -110,7 +108,7 @@ def _identity(verdict: Verdict) -> Answer:
 
 
 def _point(verdict: Verdict, evidence: Counterexample) -> Answer:
-    at = {name: _number(value) for name, value in evidence.input.items()}
+    at = {name: rational(value) for name, value in evidence.input.items()}
     for side in ("left", "right"):
         _names(evidence.data[side])
     found, claimed = (_value(evidence.data[side], at)[0] for side in ("left", "right"))
@@ -139,7 +137,7 @@ def _weigh(tree: Any, names: set[str], depth: int) -> int:
         names.add(tree[1])
         weight = 1
     elif kind == "number" and len(tree) == 2:
-        weight = 1 + len(str(_number(tree[1]))) // 20
+        weight = 1 + len(str(rational(tree[1]))) // 20
     elif kind in ("+", "*") and len(tree) == 3:
         weight = _weigh(tree[1], names, depth + 1) + _weigh(tree[2], names, depth + 1)
     elif kind == "^" and len(tree) == 3 and type(tree[2]) is int and 0 <= tree[2] <= 64:
@@ -153,19 +151,13 @@ def _weigh(tree: Any, names: set[str], depth: int) -> int:
     return weight
 
 
-def _number(text: Any) -> Fraction:
-    if type(text) is not str or not 0 < len(text) <= 200 or not set(text) <= set("-0123456789/"):
-        raise ValueError(f"{text!r:.40} is no rational number")
-    return Fraction(text)
-
-
 def _value(tree: Any, at: dict[str, Fraction], by: str = "") -> tuple[Fraction, Fraction]:
     """(value, derivative by the letter `by`) of a tree that was weighed, at a point."""
     kind = tree[0]
     if kind == "letter":
         return at[tree[1]], Fraction(tree[1] == by)
     if kind == "number":
-        return _number(tree[1]), Fraction(0)
+        return rational(tree[1]), Fraction(0)
     if kind == "d":
         if by:
             raise ValueError("a derivative of a derivative")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import itertools
 import random
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -24,28 +25,36 @@ LONGEST = 400
 _LARGEST = 1 << 20  # products of one operation
 
 
-class Network:
-    """A network at a random point: A[l], b[l], y[l], s[l] as arrays of whole numbers or fractions, exactly."""
+class Unreadable(ValueError):
+    """A text that is no formula, or one too large to evaluate."""
 
-    def __init__(self, widths: list[int], cs: list[Fraction] | None, generator: random.Random) -> None:
-        def draw(*shape: int) -> np.ndarray:
+
+class Network:
+    """A network at one point: A[l], b[l], y[l], s[l] as arrays of whole numbers or fractions, exactly.
+
+    `entry(name)` is the value of A{l}_{j}_{k}, b{l}_{j}, x_{k}, each counted from 1, and, where sigma is any (`cs` is
+    None), of s{l}_{j} = sigma(z_l[j]) and d{l}_{j} = sigma'(z_l[j])."""
+
+    def __init__(self, widths: list[int], cs: list[Fraction] | None, entry: Callable[[str], Any]) -> None:
+        def draw(name: str, *shape: int) -> np.ndarray:
             made = np.empty(shape, dtype=object)
             for index in np.ndindex(*shape):
-                made[index] = generator.randrange(1 << 64)
+                made[index] = entry("_".join([name, *(str(i + 1) for i in index)]))
             return made
 
         self.L = len(widths) - 1
-        self.A: list[Any] = [None, *(draw(n, m) for m, n in itertools.pairwise(widths))]
-        self.b: list[Any] = [None, *(draw(n) for n in widths[1:])]
-        self.y: list[Any] = [draw(widths[0])]
+        sizes = enumerate(itertools.pairwise(widths), start=1)
+        self.A: list[Any] = [None, *(draw(f"A{k}", n, m) for k, (m, n) in sizes)]
+        self.b: list[Any] = [None, *(draw(f"b{k}", n) for k, n in enumerate(widths[1:], start=1))]
+        self.y: list[Any] = [draw("x", widths[0])]
         self.s: list[Any] = [None]
         for l in range(1, self.L + 1):  # noqa: E741
             z = self.A[l] @ self.y[-1] + self.b[l]
             if l == self.L:
                 self.y.append(z)
             elif cs is None:
-                self.y.append(draw(len(z)))
-                self.s.append(draw(len(z)))
+                self.y.append(draw(f"s{l}", len(z)))
+                self.s.append(draw(f"d{l}", len(z)))
             else:
                 self.y.append(sum((c * z**k for k, c in enumerate(cs)), 0 * z))
                 self.s.append(sum((k * c * z ** (k - 1) for k, c in enumerate(cs) if k), 0 * z))
@@ -71,31 +80,52 @@ class Network:
         return np.stack(columns, axis=1)
 
 
+def anywhere() -> Callable[[str], int]:
+    """Random whole numbers below 2^64, drawn by the system."""
+    generator = random.SystemRandom()
+    return lambda _: generator.randrange(1 << 64)
+
+
+def read(text: str) -> ast.expr:
+    """The tree of a formula's text. Raises `Unreadable`, or SyntaxError."""
+    if not 0 < len(text) <= LONGEST:
+        raise Unreadable("a text too long")
+    return ast.parse(text, mode="eval").body
+
+
+def value(tree: ast.expr, net: Network, l: int, right: tuple[int, ...]) -> np.ndarray:  # noqa: E741
+    """The formula for this l. One output may leave out its index, the first of the Jacobian's shape `right`."""
+    found = np.asarray(_value(tree, net, l), dtype=object)
+    return found[None] if right[0] == 1 and found.shape == right[1:] else found
+
+
 def holds(
     text: str, output: str, by: str, last: bool, widths: list[int], cs: list[Fraction] | None, entries: int
 ) -> str:
     """Nothing where the formula is the derivative, entry by entry, else why not. Raises ValueError and its like."""
-    if not 0 < len(text) <= LONGEST or len(cs or []) > 16:
-        raise ValueError("a text or a polynomial too long")
-    tree = ast.parse(text, mode="eval").body
-    generator = random.SystemRandom()
+    if len(cs or []) > 16:
+        raise ValueError("a polynomial too long")
+    tree = read(text)
     for _ in range(POINTS):
-        net, compared = Network(widths, cs, generator), 0
+        net, compared = Network(widths, cs, anywhere()), 0
         for l in [net.L] if last else range(1, net.L):  # noqa: E741
-            shape = {"A": (widths[l], widths[l - 1]), "b": (widths[l],), "y": (widths[l - 1],), "x": (widths[0],)}[by]
             out = l if output == "l" else net.L
-            value = np.asarray(_value(tree, net, l), dtype=object)
-            if widths[out] == 1 and value.ndim == len(shape):
-                value = value[None]
-            if value.shape != (widths[out], *shape):
-                return f"the formula has the shape {value.shape} for l = {l}, not {(widths[out], *shape)}"
+            shape = parameter(by, widths, l)
+            found = value(tree, net, l, (widths[out], *shape))
+            if found.shape != (widths[out], *shape):
+                return f"the formula has the shape {found.shape} for l = {l}, not {(widths[out], *shape)}"
             for index in np.ndindex(*shape):
-                if (value[(slice(None), *index)] != net.derivative(by, l, index, out)).any():
+                if (found[(slice(None), *index)] != net.derivative(by, l, index, out)).any():
                     return f"the formula is not the derivative for l = {l} at {index}"
                 compared += widths[out]
         if compared != entries:
             return f"{compared} entries were compared, not {entries}"
     return ""
+
+
+def parameter(by: str, widths: list[int], l: int) -> tuple[int, ...]:  # noqa: E741
+    """The shape of A_l, b_l, y_{l-1} or x."""
+    return {"A": (widths[l], widths[l - 1]), "b": (widths[l],), "y": (widths[l - 1],), "x": (widths[0],)}[by]
 
 
 def _value(node: ast.AST, net: Network, l: int) -> Any:  # noqa: E741
@@ -119,7 +149,7 @@ def _value(node: ast.AST, net: Network, l: int) -> Any:  # noqa: E741
         case ast.Call(func=ast.Name(id="outer"), args=[a, b], keywords=[]):
             table = np.asarray(_value(a, net, l), dtype=object)
             return _combined(ast.Mult(), table[..., None], np.ravel(_value(b, net, l)))
-    raise ValueError(f"{ast.dump(node)[:60]} is no piece of a formula")
+    raise Unreadable(f"{ast.dump(node)[:60]} is no piece of a formula")
 
 
 def _named(name: str, place: Any, net: Network) -> Any:
@@ -135,7 +165,7 @@ def _named(name: str, place: Any, net: Network) -> Any:
 
 def _combined(op: ast.operator, a: Any, b: Any) -> Any:
     if np.size(a) * np.size(b) > _LARGEST:
-        raise ValueError("arrays too large")
+        raise Unreadable("arrays too large")
     if isinstance(op, ast.MatMult):
         return np.matmul(a, b)
     if isinstance(op, ast.Mult):
@@ -144,4 +174,4 @@ def _combined(op: ast.operator, a: Any, b: Any) -> Any:
         return a + b
     if isinstance(op, ast.Sub):
         return a - b
-    raise ValueError(f"{type(op).__name__} is no operation of a formula")
+    raise Unreadable(f"{type(op).__name__} is no operation of a formula")
