@@ -20,29 +20,38 @@ def first_difference(
     """
     if a.shape != b.shape:
         return -1, -1
-    flat = a.ravel(), b.ravel()
-    constants = [pool.constant[ids] for ids in flat]
+    first, second = a.ravel(), b.ravel()
+    constants = [pool.constant_codes(first), pool.constant_codes(second)]
     if table is not None:
         constants[0] = table[constants[0]]
     unequal = np.flatnonzero(_apart(constants[0], constants[1], pool))
     if len(unequal):
         return int(unequal[0]), -1
-    entries = [pool.entries(ids) for ids in flat]
-    keys = [place.astype(np.int64) * pool.pixels + pixel for place, pixel, _ in entries]
-    codes = [code for _, _, code in entries]
-    if table is not None:
-        codes[0] = table[codes[0]]
-    if np.array_equal(keys[0], keys[1]) and not _apart(codes[0], codes[1], pool).any():
-        return None
-    every = np.union1d(keys[0], keys[1])
-    full = [
-        np.zeros(len(every), np.int32),
-        np.zeros(len(every), np.int32),
-    ]  # a missing coefficient is code 0, the number 0
-    for k in (0, 1):
-        full[k][np.searchsorted(every, keys[k])] = codes[k]
+    for place in _candidates(first, second, pool, table is not None):
+        pixel = _first_pixel(first[place : place + 1], second[place : place + 1], pool, table)
+        if pixel is not None:
+            return place, pixel
+    return None
+
+
+def _candidates(a: np.ndarray, b: np.ndarray, pool: Pool, every: bool) -> list[int]:
+    """The first place of each different pair of rows that are not one row; rows count from their bases."""
+    functions, bases = (pool.functions(a), pool.functions(b)), (a & pool.mask, b & pool.mask)
+    unlike = (functions[0] != functions[1]) | (bases[0] != bases[1])
+    places = np.arange(len(a)) if every else np.flatnonzero(unlike)
+    pairs = np.stack([functions[0][places], functions[1][places], (bases[1] - bases[0])[places]])
+    return sorted(places[np.unique(pairs, axis=1, return_index=True)[1]].tolist())
+
+
+def _first_pixel(a: np.ndarray, b: np.ndarray, pool: Pool, table: np.ndarray | None) -> int | None:
+    """The first pixel whose coefficients differ between two rows; a missing coefficient is code 0, the number 0."""
+    (_, first, codes), (_, second, others) = pool.entries(a), pool.entries(b)
+    every = np.union1d(first, second)
+    full = np.zeros((2, len(every)), np.int32)
+    full[0, np.searchsorted(every, first)] = codes if table is None else table[codes]
+    full[1, np.searchsorted(every, second)] = others
     differ = np.flatnonzero(_apart(full[0], full[1], pool))
-    return None if not len(differ) else (int(every[differ[0]]) // pool.pixels, int(every[differ[0]]) % pool.pixels)
+    return int(every[differ[0]]) if len(differ) else None
 
 
 def _apart(a: np.ndarray, b: np.ndarray, pool: Pool) -> np.ndarray:

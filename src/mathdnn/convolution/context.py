@@ -9,6 +9,8 @@ import numpy as np
 from mathdnn.convolution.graph import Graph, Node, references
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mathdnn.convolution.pool import Pool
 
 Result = np.ndarray | str
@@ -48,7 +50,7 @@ class Context:
             return self.pool.numbers.of_array(self.graph.constants[argument["constant"]].astype(self.node.dtype))
         ids = self.rows(argument)
         if ids is not None and self.pool.is_constant(ids):
-            return np.asarray(self.pool.constant[ids])
+            return self.pool.constant_codes(ids)
         return None
 
     def any_rows(self, argument: Any) -> np.ndarray | None:
@@ -59,6 +61,13 @@ class Context:
         codes = self.codes(argument)
         return None if codes is None else self.pool.constants(codes)
 
-    def combine(self, ids: np.ndarray, codes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        self.roundings += ids.shape[1] + 1
-        return self.pool.combine(ids, codes).reshape(shape)
+    def combine(self, ids: Sequence[np.ndarray] | np.ndarray, weights: list[int] | np.ndarray) -> np.ndarray:
+        """One sum: the rows ids[t], arrays of one shape, with one weight each (or one for all)."""
+        self.roundings += len(ids) + 1
+        codes = np.broadcast_to(np.asarray(weights, np.int32), (1, len(ids)))
+        return np.asarray(self.pool.combine(ids, codes)[0])
+
+    def scale(self, ids: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Every row times its own number."""
+        self.roundings += 2
+        return self.pool.scale(ids, codes)

@@ -113,11 +113,11 @@ def rounding_bound(left: Side, right: Side, pool: Pool, how: Settings) -> dict[s
     """|float result of left - float result of right| <= slope * max|x| + offset, for the reading in `pool`."""
     slope = offset = 0.0
     for side in (left, right):
-        flat = side.ids.ravel()
+        reach, constant = pool.losses(side.ids)
         n = side.roundings * how.unit_roundoff
         gamma = n / (1 - n)
-        slope += gamma * float(pool.reach[flat].max(initial=0.0))
-        offset += gamma * float(pool.offset[flat].max(initial=0.0))
+        slope += gamma * float(reach.max(initial=0.0))
+        offset += gamma * float(constant.max(initial=0.0))
     return {
         "slope": slope,
         "offset": offset,
@@ -129,7 +129,7 @@ def rounding_bound(left: Side, right: Side, pool: Pool, how: Settings) -> dict[s
 
 def _proved(claim: str, left: Side, right: Side, pool: Pool, how: Settings, rounded: bool) -> Verdict:
     flat = right.ids.ravel()
-    count = int((pool.start[flat + 1] - pool.start[flat]).sum())
+    count = pool.count(flat)
     name = str(how.dtype).removeprefix("torch.")
     method = (_ROUNDED if rounded else _METHOD).format(n=count, m=len(flat), dtype=name)
     data: dict[str, Plain] = {
@@ -147,7 +147,7 @@ def exact_values(side: Side, pool: Pool, pixel: int) -> list[Fraction]:
     """The exact output for the image with 1 in `pixel` (or for zeros, with pixel -1)."""
     flat = side.ids.ravel()
     place, columns, codes = pool.entries(flat)
-    values = [pool.numbers.values[code] for code in pool.constant[flat].tolist()]
+    values = [pool.numbers.values[code] for code in pool.constant_codes(flat).tolist()]
     for at in np.flatnonzero(columns == pixel).tolist():
         values[place[at]] += pool.numbers.values[codes[at]]
     return values

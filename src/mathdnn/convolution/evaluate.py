@@ -42,12 +42,15 @@ def evaluate(graph: Graph, pool: Pool) -> tuple[Int64[np.ndarray, "*s"], int]:
     """
     values: list[Any] = []
     depth: list[int] = []
+    last = _last_uses(graph)
     for place, node in enumerate(graph.nodes):
         try:
             made, roundings = _node(node, values, graph, pool)
             values.append(made)
-            before = references(node.args, "node") + references(list(node.kwargs.values()), "node")
+            before = _uses(node)
             depth.append(max((depth[k] for k in before), default=0) + roundings)
+            for k in before:
+                values[k] = values[k] if last[k] > place else None  # its memory is free
         except NotFinite as error:
             raise NotAffine(node.op, place, str(error)) from error
         except _NoRule as error:
@@ -64,6 +67,16 @@ def evaluate(graph: Graph, pool: Pool) -> tuple[Int64[np.ndarray, "*s"], int]:
     if result.size and int(result.min()) < 0:
         raise NotAffine("output", len(graph.nodes), "it returns uninitialised memory")
     return result, depth[graph.output["node"]]
+
+
+def _uses(node: Node) -> list[int]:
+    return references(node.args, "node") + references(list(node.kwargs.values()), "node")
+
+
+def _last_uses(graph: Graph) -> dict[int, int]:
+    """The last place at which every node is used; the output is used at the end."""
+    last = {k: place for place, node in enumerate(graph.nodes) for k in _uses(node)}
+    return last | ({graph.output["node"]: len(graph.nodes)} if "node" in graph.output else {})
 
 
 class _NoRule(Exception):

@@ -46,7 +46,7 @@ def exclude(
     """Look for a witness against every way to be a convolution."""
     if stencil is None:
         return Outcome("of each image of the batch alone", _depends_on_other(side, full, pool, how))
-    constant = pool.constant[side.ids]
+    constant = pool.constant_codes(side.ids)
     if (constant != constant[:1, :, :1, :1]).any():
         return Outcome("with one bias for each output channel", _uneven_bias(side, pool, how))
     odd = _odd_in_batch(side, full, pool)
@@ -207,10 +207,11 @@ def _moved(
     """Where the entry is missing: an output inside the image whose shifted pixel has another weight."""
     o, i, j, c, y, x = start
     has = _coefficient(side.ids, _flat(stencil.outputs, o, i, j), _flat(stencil.inputs, c, y, x), pool)
-    rows, columns = (
-        [*stencil.inside(axis, stride), *range(stencil.outputs[axis])]
-        for axis, stride in ((1, strides[0]), (2, strides[1]))
-    )
+    lines = []
+    for axis, stride in ((1, strides[0]), (2, strides[1])):
+        kept, inside = stencil.kept[axis - 1].tolist(), stencil.inside(axis, stride)
+        lines.append([k for k in kept if k in inside] + kept)
+    rows, columns = lines
     for k, m in itertools.product(dict.fromkeys([i, *rows]), dict.fromkeys([j, *columns])):
         to = (y + strides[0] * (k - i), x + strides[1] * (m - j))
         if 0 <= to[0] < stencil.inputs[1] and 0 <= to[1] < stencil.inputs[2]:
@@ -225,7 +226,7 @@ def _flat(shape: tuple[int, int, int], *place: int) -> int:
 
 
 def _uneven_bias(side: Side, pool: Pool, how: Settings) -> Counterexample:
-    constant = pool.constant[side.ids]
+    constant = pool.constant_codes(side.ids)
     at = np.unravel_index(int(np.argmax((constant != constant[:1, :, :1, :1]).ravel())), constant.shape)
     first, other = (pool.numbers.values[int(constant[index])] for index in ((0, at[1], 0, 0), at))
     said = (
@@ -238,28 +239,29 @@ def _uneven_bias(side: Side, pool: Pool, how: Settings) -> Counterexample:
 
 
 def _depends_on_other(side: Side, full: Shape, pool: Pool, how: Settings) -> Counterexample | None:
-    place, pixel, _ = pool.entries(side.ids[0].ravel())
-    each = pool.pixels // full[0]
-    at = int(np.flatnonzero(pixel >= each)[0])
-    said = f"The first image's output depends on pixel {_where(int(pixel[at]), full)} of another image of the batch."
-    has = _coefficient(side.ids, int(place[at]), int(pixel[at]), pool)
-    return _witness(said, has, [int(pixel[at])], [int(place[at])], side, how)
+    ids, each = side.ids[0].ravel(), pool.pixels // full[0]
+    place = int(np.flatnonzero(pool.last_pixels(ids) >= each)[0])
+    _, pixels, _ = pool.entries(ids[place : place + 1])
+    pixel = int(pixels[pixels >= each][0])
+    said = f"The first image's output depends on pixel {_where(pixel, full)} of another image of the batch."
+    return _witness(said, _coefficient(side.ids, place, pixel, pool), [pixel], [place], side, how)
 
 
 def _odd_in_batch(side: Side, full: Shape, pool: Pool) -> tuple[int, int, int] | None:
     """(image, output, pixel) where an image of the batch is treated unlike the first; pixels counted in one image."""
     each, outputs = pool.pixels // full[0], side.ids[0].size
-    first = pool.entries(side.ids[0].ravel())
+    first = side.ids[0].ravel()
     for n in range(1, full[0]):
-        place, pixel, code = pool.entries(side.ids[n].ravel())
-        same = [np.array_equal(a, b) for a, b in zip(first, (place, pixel - n * each, code), strict=True)]
-        if not all(same):
-            entries = [
-                set(zip(p.tolist(), (q - k * each).tolist(), c.tolist(), strict=True))
-                for k, (p, q, c) in ((0, first), (n, (place, pixel, code)))
-            ]
-            at = min(entries[0] ^ entries[1])
-            return n, at[0] % outputs, at[1]
+        ids = side.ids[n].ravel()
+        back = np.where(ids & pool.mask, n * each, 0)
+        unlike = (pool.functions(ids) != pool.functions(first)) | ((ids & pool.mask) - back != first & pool.mask)
+        if unlike.any():
+            place = int(np.flatnonzero(unlike)[0])
+            entries = []
+            for k, rows in ((0, first), (n, ids)):
+                _, pixel, code = pool.entries(rows[place : place + 1])
+                entries.append(set(zip((pixel - k * each).tolist(), code.tolist(), strict=True)))
+            return n, place % outputs, min(entries[0] ^ entries[1])[0]
     return None
 
 

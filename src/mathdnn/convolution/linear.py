@@ -18,11 +18,6 @@ from mathdnn.convolution.context import Context, Result
 from mathdnn.convolution.windows import adaptive_average_pool, average_pool, bilinear, convolution
 
 
-def _scale(context: Context, ids: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    ids, codes = np.broadcast_arrays(ids, codes)
-    return context.combine(ids.reshape(-1, 1), codes.reshape(-1, 1), ids.shape)
-
-
 def _sum(sign: int) -> Callable[[Context], Result]:
     def rule(context: Context) -> Result:
         a, b = (context.any_rows(context.argument(place)) for place in (0, 1))
@@ -32,9 +27,8 @@ def _sum(sign: int) -> Callable[[Context], Result]:
         if alpha is None:
             return "alpha is not a constant"
         numbers = context.pool.numbers
-        weights = np.stack([np.asarray(1, np.int32), numbers.multiply(alpha, numbers.codes([Fraction(sign)])[0])])
-        pairs = np.stack(np.broadcast_arrays(a, b), axis=-1)
-        return context.combine(pairs.reshape(-1, 2), weights[None], pairs.shape[:-1])
+        weight = numbers.multiply(alpha, numbers.codes([Fraction(sign)])[0])
+        return context.combine(np.broadcast_arrays(a, b), [1, int(weight)])
 
     return rule
 
@@ -42,14 +36,14 @@ def _sum(sign: int) -> Callable[[Context], Result]:
 def _negate(context: Context) -> Result:
     ids = context.rows(context.argument(0))
     assert ids is not None
-    return _scale(context, ids, context.pool.numbers.codes([Fraction(-1)])[0])
+    return context.scale(ids, context.pool.numbers.codes([Fraction(-1)])[0])
 
 
 def _product(context: Context) -> Result:
     for image, factor in ((0, 1), (1, 0)):
         ids, codes = context.any_rows(context.argument(image)), context.codes(context.argument(factor))
         if ids is not None and codes is not None:
-            return _scale(context, ids, codes)
+            return context.scale(ids, codes)
     return "it multiplies two values that both depend on the image"
 
 
@@ -64,7 +58,7 @@ def _quotient(context: Context) -> Result:
     if any(values[code] == 0 for code in different):
         return "it divides by 0"
     inverse = context.pool.numbers.codes([1 / values[code] for code in different])
-    return _scale(context, ids, inverse[place.reshape(codes.shape)])
+    return context.scale(ids, inverse[place.reshape(codes.shape)])
 
 
 def _reduce(mean: bool) -> Callable[[Context], Result]:
@@ -73,12 +67,12 @@ def _reduce(mean: bool) -> Callable[[Context], Result]:
         assert ids is not None
         axes = context.argument(1, "dim")
         axes = range(ids.ndim) if axes is None or axes == [] else [axis % ids.ndim for axis in axes]
-        last = np.moveaxis(ids, list(axes), range(-len(axes), 0))
-        terms = math.prod(last.shape[ids.ndim - len(axes) :])
+        first = np.moveaxis(ids, list(axes), range(len(axes)))
+        terms, rest = math.prod(first.shape[: len(axes)]), first.shape[len(axes) :]
         if terms == 0:
             return "it reduces over nothing"
         weight = context.pool.numbers.code(Fraction(1, terms if mean else 1))
-        return context.combine(last.reshape(-1, terms), np.full((1, 1), weight, np.int32), context.shape)
+        return context.combine(first.reshape(terms, *rest), [weight]).reshape(context.shape)
 
     return rule
 
@@ -86,11 +80,12 @@ def _reduce(mean: bool) -> Callable[[Context], Result]:
 def _cumulative(context: Context) -> Result:
     ids = context.rows(context.argument(0))
     assert ids is not None
-    lines = np.moveaxis(ids, context.argument(1), -1)
-    n = lines.shape[-1]
-    terms = np.where(np.tril(np.ones((n, n), bool)), lines[..., None, :], 0)
-    made = context.combine(terms.reshape(-1, n), np.ones((1, 1), np.int32), lines.shape)
-    return np.moveaxis(made, -1, context.argument(1))
+    lines = list(np.moveaxis(ids, context.argument(1), 0))
+    sums = lines[:1]
+    for line in lines[1:]:
+        sums.append(context.combine([sums[-1], line], [1]))
+    context.roundings = len(lines) + 1
+    return np.moveaxis(np.stack(sums), 0, context.argument(1))
 
 
 def _matrix_product(context: Context) -> Result:
@@ -105,11 +100,17 @@ def _matrix_product(context: Context) -> Result:
         swapped = True
     else:
         swapped = False
-    shape = (*ids.shape[:-1], codes.shape[-1])
-    left = np.broadcast_to(ids[..., :, None, :], (*shape, ids.shape[-1]))
-    right = np.broadcast_to(np.swapaxes(codes, -1, -2)[..., None, :, :], left.shape)
-    made = context.combine(left.reshape(-1, ids.shape[-1]), right.reshape(-1, ids.shape[-1]), shape)
+    made = _product_of(context, ids, codes)
+    context.roundings = ids.shape[-1] + 1
     return np.swapaxes(made, -1, -2) if swapped else made
+
+
+def _product_of(context: Context, ids: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """(.., i, j) ids times (.., j, k) numbers: one list of weights for each k, one product for each of a batch."""
+    if codes.ndim > 2:
+        pairs = zip(np.broadcast_to(ids, (len(codes), *ids.shape[1:])), codes, strict=True)
+        return np.stack([_product_of(context, a, b) for a, b in pairs])
+    return np.moveaxis(context.pool.combine(np.moveaxis(ids, -1, 0), codes.T), 0, -1)
 
 
 def _cast(context: Context) -> Result:

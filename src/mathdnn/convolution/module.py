@@ -51,25 +51,34 @@ def to_module(form: ConvForm, dtype: torch.dtype | None = None) -> torch.nn.Modu
 
 
 def rows(form: ConvForm, image: Int64[np.ndarray, "n c h w"], pool: Pool) -> Int64[np.ndarray, "n o i j"]:
-    """Ids of the form's exact outputs on an image of ids: pad, take windows, combine; one output channel at a time."""
+    """Ids of the form's exact outputs on an image of ids: pad, take windows, combine; group by group."""
     pads = [(0, 0), (0, 0), *form.padding]
     padded = np.pad(image, pads, mode=_NUMPY_MODE[form.padding_mode])  # type: ignore[call-overload]
     (s, t), (d, e), (kh, kw) = form.stride, form.dilation, form.kernel_size
     span = (d * (kh - 1) + 1, e * (kw - 1) + 1)
     windows = np.lib.stride_tricks.sliding_window_view(padded, span, axis=(2, 3))[:, :, ::s, ::t, ::d, ::e]
     share, per_group, made = image.shape[1] // form.groups, form.out_channels // form.groups, []
-    for channel, filters in enumerate(form.exact):
-        first = channel // per_group * share
-        codes = pool.numbers.codes([value for plane in filters for row in plane for value in row])[None]
-        part = windows[:, first : first + share].transpose(0, 2, 3, 1, 4, 5)
-        terms = part.reshape(-1, codes.shape[1])[:, codes[0] != 0]
-        codes = codes[:, codes[0] != 0]
-        if form.exact_bias is not None:
-            one = pool.constants(pool.numbers.codes([form.exact_bias[channel]]))
-            terms = np.concatenate([terms, np.broadcast_to(one[None], (len(terms), 1))], axis=1)
-            codes = np.concatenate([codes, np.ones((1, 1), np.int32)], axis=1)
-        made.append(pool.combine(terms, codes).reshape(part.shape[:3]))
-    return np.stack(made, axis=1)
+    for group in range(form.groups):
+        first = group * share
+        filters = form.exact[group * per_group : (group + 1) * per_group]
+        codes = [pool.numbers.codes(v for plane in f for row in plane for v in row) for f in filters]
+        bias = None if form.exact_bias is None else form.exact_bias[group * per_group : (group + 1) * per_group]
+        constants = None if bias is None else pool.numbers.codes(bias)
+        made.append(correlate(pool, windows[:, first : first + share], np.stack(codes), constants))
+    return np.concatenate(made, axis=1)
+
+
+def correlate(
+    pool: Pool, windows: np.ndarray, codes: np.ndarray, constants: np.ndarray | None
+) -> Int64[np.ndarray, "n o *out"]:
+    """Windows (n, channel, *out, *kernel) times weights (o, channel * kernel), plus a constant for each o."""
+    axes = windows.ndim // 2 - 1
+    used = np.flatnonzero(codes.any(0))  # a weight 0 adds nothing over the reals
+    places = zip(*np.unravel_index(used, (windows.shape[1], *windows.shape[2 + axes :])), strict=True)
+    terms = [windows[(slice(None), channel, ..., *tap)] for channel, *tap in places]
+    if not terms:
+        terms, used = [np.zeros((windows.shape[0], *windows.shape[2 : 2 + axes]), np.int64)], np.zeros(1, np.int64)
+    return np.moveaxis(pool.combine(terms, codes[:, used], constants), 0, 1)
 
 
 def roundings(form: ConvForm) -> int:

@@ -108,10 +108,9 @@ def _side(called: Called, constant: np.ndarray, responses: np.ndarray, tolerance
     place, pixel = np.nonzero(merged)
     codes = pool.numbers.of_array(merged[place, pixel])
     offsets = pool.numbers.of_array(cluster(constant, tolerance))
-    first = len(pool.constant)
     counts = np.bincount(place, minlength=outputs)
-    pool._append(counts, [pixel.astype(np.int32)], [codes], offsets, np.abs(merged).sum(1), np.abs(constant))
-    ids = (first + np.arange(outputs)).reshape((1,) * (4 - len(called.output)) + called.output)
+    ids = pool.rows(counts, pixel, codes, offsets, np.abs(merged).sum(1), np.abs(constant))
+    ids = ids.reshape((1,) * (4 - len(called.output)) + called.output)
     plain: dict[str, Plain] = {
         "responses": pack_array(responses),
         "at_zero": pack_array(constant),
@@ -167,7 +166,7 @@ def _proved(
     exact[pixel, place] = pool.numbers.floats(code)
     worst = max(
         float(np.abs(exact - responses).max(initial=0.0)),
-        float(np.abs(pool.numbers.floats(pool.constant[flat]) - constant).max(initial=0.0)),
+        float(np.abs(pool.numbers.floats(pool.constant_codes(flat)) - constant).max(initial=0.0)),
     )
     worst = float(Fraction(worst) * Fraction(1 + 2.0**-40)) + tolerance * 2.0**-20
     claim = (

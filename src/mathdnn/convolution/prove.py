@@ -19,7 +19,7 @@ from mathdnn.convolution import module
 from mathdnn.convolution.certificate import certified
 from mathdnn.convolution.compare import first_difference
 from mathdnn.convolution.equal import rounding_bound
-from mathdnn.convolution.exclude import exclude
+from mathdnn.convolution.exclude import Outcome, exclude
 from mathdnn.convolution.form import ConvForm
 from mathdnn.convolution.nonlinear import find_nonlinearity
 from mathdnn.convolution.opaque import as_conv2d_opaque
@@ -44,6 +44,7 @@ from mathdnn.verdict import Equality, Plain, Verdict, refuted, undecided
 if TYPE_CHECKING:
     import torch
 
+_ENTRIES = 3_000_000  # coefficients looked at one by one where the reduced picture of a large image decides nothing
 _TRIES = 40  # strides tried before giving up; a convolution is found at the first few
 
 
@@ -91,10 +92,13 @@ def decide(side: Side, pool: Pool, size: str, how: Settings) -> Verdict:
     full = (1,) * (4 - len(side.called.shape)) + side.called.shape
     stencil = Stencil.of(side.ids, pool, full)
     bias = _bias(side.ids, pool)
-    found = None if stencil is None or bias is None else recognise(side, stencil, bias[0], full, pool)
+    found, outcome = _decided(side, stencil, bias, full, pool, how)
+    open_still = stencil is not None and not stencil.is_whole and found is None and outcome.counterexample is None
+    if open_still and pool.count(side.ids[0]) <= _ENTRIES:
+        stencil = Stencil.of(side.ids, pool, full, whole=True)
+        found, outcome = _decided(side, stencil, bias, full, pool, how)
     if found is not None:
         return _proved(side, found, pool, size, how)
-    outcome = exclude(side, stencil, None if bias is None else bias[0], full, pool, how)
     if outcome.counterexample is not None:
         claim = f"on {size} images, the operation is a convolution ({outcome.kinds})"
         return refuted(claim, outcome.counterexample, equality=Equality.REALS, assumptions=side.assumptions)
@@ -105,6 +109,16 @@ def decide(side: Side, pool: Pool, size: str, how: Settings) -> Verdict:
         equality=Equality.REALS,
         assumptions=side.assumptions,
     )
+
+
+def _decided(
+    side: Side, stencil: Stencil | None, bias: tuple[Bias] | None, full: Shape, pool: Pool, how: Settings
+) -> tuple[Found | None, Outcome]:
+    """A form that the map is, or a witness that it is none, or neither."""
+    found = None if stencil is None or bias is None else recognise(side, stencil, bias[0], full, pool)
+    if found is not None:
+        return found, Outcome("", None)
+    return None, exclude(side, stencil, None if bias is None else bias[0], full, pool, how)
 
 
 @dataclass(frozen=True)
@@ -120,7 +134,7 @@ Bias = tuple[Fraction, ...] | None
 
 def _bias(ids: np.ndarray, pool: Pool) -> tuple[Bias] | None:
     """(the constants of the output channels or None,), or None where a channel has several."""
-    constant = pool.constant[ids]
+    constant = pool.constant_codes(ids)
     if (constant != constant[:1, :, :1, :1]).any():
         return None
     values = tuple(pool.numbers.values[code] for code in constant[0, :, 0, 0].tolist())
@@ -160,7 +174,7 @@ def _proved(side: Side, found: Found, pool: Pool, size: str, how: Settings) -> V
     right = Side(found.ids, {"form": form.to_plain(), "input": full}, called, module.roundings(form))
     claim = f"on {size} images, the operation is this convolution: {form}"
     flat = found.ids.ravel()
-    count = int((pool.start[flat + 1] - pool.start[flat]).sum())
+    count = pool.count(flat)
     method = (
         "the operation was read as a graph of affine operations and multiplied out in exact rational arithmetic; all "
         f"{count} coefficients and {len(flat)} constants are those of the convolution, borders included"

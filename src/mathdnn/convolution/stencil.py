@@ -23,27 +23,39 @@ import numpy as np
 if TYPE_CHECKING:
     from mathdnn.convolution.pool import Pool
 
+_SHORT, _EDGE = 48, 10  # outputs along an axis that are all looked at; outputs kept at the ends and in the middle
 Labels = tuple[np.ndarray, np.ndarray]  # a class for every entry, and how many entries a whole class has
 
 
 @dataclass(frozen=True)
 class Stencil:
-    """Entries (o, i, j, c, y, x, code), none of them 0, with the sizes of input and output."""
+    """Entries (o, i, j, c, y, x, code), none of them 0, with the sizes of input and output.
+
+    `kept`: the output rows and columns that are looked at. On a large image those that only go on as the ones before
+    them did are left out: two entries of a class that differ are a witness wherever they stand, and "whole" means all
+    outputs that are kept. What is found to fit here is compared on the whole image before anything is called proved.
+    """
 
     place: tuple[np.ndarray, np.ndarray, np.ndarray]
     pixel: tuple[np.ndarray, np.ndarray, np.ndarray]
     code: np.ndarray
     inputs: tuple[int, int, int]
     outputs: tuple[int, int, int]
+    kept: tuple[np.ndarray, np.ndarray]
 
     @classmethod
-    def of(cls, ids: np.ndarray, pool: Pool, shape: tuple[int, ...]) -> Stencil | None:
-        """The map of the first image of a batch, or None where it depends on another image."""
-        row, column, code = pool.entries(ids[0].ravel())
+    def of(cls, ids: np.ndarray, pool: Pool, shape: tuple[int, ...], *, whole: bool = False) -> Stencil | None:
+        """The map of the first image of a batch, or None where it depends on another image. `whole`: all outputs."""
         each = pool.pixels // shape[0]
-        if len(column) and int(column.max()) >= each:
+        if (pool.last_pixels(ids[0]) >= each).any():
             return None
-        place = [part.astype(np.int32) for part in np.unravel_index(row, ids.shape[1:])]
+        kept = [
+            np.arange(n) if whole else _kept(ids[0], axis, pool) for axis, n in ((1, ids.shape[2]), (2, ids.shape[3]))
+        ]
+        chosen = ids[0][:, kept[0]][:, :, kept[1]]
+        row, column, code = pool.entries(chosen.ravel())
+        o, i, j = np.unravel_index(row, chosen.shape)
+        place = [part.astype(np.int32) for part in (o, kept[0][i], kept[1][j])]
         pixel = [part.astype(np.int32) for part in np.unravel_index(column, shape[1:])]
         return cls(
             (place[0], place[1], place[2]),
@@ -51,7 +63,13 @@ class Stencil:
             code,
             (shape[1], shape[2], shape[3]),
             (ids.shape[1], ids.shape[2], ids.shape[3]),
+            (kept[0], kept[1]),
         )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every output is looked at."""
+        return (len(self.kept[0]), len(self.kept[1])) == self.outputs[1:]
 
     def offsets(self, axis: int, stride: int) -> np.ndarray:
         """y - s i (axis 1) or x - t j (axis 2) of every entry."""
@@ -71,17 +89,19 @@ class Stencil:
         return label, np.ones(self.outputs[axis] * self.inputs[axis], np.int64)
 
     def _shifted(self, axis: int, stride: int, setting: str) -> Labels:
-        size, out = self.inputs[axis], self.outputs[axis]
+        size, out, kept = self.inputs[axis], self.outputs[axis], self.kept[axis - 1]
         if setting == "circular":
-            return self.offsets(axis, stride) % size, np.full(size, out, np.int64)
+            return self.offsets(axis, stride) % size, np.full(size, len(kept), np.int64)
         low = -stride * (out - 1)
         label = self.offsets(axis, stride) - low
         if setting == "inside":
-            return label, np.full(size - low, len(self.inside(axis, stride)), np.int64)
+            within = self.inside(axis, stride)
+            return label, np.full(size - low, ((kept >= within.start) & (kept < within.stop)).sum(), np.int64)
         offsets = np.arange(low, size)
         first = np.maximum(0, -(offsets // stride))  # the least i with s i + dy >= 0
         last = np.minimum(out - 1, (size - 1 - offsets) // stride)
-        return label, np.maximum(0, last - first + 1)
+        count = np.searchsorted(kept, last, "right") - np.searchsorted(kept, first, "left")
+        return label, np.maximum(0, count)
 
     def clash(self, strides: tuple[int | None, int | None], setting: str) -> tuple[int, int | None] | None:
         """Two entries of a class that differ (their numbers), or one entry whose class is not whole, or None.
@@ -90,7 +110,6 @@ class Stencil:
         """
         chosen = np.ones(len(self.code), bool)
         key = self.place[0].astype(np.int64) * self.inputs[0] + self.pixel[0]
-        whole: np.ndarray = np.ones(1, np.int64)
         counts = []
         for axis, stride in zip((1, 2), strides, strict=True):
             label, count = self._fixed(axis) if stride is None else self._shifted(axis, stride, setting)
@@ -99,23 +118,41 @@ class Stencil:
                 chosen &= (self.place[axis] >= within.start) & (self.place[axis] < within.stop)
             key = key * len(count) + label
             counts.append(count)
-        whole = (counts[0][:, None] * counts[1][None, :]).ravel()
         numbers = np.flatnonzero(chosen)
-        return _first_clash(key[numbers], self.code[numbers], whole, numbers)
+        return _first_clash(key[numbers], self.code[numbers], (counts[0], counts[1]), numbers)
+
+
+def _kept(ids: np.ndarray, axis: int, pool: Pool) -> np.ndarray:
+    """The places along an axis of (o, i, j) that are not just like the ones before them: all of a short axis, and the
+    ends, the middle and the surroundings of every change of a long one. Places go on with a period of 1 to 8."""
+    lines = np.moveaxis(ids, axis, 0).reshape(ids.shape[axis], -1)
+    count = len(lines)
+    if count <= _SHORT:
+        return np.arange(count)
+    function, base = pool.functions(lines), lines & pool.mask
+    best = np.ones(count, bool)
+    for period in (1, 2, 3, 4, 5, 6, 8):
+        new = np.ones(count, bool)
+        step = base[period:] - base[:-period]
+        alike = (function[period:] == function[:-period]).all(1)
+        new[2 * period :] = ~(alike[period:] & alike[:-period] & (step[period:] == step[:-period]).all(1))
+        near = np.convolve(new, np.ones(6 * period + 1), "same") > 0
+        if near.sum() < best.sum():
+            best = near
+    best[:_EDGE] = best[-_EDGE:] = best[(count - 1) // 2 - _EDGE : (count - 1) // 2 + _EDGE] = True
+    return np.flatnonzero(best)
 
 
 def _first_clash(
-    key: np.ndarray, code: np.ndarray, whole: np.ndarray, numbers: np.ndarray
+    key: np.ndarray, code: np.ndarray, counts: tuple[np.ndarray, np.ndarray], numbers: np.ndarray
 ) -> tuple[int, int | None] | None:
-    """Two entries of one class with different codes, or one of a class that is not whole; `whole` repeats along the
-    key."""
+    """Two entries of one class with different codes, or one of a class that is not whole: it has counts[0] times
+    counts[1] entries, the key's two last digits."""
     if not len(key):
         return None
-    span = int(key.max()) + 1
-    if span > 8 * len(key) + (1 << 20):  # too wide for a table: number the classes first
-        classes, key = np.unique(key, return_inverse=True)
-        whole = whole[classes % len(whole)]
-        span = len(classes)
+    classes, key = np.unique(key, return_inverse=True)
+    whole = counts[0][classes // len(counts[1]) % len(counts[0])] * counts[1][classes % len(counts[1])]
+    span = len(classes)
     table = np.zeros(span, np.int32)
     table[key] = code
     wrong = np.flatnonzero(table[key] != code)
@@ -125,5 +162,5 @@ def _first_clash(
         return int(numbers[min(at, other)]), int(numbers[max(at, other)])
     count = np.bincount(key, minlength=span)
     used = np.flatnonzero(count)
-    partial = used[count[used] != whole[used % len(whole)]]
+    partial = used[count[used] != whole[used]]
     return (int(numbers[np.flatnonzero(key == partial[0])[0]]), None) if len(partial) else None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mathdnn.convolution.context import Context, Result
+from mathdnn.convolution.module import correlate
 
 
 def _pad_or_crop(ids: np.ndarray, amounts: list[tuple[int, int]]) -> np.ndarray:
@@ -54,7 +55,7 @@ def convolution(context: Context) -> Result:
     windows = windows[
         (slice(None), slice(None), *(slice(None, None, s) for s in stride), *(slice(None, None, d) for d in dilation))
     ]  # (n, channel, *out, *kernel)
-    return _correlate(context, windows, w, b, groups, axes).reshape(context.shape)
+    return _correlate(context, windows, w, b, groups).reshape(context.shape)
 
 
 def _transposed_weight(w: np.ndarray, groups: int) -> np.ndarray:
@@ -64,24 +65,14 @@ def _transposed_weight(w: np.ndarray, groups: int) -> np.ndarray:
     return np.moveaxis(split, 2, 1).reshape(-1, w.shape[0] // groups, *w.shape[2:])
 
 
-def _correlate(
-    context: Context, windows: np.ndarray, w: np.ndarray, b: np.ndarray | None, groups: int, axes: int
-) -> np.ndarray:
-    samples, channels, out = windows.shape[0], windows.shape[1], windows.shape[2 : 2 + axes]
-    share, made = channels // groups, []
-    for channel in range(len(w)):
-        group = channel // (len(w) // groups)
-        part = np.moveaxis(windows[:, group * share : (group + 1) * share], 1, 1 + axes)
-        codes = w[channel].reshape(1, -1)
-        used = codes[0] != 0  # a weight 0 adds nothing over the reals
-        terms = part.reshape(samples * math.prod(out), -1)[:, used]
-        codes = codes[:, used]
-        if b is not None:
-            one = context.pool.constants(np.full((len(terms), 1), b[channel], np.int32))
-            terms, codes = np.concatenate([terms, one], 1), np.concatenate([codes, np.ones((1, 1), np.int32)], 1)
-        made.append(context.pool.combine(terms, codes).reshape(samples, *out))
+def _correlate(context: Context, windows: np.ndarray, w: np.ndarray, b: np.ndarray | None, groups: int) -> np.ndarray:
+    share, per_group, made = windows.shape[1] // groups, len(w) // groups, []
+    for group in range(groups):
+        own = slice(group * per_group, (group + 1) * per_group)
+        part = windows[:, group * share : (group + 1) * share]
+        made.append(correlate(context.pool, part, w[own].reshape(per_group, -1), None if b is None else b[own]))
     context.roundings = math.prod(w.shape[1:]) + (b is not None) + 1
-    return np.stack(made, axis=1)
+    return np.concatenate(made, axis=1)
 
 
 def average_pool(context: Context) -> Result:
@@ -117,16 +108,30 @@ def adaptive_average_pool(context: Context) -> Result:
 
 def _windows(context: Context, ids: np.ndarray, lines: list[Any], override: int | None) -> Result:
     """Averages over boxes: for each axis a list of (from, to, divisor or None for the box's own width)."""
-    numbers, lead, made = context.pool.numbers, ids.shape[: ids.ndim - len(lines)], []
-    for box in itertools.product(*lines):
-        inside: Any = (..., *(slice(low, high) for low, high, _ in box))
-        part = ids[inside].reshape(math.prod(lead), -1)
-        divisor = override or math.prod(high - low if count is None else count for low, high, count in box)
-        made.append((part, numbers.code(Fraction(1, divisor))))
-    widest = max(part.shape[1] for part, _ in made)
-    terms = np.stack([np.pad(part, ((0, 0), (0, widest - part.shape[1]))) for part, _ in made], axis=1)
-    codes = np.broadcast_to(np.array([code for _, code in made], np.int32)[None, :, None], terms.shape)
-    return context.combine(terms.reshape(-1, widest), codes.reshape(-1, widest), context.shape)
+    made = np.zeros(context.shape, np.int64)
+    widest = 0
+    for kinds in itertools.product(*(_alike(line) for line in lines)):
+        divisor = override or math.prod(width if count is None else count for (width, count), _ in kinds)
+        widths = [width for (width, _), _ in kinds]
+        firsts = [[line[place][0] for place in places] for (_, places), line in zip(kinds, lines, strict=True)]
+        terms = []
+        for steps in itertools.product(*map(range, widths)):
+            at: Any = (..., *np.ix_(*(np.add(first, step) for first, step in zip(firsts, steps, strict=True))))
+            terms.append(ids[at])
+        code = context.pool.numbers.code(Fraction(1, divisor))
+        to: Any = (..., *np.ix_(*(places for _, places in kinds)))
+        made[to] = context.combine(terms, [code])
+        widest = max(widest, len(terms))
+    context.roundings = widest + 1
+    return made
+
+
+def _alike(line: list[tuple[int, int, int | None]]) -> list[tuple[tuple[int, int | None], list[int]]]:
+    """The places of every (width, divisor) among the boxes of an axis."""
+    found: dict[tuple[int, int | None], list[int]] = {}
+    for place, (low, high, count) in enumerate(line):
+        found.setdefault((high - low, count), []).append(place)
+    return list(found.items())
 
 
 def bilinear(context: Context) -> Result:
@@ -139,11 +144,14 @@ def bilinear(context: Context) -> Result:
         place = ids.ndim - len(out) + axis
         lines = np.moveaxis(ids, place, -1)
         low, high, weight = _neighbours(lines.shape[-1], wanted, align, scale)
-        pairs = np.stack([lines[..., low], lines[..., high]], axis=-1)
-        codes = context.pool.numbers.codes([value for w in weight for value in (1 - w, w)]).reshape(-1, 2)
-        codes = np.broadcast_to(codes, pairs.shape)
-        made = context.combine(pairs.reshape(-1, 2), codes.reshape(-1, 2), pairs.shape[:-1])
+        made = np.zeros((*lines.shape[:-1], wanted), np.int64)
+        for share in sorted(set(weight)):
+            at = [k for k in range(wanted) if weight[k] == share]
+            codes = context.pool.numbers.codes([1 - share, share])
+            near = [lines[..., [side[k] for k in at]] for side in (low, high)]
+            made[..., at] = context.combine(near, codes)
         ids = np.moveaxis(made, -1, place)
+    context.roundings = 3 * len(out)
     return ids
 
 
