@@ -106,7 +106,7 @@ SHAPES = {
     ): "2 x 3 for l = 1; the Jacobian is 3 x 2. It is the transpose of the right answer",
     ("dyL/dAL", "y[L-1]"): "3 x 1 for l = 2; the Jacobian is 1 x 1 x 3, or 1 x 3 without the index of the output. "
     "It is the transpose of the right answer",
-    ("dyL/dbL", "1"): "one number for l = 2; the Jacobian is 1 x 1, or 1 without the index of the output",
+    ("dyl/dyl-1", "1"): "one number for l = 1; the Jacobian is 3 x 2",
 }
 HINTS = {
     ("dyl/dyl-1", "A[l]"): " It leaves out sigma'",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -352,8 +353,44 @@ def test_odd_formulas_end_in_an_answer_or_a_sentence(formula, capsys):
 
 def test_a_formula_that_explodes_is_stopped(monkeypatch, capsys):
     monkeypatch.setattr("mathdnn.cli.formulas.LONGEST", 0.3)
+    monkeypatch.setattr("mathdnn.backprop.polynomials.LARGEST", 1 << 40)
     assert main(["grade", "derivative", "dyL/dbL", "*".join(["y[L]"] * 70)]) == 2
     assert capsys.readouterr().err.endswith("which takes longer than 0 s; write it with fewer products.\n")
+
+
+def test_a_product_with_too_many_terms_is_refused(capsys):
+    assert main(["grade", "derivative", "dyL/dbL", "*".join(["y[L]"] * 70)]) == 2
+    words = (
+        r"mathdnn: Polynomial: expected products of at most 65,536 terms, got [0-9,]+ times 4; write the formula "
+    )
+    assert re.match(words, capsys.readouterr().err)
+
+
+ANSWERS = {
+    "right": ("dyL/dAl", "diag(s[l]) @ G[l].T @ y[l-1].T", 0, "RIGHT: "),
+    "on paper": (
+        "dyL/dAl",
+        "diag(σ'(A_l y_{l-1} + b_l)) (∂y_L/∂y_l)^T y_{l-1}^T",
+        0,
+        ", read as dyL/dAl = diag(s[l]) @ G",
+    ),
+    "a number": ("dyL/dbL", "1", 0, "RIGHT: dyL/dbL = 1\n"),
+    "transposed": ("dyL/dAL", "y_{L-1}", 1, ". It is the transpose of the right answer\n"),
+    "scaled": ("dyL/dAL", "2 y_{L-1}^T", 1, ". It is 2 times the right answer\n"),
+    "minus": ("dyl/dbl", "-diag(s_l)", 1, ". It is minus the right answer\n"),
+    "no slope": ("dyl/dyl-1", "A_l", 1, ". It leaves out sigma'\n"),
+    "another layer": ("dyL/dAl", "diag(s[l]) @ G[l].T @ y[l].T", 1, "the formula is 3 x 3 for l = 1; the Jacobian is "),
+    "no value": ("dyl/dyl-1", "A_l diag(s_l)", 1, "A[l] is 3 x 2 and diag(s[l]) is 3 x 3, which @ does not take\n"),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_every_answer_for_a_derivative_is_verified_from_its_file(case, folder, capsys):
+    of, formula, code, words = ANSWERS[case]
+    assert main(["grade", "derivative", of, formula, "--save", "c.json"]) == code
+    assert words in capsys.readouterr().out
+    assert main(["verify", "c.json"]) == 0
+    assert capsys.readouterr().out.startswith("HOLDS: ")
 
 
 @pytest.mark.parametrize("command", ["conv", "count", "derivative"])

@@ -46,8 +46,22 @@ def test_right_ones_hold_from_their_file(of, sigma):
     assert verify(Verdict.from_json(verdict.to_json())).status is Status.PROVED
 
 
-def test_the_sources_form_holds_for_one_output():
-    assert verify(ask("dyL/dAl", "diag(s[l]) @ G[l].T @ y[l-1].T", (2, 3, 1))).status is Status.PROVED
+SOURCE = {
+    "dyL/dbL": "1",
+    "dyL/dyL-1": "A_L",
+    "dyl/dbl": "diag(σ'(A_l y_{l-1} + b_l))",
+    "dyl/dyl-1": "diag(σ'(A_l y_{l-1} + b_l)) A_l",
+    "dyL/dAL": "y_{L-1}^T",
+    "dyL/dAl": "diag(σ'(A_l y_{l-1} + b_l)) (∂y_L/∂y_l)^T y_{l-1}^T",
+}
+
+
+@pytest.mark.parametrize("widths", [(2, 3, 1), (1, 1, 1, 1)])
+@pytest.mark.parametrize("of", SOURCE)
+def test_the_sources_own_words_hold_for_one_output(of, widths):
+    verdict = ask(of, SOURCE[of], widths)
+    assert verdict.status is Status.PROVED
+    assert verify(Verdict.from_json(verdict.to_json())).status is Status.PROVED
 
 
 @pytest.mark.parametrize("of", WRONG)
@@ -93,7 +107,7 @@ REFUTED = [
     ("dyl/dyl-1", "A[l] @ diag(s[l])"),
     ("dyL/dAl", "y[l-1] @ G[l] @ diag(s[l])"),
     ("dyL/dAL", "y[L-1]"),
-    ("dyL/dbL", "1"),
+    ("dyL/dbL", "2"),
     ("dyL/dx", "y[9]"),
 ]
 

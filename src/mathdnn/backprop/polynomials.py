@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from mathdnn.errors import InvalidInput, sentence
+
+LARGEST = 1 << 16  # a heuristic: the closed forms of five layers of two units, sigma of degree 5, pair 50,000 at a time
 Monomial = tuple[tuple[str, int], ...]
 
 
@@ -40,9 +43,13 @@ class Polynomial:
         return Polynomial(terms)
 
     def __mul__(self, other: Any) -> Polynomial:
+        others = Polynomial.of(other).terms
         terms: dict[Monomial, Fraction] = {}
+        if len(self.terms) * len(others) > LARGEST:
+            got, do = f"{len(self.terms):,} times {len(others):,}", "write the formula with fewer products"
+            raise InvalidInput(sentence("Polynomial", f"products of at most {LARGEST:,} terms", got, do))
         for m1, c1 in self.terms.items():
-            for m2, c2 in Polynomial.of(other).terms.items():
+            for m2, c2 in others.items():
                 monomial = _times(m1, m2)
                 terms[monomial] = terms.get(monomial, Fraction(0)) + c1 * c2
         return Polynomial(terms)

@@ -3,8 +3,9 @@
     A[l]  b[l]  y[l-1]  s[l] = sigma'(z_l)  G[l] = dy_L/dy_l  I (n_L x n_L)  l  L
     diag(s[l])  outer(X, y[l-1])  transpose: X.T        X @ Y  X * Y  X + Y  X - Y  -X  whole numbers
 
-y and b are columns, as in the source; outer(X, v)[..., k] = X[...] v[k]. Where n_L = 1 the source drops the index of
-the output: a result of one dimension less is taken for that case.
+and the usual notation for these (`notation`). y and b are columns, as in the source;
+outer(X, v)[..., k] = X[...] v[k]. Where n_L = 1 the source drops the index of the output: a result without its axis is
+taken for that case, and a number for a Jacobian of one entry.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 from mathdnn.backprop import literal
 from mathdnn.backprop.literal import FORMULAS, Formula, Misfit, Values
+from mathdnn.backprop.notation import Unread, translated
 from mathdnn.errors import InvalidInput, sentence
 
 _BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -33,6 +35,7 @@ _FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "outer": (2, lambda X, v: np.multiply.outer(X, np.ravel(v))),
 }
 _WORDS = {ast.MatMult: "@", ast.Mult: "*", ast.Add: "+", ast.Sub: "-"}
+_PIECES = "A[l], b[l], y[l], s[l], G[l], I, l, L, diag, outer, .T, @, *, +, - and whole numbers"
 _LONGEST = 400
 _LARGEST = 1 << 16  # numbers that one operation may pair: a heuristic, right formulas for 64 weights pair 4096
 
@@ -55,14 +58,43 @@ def typed_formula(text: str, of: str) -> Formula:
         raise _wrong("of=...", f"one of {', '.join(FORMULAS)}", repr(of), "say which derivative it is")
     if not isinstance(text, str) or not 0 < len(text) <= _LONGEST:
         raise _wrong("text", f"a formula of at most {_LONGEST} characters", f"{text!r:.60}", "write it shorter")
+    tree, read = _read(text.strip())
+    return dataclasses.replace(FORMULAS[of], text=f"{of} = {read}", typed=read, closed=_closed(tree, of))
+
+
+def _read(text: str) -> tuple[ast.expr, str]:
+    """The formula in the pieces above, as it stands or out of the usual notation."""
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        return _tree(text), text
+    except InvalidInput as error:
+        complaint = error
+    try:
+        read = translated(text)
+    except Unread as error:
+        said = str(error)
+        if ", which" in said or "dy_L" in said or not (_is_python(text) or said.startswith("no ")):
+            raise _wrong("text", _PIECES, f"{said!r:.90} in {text!r:.100}", "write it with these") from None
+        raise complaint from None
+    if len(read) > _LONGEST:
+        raise _wrong("text", f"a formula of at most {_LONGEST} characters", f"{len(read)}", "write it shorter")
+    return _tree(read), read
+
+
+def _is_python(text: str) -> bool:
+    try:
+        ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def _tree(text: str) -> ast.expr:
+    try:
+        tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise _wrong("text", "a formula", repr(text), "check the brackets") from None
     _check_pieces(tree, text)
-    return dataclasses.replace(
-        FORMULAS[of], text=f"{of} = {text.strip()}", typed=text.strip(), closed=_closed(tree, of)
-    )
+    return tree
 
 
 def _wrong(what: str, expected: str, got: str, do: str) -> InvalidInput:
@@ -97,8 +129,7 @@ def _check_pieces(tree: ast.expr, text: str) -> None:
             known = bool(arity) and len(node.args) == arity and not node.keywords
         if not known:
             piece = ast.unparse(node) if isinstance(node, ast.expr) else type(node).__name__
-            pieces = "A[l], b[l], y[l], s[l], G[l], I, l, L, diag, outer, .T, @, *, +, - and whole numbers"
-            raise _wrong("text", pieces, f"{piece!r:.60} in {text!r}", "write it with these")
+            raise _wrong("text", _PIECES, f"{piece!r:.60} in {text!r}", "write it with these")
 
 
 def _closed(tree: ast.expr, of: str) -> Callable[[Values, int], Any]:
@@ -106,7 +137,9 @@ def _closed(tree: ast.expr, of: str) -> Callable[[Values, int], Any]:
         value = np.asarray(_evaluate(tree, v, l), dtype=object)
         outputs = len(v.y[l if FORMULAS[of].output == "l" else v.L])
         by = {"A": v.A[l], "b": v.b[l], "y": v.y[l - 1], "x": v.y[0]}[FORMULAS[of].by]
-        return value[None] if outputs == 1 and value.shape == by.shape else value
+        if outputs == 1 and (value.shape == by.shape or value.size == by.size == 1):
+            return value.reshape(1, *by.shape)
+        return value
 
     return closed
 

@@ -42,11 +42,12 @@ mathdnn grade count 416,520 --of lenet5 --c3 full --what multiply-adds"""
 
 DERIVATIVE = """Examples:
 
-mathdnn grade derivative dyl/dyl-1 "diag(s[l]) @ A[l]"
+mathdnn grade derivative dyl/dyl-1 "diag(sigma'(z_l)) A_l"
 mathdnn grade derivative dyL/dAl "diag(s[l]) @ G[l].T @ y[l-1].T"
 
 A[l], b[l], y[l], s[l] = sigma'(z_l), G[l] = dy_L/dy_l, I, l, L;
-diag(v), outer(u, v), X.T, @, *, +, - and whole numbers."""
+diag(v), outer(u, v), X.T, @, *, +, - and whole numbers; or as
+on paper and in LaTeX: A_l, y_{l-1}^T, sigma'(A_l y_{l-1} + b_l)."""
 
 WIDEST = 256  # of stride, padding and dilation
 
@@ -281,4 +282,5 @@ def derivative(
 
     shapes = [sizes(text, "grade derivative --widths", "2-3-2-1", "-") for text in widths]
     parts = [check_typed(of, formula, shape, None, "grade derivative") for shape in shapes]
-    return _mark(all_of(f"{of} = {formula.strip()}", parts), json=json, save=save)
+    claim, read = f"{of} = {' '.join(formula.split())}", parts[0].claim.partition(" for every ")[0]
+    return _mark(all_of(claim if claim == read else f"{claim}, read as {read}", parts), json=json, save=save)

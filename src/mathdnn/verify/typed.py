@@ -94,9 +94,11 @@ def read(text: str) -> ast.expr:
 
 
 def value(tree: ast.expr, net: Network, l: int, right: tuple[int, ...]) -> np.ndarray:  # noqa: E741
-    """The formula for this l. One output may leave out its index, the first of the Jacobian's shape `right`."""
+    """The formula for this l. One output may leave out its index, the first of the Jacobian's shape `right`, and a
+    Jacobian of one entry may be a number."""
     found = np.asarray(_value(tree, net, l), dtype=object)
-    return found[None] if right[0] == 1 and found.shape == right[1:] else found
+    short = right[0] == 1 and (found.shape == right[1:] or (found.size == 1 and set(right) == {1}))
+    return found.reshape(right) if short else found
 
 
 def holds(
