@@ -140,10 +140,8 @@ def _claim(formula: Formula, widths: tuple[int, ...], sigma: Activation | None) 
 
 def _certificate(formula: Formula, widths: tuple[int, ...], sigma: Activation | None, compared: int) -> Certificate:
     units = "sigma and sigma' of every unit" if sigma is None else "the sums z of every unit"
-    method = (
-        f"both sides were written out as polynomials in the weights, biases and inputs, and {units}: all {compared} "
-        "entries are the same polynomials"
-    )
+    entries = f"all {compared} entries are the same polynomials" if compared > 1 else "they are the same polynomial"
+    method = f"both sides were written out as polynomials in the weights, biases and inputs, and {units}: {entries}"
     data = {
         "formula": formula.id if formula.readable else "code",
         "text": formula.text,

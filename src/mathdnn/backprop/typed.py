@@ -169,6 +169,8 @@ def _applied(operation: Callable[..., Any], word: str, parts: Sequence[ast.expr]
         raise _wrong("text", f"products of at most {_LARGEST:,} numbers", "more", "write it shorter")
     try:
         return operation(*values)
+    except InvalidInput:  # a product too large
+        raise
     except (ValueError, TypeError):
         sizes = [f"{ast.unparse(part)} is {_size(value)}" for part, value in zip(parts, values, strict=True)]
         raise Misfit(f"{' and '.join(sizes)}, which {word} does not take") from None
