@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,7 +12,19 @@ from tests.oracles.backprop import reverse_mode
 from tests.saboteurs.backprop import RELU_ONE_AT_ZERO, TANH_SLOPE_WITHOUT_SQUARE
 from torch import nn
 
-from mathdnn.backprop import ACTIVATIONS, MLP, check_autograd, explain, gradient_flow, jacobians, literal, memory
+from mathdnn.backprop import (
+    ACTIVATIONS,
+    MLP,
+    check_autograd,
+    check_module,
+    explain,
+    flow_picture,
+    gradient_flow,
+    jacobians,
+    literal,
+    memory,
+    polynomial,
+)
 from mathdnn.backprop.numeric import torch_function
 from mathdnn.errors import InvalidInput
 from mathdnn.verdict import Status
@@ -129,6 +142,10 @@ BAD_MODELS = {
         r"got ELU\(alpha=2.0\) at 1; leave it",
     ),
     "dropout": (nn.Sequential(nn.Linear(2, 2), nn.Dropout(), nn.Tanh(), nn.Linear(2, 2)), r"got Dropout\(p=0.5, inpl"),
+    "nested": (
+        nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.Mish())),
+        r"got Mish\(\) at 1; leave it out, or give MLP",
+    ),
     "empty": (nn.Sequential(), r"expected a Linear layer at the end, got 0 Linear, 0 activations; add it\.$"),
 }
 
@@ -264,3 +281,108 @@ def test_both_gives_the_value_and_the_slope(name):
     y, slope = ACTIVATIONS[name].both(z)
     assert torch.equal(y, ACTIVATIONS[name].value(z))
     assert torch.allclose(slope, ACTIVATIONS[name].derivative(z), rtol=1e-12, atol=1e-15)
+
+
+def test_a_module_is_held_against_its_own_forward_pass():
+    torch.manual_seed(0)
+    inner = nn.Sequential(nn.Linear(5, 3, bias=False), nn.GELU())
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 5), nn.ReLU(), inner, nn.Linear(3, 2))
+    verdicts = check_module(model)
+    assert set(verdicts) == {"dyL/dx", "dyL/dA1", "dyL/db1", "dyL/dA2", "dyL/dA3", "dyL/db3"}
+    assert {v.status for v in verdicts.values()} == {Status.SUPPORTED}
+    assert verdicts["dyL/dx"].claim == (
+        "the closed form of dyL/dx agrees with autograd in float64 for this module, at 8 inputs"
+    )
+    assert next(model.parameters()).dtype is torch.float32
+
+
+def test_a_module_that_computes_something_else_is_refuted():
+    class Doubled(nn.Linear):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), Doubled(3, 1))
+    assert check_module(model)["dyL/dx"].status is Status.REFUTED
+
+
+def test_modules_that_cannot_be_checked_are_one_sentence(monkeypatch):
+    broken = nn.Sequential(nn.Linear(2, 1))
+    broken[0].weight.data[0, 0] = math.nan
+    with pytest.raises(InvalidInput, match=r"^MLP\(weights=...\): expected finite values, got NaN or infinity; check"):
+        check_module(broken)
+    monkeypatch.setattr(memory, "available", lambda: 10**9)
+    wide = nn.Sequential(nn.Linear(1000, 1000), nn.Tanh(), nn.Linear(1000, 100))
+    words = r"^check_module\(model\): expected at most the 1.0 GB of memory that are free, got 21.2 GB; take a"
+    with pytest.raises(InvalidInput, match=words):
+        check_module(wide)
+
+
+def test_more_memory_than_there_is_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: 10**9)
+    found = jacobians(MLP.random((512, 512, 512), dtype=torch.float32), torch.ones(512))
+    words = r"^jacobians\(x\): expected at most the 1.0 GB of memory that are free, got 1.1 GB; take fewer sam"
+    with pytest.raises(InvalidInput, match=words):
+        found.dense()
+    with pytest.raises(
+        InvalidInput, match=r"^MLP.random\(widths=...\): expected at most the 1.0 GB .* got 24.0 GB; take sm"
+    ):
+        MLP.random((10**9, 1))
+    monkeypatch.setattr(memory, "available", lambda: None)
+    assert memory.require(10**15, "f", "do") is None
+
+
+@pytest.mark.parametrize("widths", [(), (3,), (3, 0), (3, 2.0), (3, -1, 2), (True, 2)])
+def test_widths_that_are_none_are_refused(widths):
+    with pytest.raises(
+        InvalidInput, match=r"^MLP.random\(widths=...\): expected n_0..n_L, at least two, each at least 1, "
+    ):
+        MLP.random(widths)
+
+
+def test_a_flow_says_where_the_gradient_goes():
+    deep = gradient_flow(MLP.random((8,) * 10 + (1,), "sigmoid"), torch.ones(8, dtype=torch.float64))
+    assert str(deep).startswith(f"|dy_10/dy_9| = {deep.norm[-1]:.3g}, |dy_10/dx| = {deep.norm[0]:.3g}: times 0.")
+    assert " a layer, it vanishes; layer " in str(deep)
+    large = MLP([3 * torch.eye(2)] * 4, [torch.zeros(2)] * 4, "identity")
+    flow = gradient_flow(large, torch.ones(2))
+    assert str(flow) == (
+        "|dy_4/dy_3| = 3, |dy_4/dx| = 81: times 3 a layer, it explodes; layer 1 changes it most, times 3; the factors' "
+        "bound is 1 times as large, that of the weights alone 1 times"
+    )
+    same = MLP([torch.eye(2)] * 3, [torch.zeros(2)] * 3, "identity")
+    assert "times 1 a layer, it keeps its size; " in str(gradient_flow(same, torch.ones(2)))
+    dead = MLP([torch.zeros(2, 2)] * 2, [torch.zeros(2)] * 2, "relu")
+    assert str(gradient_flow(dead, torch.ones(2))) == "|dy_2/dy_1| = 0, |dy_2/dx| = 0"
+
+
+def test_the_least_singular_values_bound_nothing_where_a_layer_widens():
+    """A_2 F_1 with F_1 = (1, 1, 1)^T and A_2 = (1, -1, 0): the product is 0, the least singular values are not."""
+    wide = MLP([torch.ones(3, 1), torch.tensor([[1.0, -1.0, 0.0]])], [torch.zeros(3), torch.zeros(1)], "identity")
+    flow = gradient_flow(wide, torch.ones(1))
+    assert (flow.norm[0], flow.lower[0]) == (0.0, 0.0)
+    assert flow.lower[1] == pytest.approx(2**0.5)
+    assert "product of least" not in [series["name"] for series in flow.picture()["series"]]
+
+
+def test_a_flow_of_what_is_not_finite_is_refused():
+    with pytest.raises(
+        InvalidInput, match=r"^gradient_flow\(x=...\): expected a finite y_L, got NaN or infinity; check the"
+    ):
+        gradient_flow(MLP.random((2, 1)), torch.tensor([math.nan, 1.0], dtype=torch.float64))
+
+
+def test_the_picture_of_a_flow_is_the_same_bytes_again():
+    flow = gradient_flow(MLP.random((4, 4, 4, 1)), torch.ones(4, dtype=torch.float64))
+    picture = flow_picture(flow)
+    assert picture == flow_picture(flow)
+    for words in ("bound by the weights alone", "product of least", "singular values of F_l"):
+        assert words in picture
+
+
+def test_a_polynomial_with_fractions_works_on_tensors():
+    mlp = MLP.random((2, 3, 1), polynomial(1, Fraction(-1, 2), 3))
+    x = torch.tensor([0.5, -0.25], dtype=torch.float64)
+    z = mlp.weights[0] @ x + mlp.biases[0]
+    assert torch.allclose(mlp.forward(x).y[1], 1 - z / 2 + 3 * z * z)
+    assert torch.allclose(mlp.forward(x).slopes[0], 6 * z - 0.5)
+    assert set(check_autograd((2, 3, 1), polynomial(0, Fraction(1, 3), 1), runs=2)) >= {"dyL/dx"}

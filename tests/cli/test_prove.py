@@ -29,6 +29,7 @@ class Layer(torch.nn.Module):
         return x
 
 layer = torch.nn.Conv2d(1, 2, 3, padding=1)
+net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
 number = 3
 
 def blur(x):
@@ -257,7 +258,7 @@ SENTENCES = {
     ),
     "no width": (
         ["gradient", "2-0-1/tanh"],
-        "prove gradient 2-0-1/tanh: expected widths of at least 1, got 2-0-1; widen it.",
+        "prove gradient 2-0-1/tanh: expected widths n_0-...-n_L, at least two, each at least 1, got 2-0-1; write more.",
     ),
     "too wide": (
         ["gradient", "50-50-1"],
@@ -280,13 +281,28 @@ SENTENCES = {
     ),
     "formula and tanh": (
         ["gradient", "2-2-1/tanh", "--of", "dyL/dbL", "--formula", "I"],
-        ("prove gradient --formula: expected any sigma, or a polynomial, got tanh; leave the activation out: the exact check "
-        "holds for every differentiable one."),
+        "prove gradient --formula: expected any sigma, or a polynomial, got 2-2-1/tanh; give widths alone: the exact check holds for every differentiable sigma.",
     ),
     "of and tanh": (
         ["gradient", "2-2-1/tanh", "--of", "dyL/dbL"],
         ("prove gradient 2-2-1/tanh: expected all derivatives together, with a named activation, got --of dyL/dbL; leave the "
         "activation out: the exact check holds for every differentiable one."),
+    ),
+    "no perceptron": (
+        ["gradient", "filters:layer"],
+        "MLP.from_sequential(model=...): expected an nn.Sequential, got Conv2d; wrap the layers in one.",
+    ),
+    "one width": (
+        ["gradient", "5"],
+        "prove gradient 5: expected widths n_0-...-n_L, at least two, each at least 1, got 5; write more.",
+    ),
+    "no place for the picture": (
+        ["gradient", "2-2-1", "--picture", "none/f.svg"],
+        "prove gradient --picture none/f.svg: expected a file in a folder that may be written, got no folder none; name another file.",
+    ),
+    "module and formula": (
+        ["gradient", "filters:net", "--of", "dyL/dbL", "--formula", "I"],
+        "prove gradient --formula: expected any sigma, or a polynomial, got filters:net; give widths alone: the exact check holds for every differentiable sigma.",
     ),
     "no command": (["banana"], ('Unknown command "banana". Available commands: conv, monotone, gradient. See mathdnn prove '
                    "--help.")),
@@ -309,6 +325,46 @@ def test_no_activation_is_made_of_something_else(sigma, capsys):
     assert main(["prove", "gradient", f"2-2-1/{sigma}"]) == 2
     words = f"mathdnn: prove gradient 2-2-1/{sigma}: expected up to six coefficients, or one of identity, tanh, "
     assert capsys.readouterr().err.startswith(words)
+
+
+def test_a_module_of_ones_own_is_held_against_autograd(capsys):
+    assert main(["prove", "gradient", "filters:net"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(
+        "SUPPORTED: 5 closed forms of derivatives are right for filters:net; the worst: the closed form "
+    )
+    assert "agrees with autograd in float64 for this module, at 8 inputs\n" in out
+
+
+def test_the_chain_and_the_picture_of_a_network(folder, capsys):
+    assert main(["prove", "gradient", "filters:net", "--explain", "--picture", "f.svg"]) == 0
+    out = capsys.readouterr().out
+    assert "\n  dy_2/dy_1 = A_2   (2 x 4)\n" in out
+    assert "\n|dy_2/dy_1| = " in out
+    assert out.endswith("\ndrawn: f.svg\n")
+    assert "spectral norm of dy_L/dy_l" in (folder / "f.svg").read_text()
+
+
+def test_the_chain_of_any_sigma_in_latex(capsys):
+    assert main(["prove", "gradient", "2-3-1", "--latex"]) == 0
+    assert (
+        r"y_{1} &= \sigma_{1}\left(A_{1} y_{0} + b_{1}\right) \in \mathbb{R}^{3},\quad \sigma_{1}(t) = \sigma(t) \\"
+        in (capsys.readouterr().out)
+    )
+
+
+def test_a_polynomial_is_written_as_a_person_would(capsys):
+    assert main(["prove", "gradient", "1-2-1/1,0,-1/2", "--explain", "--picture", "f.svg"]) == 0
+    out = capsys.readouterr().out
+    assert "\n  y_1 = sigma(A_1 y_0 + b_1)   A_1: 2 x 1, y_1: 2\n" in out
+    assert "\n  where sigma(t) = 1 - 1/2 t^2\n" in out
+    assert out.endswith("\ndrawn: f.svg (with random weights)\n")
+
+
+def test_json_is_one_document_whatever_else_is_asked(folder, capsys):
+    assert main(["prove", "gradient", "2-3-1", "--json", "--explain", "--picture", "f.svg"]) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "proved"
+    assert (folder / "f.svg").exists()
 
 
 def test_an_operation_that_runs_for_ever_ends(capsys):

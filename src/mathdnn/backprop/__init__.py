@@ -9,7 +9,8 @@ from mathdnn.backprop.flow import Flow, gradient_flow
 from mathdnn.backprop.jacobians import Jacobians, OuterProduct, jacobians
 from mathdnn.backprop.literal import FORMULAS, Formula
 from mathdnn.backprop.mlp import MLP, Trace
-from mathdnn.backprop.numeric import check_autograd
+from mathdnn.backprop.numeric import check_autograd, check_module
+from mathdnn.backprop.picture import flow_picture
 from mathdnn.backprop.typed import typed_formula
 
 __all__ = [
@@ -24,7 +25,9 @@ __all__ = [
     "Trace",
     "check_autograd",
     "check_exact",
+    "check_module",
     "explain",
+    "flow_picture",
     "gradient_flow",
     "jacobians",
     "polynomial",

@@ -135,13 +135,15 @@ def activation(what: str | Activation, who: str = "activation(name)") -> Activat
 
 
 def polynomial(*coefficients: int | Fraction) -> Activation:
-    """sigma(t) = c_0 + c_1 t + c_2 t^2 + ..., by Horner's rule, for numbers of any kind (rationals, polynomials)."""
+    """sigma(t) = c_0 + c_1 t + c_2 t^2 + ..., by Horner's rule, for rationals, polynomials and tensors."""
     slopes = [k * c for k, c in enumerate(coefficients)][1:] or [0]
 
     def horner(cs: list[Any]) -> Map:
         def value(z: Any) -> Any:
-            total = z * 0 + cs[-1]
-            for c in reversed(cs[:-1]):
+            tensor = hasattr(z, "is_floating_point")  # torch knows no fractions
+            first, *rest = [float(c) if tensor else c for c in reversed(cs)]
+            total = z * 0 + first
+            for c in rest:
                 total = total * z + c
             return total
 

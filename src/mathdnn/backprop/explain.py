@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mathdnn.backprop.activations import Activation, written
 from mathdnn.backprop.mlp import MLP
 
 
@@ -17,11 +18,11 @@ def _forward(mlp: MLP, latex: bool) -> list[str]:
     n, L = mlp.widths, mlp.layers
     lines = [] if latex else [f"forward, y_0 = x in R^{n[0]}"]
     for l in range(1, L + 1):  # noqa: E741
-        name = mlp.activations[l - 1].name if l < L else ""
+        name = _name(mlp.activations[l - 1]) if l < L else ""
         if latex:
             inner = rf"A_{{{l}}} y_{{{l - 1}}} + b_{{{l}}}"
             outer = rf"\sigma_{{{l}}}\left({inner}\right)" if l < L else inner
-            sigma = rf",\quad \sigma_{{{l}}}(t) = {mlp.activations[l - 1].latex}" if l < L else ""
+            sigma = rf",\quad \sigma_{{{l}}}(t) = {_latex(mlp.activations[l - 1])}" if l < L else ""
             lines.append(rf"y_{{{l}}} &= {outer} \in \mathbb{{R}}^{{{n[l]}}}{sigma}")
         else:
             inner = f"A_{l} y_{l - 1} + b_{l}"
@@ -35,13 +36,24 @@ def _backward(mlp: MLP, latex: bool) -> list[str]:
     lines = [] if latex else [f"derivatives of y_{mlp.layers} in R^{mlp.widths[-1]}, from the last layer back"]
     for l in range(mlp.layers, 0, -1):  # noqa: E741
         lines += _layer_latex(mlp, l) if latex else _layer_text(mlp, l)
+    if latex:
+        return lines
     kinks = sorted({f"{a.name}: {a.kink}" for a in mlp.activations if a.kink})
-    return lines + [f"  at kinks, {kink}" for kink in kinks if not latex]
+    given = dict.fromkeys(f"  where sigma(t) = {written(a)}" for a in mlp.activations if a.coefficients is not None)
+    return [*lines, *given, *(f"  at kinks, {kink}" for kink in kinks)]
+
+
+def _name(sigma: Activation) -> str:
+    return sigma.name if sigma.coefficients is None else "sigma"
+
+
+def _latex(sigma: Activation) -> str:
+    return sigma.latex if sigma.coefficients is None else written(sigma)
 
 
 def _layer_text(mlp: MLP, l: int) -> list[str]:  # noqa: E741
     n, L = mlp.widths, mlp.layers
-    diag = f"diag({mlp.activations[l - 1].name}'(z_{l}))" if l < L else ""
+    diag = f"diag({_name(mlp.activations[l - 1])}'(z_{l}))" if l < L else ""
     above = f"(dy_{L}/dy_{l})" if l < L else ""
     if l == L:
         return [

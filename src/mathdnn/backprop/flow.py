@@ -12,6 +12,8 @@ Source: the chain rule of homework 4, problem 6; Bengio, Simard, Frasconi 1994 o
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +24,17 @@ if TYPE_CHECKING:
     import torch
     from jaxtyping import Float
 
+KEEPS = 1.1  # a heuristic: times this a layer, ten layers change a gradient by less than a factor 3
+
 
 @dataclass(frozen=True)
 class Flow:
     """One row a layer l = 0..L-1, averaged over nothing: the input is one sample.
 
     `norm[l]` is |dy_L/dy_l|, `upper[l]` the product of the factors' greatest singular values, `lower[l]` that of their
-    least, `weights_only[l]` the bound that knows only c and the weights (None where sigma' is not bounded);
-    `greatest`, `least` are the factors' own, F_1..F_{L-1} and A_L.
+    least, or 0 where a layer above l is wider than the one before it, so that this would be no bound; `weights_only[l]`
+    is the bound that knows only c and the weights (None where sigma' is not bounded); `greatest`, `least` are the
+    factors' own, F_1..F_{L-1} and A_L.
     """
 
     norm: tuple[float, ...]
@@ -39,9 +44,27 @@ class Flow:
     greatest: tuple[float, ...]
     least: tuple[float, ...]
 
+    def __str__(self) -> str:
+        """Where the gradient shrinks or grows, and how far the bounds are from it."""
+        L, last = len(self.norm), self.norm[-1]
+        start = f"|dy_{L}/dy_{L - 1}| = {last:.3g}, |dy_{L}/dx| = {self.norm[0]:.3g}"
+        if L == 1 or not self.norm[0] or not math.isfinite(self.norm[0]) or not last:
+            return start
+        step = (self.norm[0] / last) ** (1 / (L - 1))
+        steps = [below / above for below, above in itertools.pairwise(self.norm)]
+        most = max(range(len(steps)), key=lambda l: abs(math.log(steps[l])))  # noqa: E741
+        word = "it keeps its size" if 1 / KEEPS < step < KEEPS else "it vanishes" if step < 1 else "it explodes"
+        bound = f"the factors' bound is {self.upper[0] / self.norm[0]:.3g} times as large"
+        if self.weights_only is not None:
+            bound += f", that of the weights alone {self.weights_only[0] / self.norm[0]:.3g} times"
+        changes = f"layer {most + 1} changes it most, times {steps[most]:.3g}"
+        return f"{start}: times {step:.3g} a layer, {word}; {changes}; {bound}"
+
     def picture(self) -> dict[str, Any]:
         """The data of a picture of curves, on a logarithmic axis: the norm between its bounds, layer by layer."""
-        rows = [("|dy_L/dy_l|", self.norm), ("product of greatest", self.upper), ("product of least", self.lower)]
+        rows = [("|dy_L/dy_l|", self.norm), ("product of greatest", self.upper)]
+        if all(self.lower):
+            rows.append(("product of least", self.lower))
         if self.weights_only is not None:
             rows.append(("bound by the weights alone", self.weights_only))
         tiny = 1e-300  # a logarithmic axis has no zero
@@ -66,6 +89,8 @@ def gradient_flow(mlp: MLP, x: Float[torch.Tensor, " n0"]) -> Flow:
             )
         )
     trace = mlp.forward(x)
+    if not bool(trace.y[-1].isfinite().all()):
+        raise InvalidInput(sentence("gradient_flow(x=...)", "a finite y_L", "NaN or infinity", "check the input"))
     factors = [s[:, None] * A for s, A in zip(trace.slopes, mlp.weights[:-1], strict=True)] + [mlp.weights[-1]]
     singular = [torch.linalg.svdvals(F) for F in factors]
     greatest, least = [float(s.max()) for s in singular], [float(s.min()) for s in singular]
@@ -79,7 +104,8 @@ def gradient_flow(mlp: MLP, x: Float[torch.Tensor, " n0"]) -> Flow:
     if all(bound is not None for bound in bounds):
         sizes = [float(torch.linalg.matrix_norm(A, 2)) for A in mlp.weights]
         alone = _products([c * size for c, size in zip([*(c or 0.0 for c in bounds), 1.0], sizes, strict=True)])
-    return Flow(tuple(reversed(norms)), _products(greatest), _products(least), alone, tuple(greatest), tuple(least))
+    lower = _products([0.0 if F.shape[0] > F.shape[1] else s for F, s in zip(factors, least, strict=True)])
+    return Flow(tuple(reversed(norms)), _products(greatest), lower, alone, tuple(greatest), tuple(least))
 
 
 def _products(values: list[float]) -> tuple[float, ...]:

@@ -14,8 +14,11 @@ from __future__ import annotations
 import itertools
 import math
 import mmap
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +40,8 @@ def _piece(count: int, like: torch.Tensor) -> torch.Tensor:
     import torch
 
     size = count * like.element_size()
+    if like.device.type == "cpu":
+        require(size, "jacobians(x)", "take fewer samples at once, or leave the outer products as factors")
     if size < KEPT or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(count)
     try:
@@ -45,3 +50,22 @@ def _piece(count: int, like: torch.Tensor) -> torch.Tensor:
     except OSError:  # no such memory, or a system without huge pages: torch says what is so
         return like.new_empty(count)
     return torch.frombuffer(memory, dtype=like.dtype, count=count)
+
+
+def require(size: int, who: str, do: str) -> None:
+    """Raise `InvalidInput` for more bytes than are free: the system promises them, and ends the program on the way."""
+    free = available() if size >= KEPT else None
+    if free is not None and size > free:
+        raise InvalidInput(
+            sentence(who, f"at most the {free / 1e9:.1f} GB of memory that are free", f"{size / 1e9:.1f} GB", do)
+        )
+
+
+def available() -> int | None:
+    """Bytes of memory that are free for use, where the system says so (Linux)."""
+    try:
+        with open("/proc/meminfo") as lines:
+            found = re.search(r"^MemAvailable: *([0-9]+) kB", lines.read(), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) * 1024 if found else None

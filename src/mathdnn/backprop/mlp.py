@@ -13,11 +13,12 @@ Source: Ernest K. Ryu, Mathematical Foundations of Deep Neural Networks, homewor
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mathdnn.backprop.activations import ACTIVATIONS, Activation, activation
+from mathdnn.backprop.memory import require
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
@@ -87,9 +88,10 @@ class MLP:
         """A network of these widths n_0..n_L, uniform in +-1/sqrt(n_{l-1}) like torch's own linear layer."""
         import torch
 
+        sizes = _check_widths(widths)
         rng = torch.Generator().manual_seed(seed)
         weights, biases = [], []
-        for fan_in, fan_out in itertools.pairwise(widths):
+        for fan_in, fan_out in itertools.pairwise(sizes):
             bound = fan_in**-0.5
             draw = torch.rand(fan_out, fan_in + 1, generator=rng, dtype=torch.float64) * 2 * bound - bound
             weights.append(draw[:, :-1].to(dtype or torch.float64).contiguous())
@@ -100,9 +102,21 @@ class MLP:
     def from_sequential(cls, model: Any) -> MLP:
         """The perceptron in an `nn.Sequential` of Linear layers with an activation between each two.
 
-        Flatten and Dropout in evaluation mode are passed over. Raises `InvalidInput`, naming the layer, for any other.
+        Flatten and Dropout in evaluation mode are passed over, a Sequential within is read in its place. Raises
+        `InvalidInput`, naming the layer, for any other.
         """
         return cls(*_read_sequential(model))
+
+
+def _check_widths(widths: Sequence[int]) -> tuple[int, ...]:
+    sizes, who = tuple(widths), "MLP.random(widths=...)"
+    if len(sizes) < 2 or not all(type(n) is int and n >= 1 for n in sizes):
+        raise InvalidInput(
+            sentence(who, "n_0..n_L, at least two, each at least 1", f"{sizes!r:.60}", "write whole numbers")
+        )
+    largest = max(a * b for a, b in itertools.pairwise(sizes))
+    require(8 * (2 * largest + sum(a * b for a, b in itertools.pairwise(sizes))), who, "take smaller widths")
+    return sizes
 
 
 def _read_sequential(model: Any) -> tuple[list[Any], list[Any], list[Activation]]:
@@ -114,7 +128,7 @@ def _read_sequential(model: Any) -> tuple[list[Any], list[Any], list[Activation]
     weights: list[Any] = []
     biases: list[Any] = []
     between: list[Activation] = []
-    for index, layer in enumerate(model):
+    for index, layer in enumerate(_unnested(model)):
         if isinstance(layer, torch.nn.Linear) and len(weights) == len(between):
             weights.append(layer.weight.detach())
             biases.append(layer.bias.detach() if layer.bias is not None else layer.weight.new_zeros(layer.out_features))
@@ -123,7 +137,10 @@ def _read_sequential(model: Any) -> tuple[list[Any], list[Any], list[Activation]
         elif not _passes(layer):
             raise InvalidInput(
                 sentence(
-                    who, "Linear layers with one activation between each two", f"{layer} at {index}", "leave it out"
+                    who,
+                    "Linear layers with one activation between each two",
+                    f"{layer} at {index}",
+                    "leave it out, or give MLP the weights and an Activation",
                 )
             )
     if not weights or len(weights) != len(between) + 1:
@@ -131,6 +148,17 @@ def _read_sequential(model: Any) -> tuple[list[Any], list[Any], list[Activation]
             sentence(who, "a Linear layer at the end", f"{len(weights)} Linear, {len(between)} activations", "add it")
         )
     return weights, biases, between
+
+
+def _unnested(model: Any) -> Iterator[Any]:
+    """The layers of a Sequential, those of a Sequential within it in its place."""
+    import torch
+
+    for layer in model:
+        if isinstance(layer, torch.nn.Sequential):
+            yield from _unnested(layer)
+        else:
+            yield layer
 
 
 def _passes(layer: Any) -> bool:

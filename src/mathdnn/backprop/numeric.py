@@ -7,7 +7,9 @@ from typing import Any
 
 from mathdnn.backprop.activations import Activation
 from mathdnn.backprop.jacobians import jacobians
+from mathdnn.backprop.memory import require
 from mathdnn.backprop.mlp import MLP
+from mathdnn.errors import InvalidInput, sentence
 from mathdnn.verdict import Assumption, Counterexample, Equality, Estimate, Status, Verdict, refuted
 
 # A heuristic, with room: largest seen over widths to 1024 and 6 layers is 2e-14, relative to the largest entry.
@@ -34,6 +36,42 @@ def check_autograd(
     return {name: _verdict(name, gaps, mlp, seed) for name, gaps in worst.items()}
 
 
+def check_module(model: Any, *, batch: int = 8, seed: int = 0) -> dict[str, Verdict]:
+    """Supported, or refuted: the closed forms agree with autograd through an `nn.Sequential` of Linear and activations.
+
+    The module's own forward pass is differentiated (a copy in float64 and evaluation mode), at normal inputs drawn from
+    `seed`. Raises `InvalidInput` for a module that is no perceptron, or whose Jacobians do not fit into memory.
+    """
+    import copy
+
+    import torch
+
+    mlp = MLP.from_sequential(model)
+    entries = sum(A.numel() + b.numel() for A, b in zip(mlp.weights, mlp.biases, strict=True)) + mlp.widths[0]
+    require(3 * 8 * batch * mlp.widths[-1] * entries, "check_module(model)", "take a smaller batch or network")
+    own = copy.deepcopy(model).double().eval()
+    mlp = MLP.from_sequential(own)
+    x = _inputs(mlp, batch, seed)
+    parameters = dict(own.named_parameters())
+    if any(not value.isfinite().all() for value in (own(x), mlp(x))):
+        raise InvalidInput(sentence("check_module(model)", "finite outputs", "NaN or infinity", "check the weights"))
+
+    def f(point: Any, values: Any) -> Any:
+        return torch.func.functional_call(own, values, (point[None],))[0]
+
+    dx, by = torch.func.vmap(torch.func.jacrev(f, argnums=(0, 1)), in_dims=(0, None))(x, parameters)
+    ours, pairs = jacobians(mlp, x).dense(), {}
+    linear = [name for name, layer in own.named_modules() if isinstance(layer, torch.nn.Linear)]
+    pairs["dyL/dx"] = _gap(ours[0], dx)
+    for layer, name in enumerate(linear, start=1):
+        pairs[f"dyL/dA{layer}"] = _gap(ours[1][layer - 1], by[f"{name}.weight"])
+        if f"{name}.bias" in by:
+            pairs[f"dyL/db{layer}"] = _gap(ours[2][layer - 1], by[f"{name}.bias"])
+    return {
+        name: _verdict(name, [gap], mlp, seed, f"for this module, at {batch} inputs") for name, gap in pairs.items()
+    }
+
+
 def _inputs(mlp: MLP, batch: int, seed: int) -> Any:
     import torch
 
@@ -53,7 +91,7 @@ def _gaps(mlp: MLP, x: Any) -> dict[str, float]:
 
 
 def _gap(a: Any, b: Any) -> float:
-    return float((a - b).abs().max() / b.abs().max().clamp(min=1e-300))
+    return float(((a - b).abs().max() / b.abs().max().clamp(min=1e-300)).detach())
 
 
 def _autograd(mlp: MLP, x: Any) -> tuple[Any, list[Any], list[Any]]:
@@ -84,9 +122,10 @@ def torch_function(a: Activation) -> Any:
     return getattr(torch.nn.functional, a.name, a.value)
 
 
-def _verdict(name: str, gaps: list[float], mlp: MLP, seed: int) -> Verdict:
+def _verdict(name: str, gaps: list[float], mlp: MLP, seed: int, where: str = "") -> Verdict:
     shape = "-".join(str(n) for n in mlp.widths)
-    claim = f"the closed form of {name} agrees with autograd in float64 on random {shape} perceptrons"
+    where = where or f"on random {shape} perceptrons"
+    claim = f"the closed form of {name} agrees with autograd in float64 {where}"
     worst = max(gaps)
     if not worst <= TOLERANCE:
         at = seed + gaps.index(worst)
@@ -96,9 +135,8 @@ def _verdict(name: str, gaps: list[float], mlp: MLP, seed: int) -> Verdict:
         )
     estimate = Estimate(
         f"largest relative difference of {name}", worst, min(gaps), worst, 1.0, len(gaps),
-        "the range over random networks", margin=TOLERANCE, raw=tuple(gaps),
+        f"the range over {'random networks' if 'random' in where else 'the inputs'}", margin=TOLERANCE, raw=tuple(gaps),
     )  # fmt: skip
-    because = f"{len(gaps)} networks; the exact check is check_exact"
-    return Verdict(
-        claim, Status.SUPPORTED, estimate, (Assumption("random networks stand for all", because),), Equality.REALS
-    )
+    because = f"{len(gaps)} network{'s' if len(gaps) > 1 else ''}; the exact check is check_exact"
+    what = "random networks stand for all" if "random" in where else "random inputs stand for all"
+    return Verdict(claim, Status.SUPPORTED, estimate, (Assumption(what, because),), Equality.REALS)
