@@ -7,6 +7,7 @@ They probe `op` with torch images and decide with stride 1 or the ratio of the s
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -44,3 +45,49 @@ def one_size_only_claimed_for_all(op: Callable[[Any], Any], shape: tuple[int, ..
     from mathdnn.convolution import as_conv2d
 
     return str(as_conv2d(op, (shape[0], 28, 28)).status) == "proved"
+
+
+def ignores_guards(op: Callable[[Any], Any], shape: tuple[int, ...]) -> bool:
+    """Rejected by: a branch on the image's width (it reads the one side that it came by)."""
+    from mathdnn.convolution.symbolic import trace_sizes
+
+    return _same_graph(trace_sizes(op, (1, *shape)).at(*shape[-2:]), op, shape)
+
+
+def tries_three_sizes(op: Callable[[Any], Any], shape: tuple[int, ...]) -> bool:
+    """Rejected by: an operation that is another one at one width only (it tries three and finds one kernel)."""
+    from mathdnn.convolution import as_conv2d, form_of
+
+    c, h, w = shape
+    forms = [form_of(as_conv2d(op, size)) for size in (shape, (c, h + 3, w + 5), (c, 2 * h + 1, 2 * w))]
+    return forms[0] == forms[1] == forms[2]
+
+
+def keeps_what_was_a_size(op: Callable[[Any], Any], shape: tuple[int, ...]) -> bool:
+    """Rejected by: a factor that is the image's width (it takes every number in the graph for a constant)."""
+    from mathdnn.convolution.trace import trace
+
+    steps = {node.op for node in trace(op, (1, *shape)).nodes}
+    return steps <= {"input", "aten.mul.Tensor", "aten.add.Tensor", "aten.sub.Tensor", "aten.convolution.default"}
+
+
+def starts_too_early(op: Callable[[Any], Any], shape: tuple[int, ...]) -> bool:
+    """Rejected by: a pixel read from the end that lies, on small images, where one read from the start would (it
+    compares at the size asked about, however small)."""
+    from mathdnn.convolution.symbolic import trace_sizes
+
+    graph = trace_sizes(op, (1, *shape))
+    return not graph.guards and _same_graph(graph.at(*shape[-2:]), op, shape)
+
+
+def _same_graph(graph: Any, op: Callable[[Any], Any], shape: tuple[int, ...]) -> bool:
+    """Whether a graph gives the rows of the form that the operation is at this size."""
+    from mathdnn.convolution import as_conv2d, form_of, module
+    from mathdnn.convolution.compare import first_difference
+    from mathdnn.convolution.evaluate import evaluate
+    from mathdnn.convolution.pool import Pool
+
+    pool = Pool(math.prod(shape))
+    ids, _ = evaluate(graph, pool)
+    made = module.rows(form_of(as_conv2d(op, shape)), pool.inputs().reshape(1, *shape), pool)
+    return first_difference(ids, made, pool) is None

@@ -39,6 +39,7 @@ TRUE = {
     "differences": lambda: as_conv2d(lambda x: F.pad(x, (0, 1))[..., 1:] - x, (1, 4, 5)),
     "equal": lambda: equal_maps(nn.AvgPool2d(3), NINTHS, (2, 6, 9)),
     "rounded": lambda: equal_maps(lambda x: F.avg_pool2d(-x, 3), _negated(), (1, 6, 6), rounded=True),
+    "nearest": lambda: as_conv2d(lambda x: F.interpolate(x, scale_factor=2)[..., ::2, ::2], (1, 5, 6)),
     "opaque": lambda: as_conv2d(lambda a: np.diff(a, axis=0), (5, 4), opaque=True),
 }
 
@@ -104,7 +105,7 @@ def test_every_field_changed_in_turn_is_rejected(verdict):
 
 def test_500_random_mutations_are_rejected(verdict, rng):
     text = verdict.to_json(indent=0).encode()
-    for _ in range(100):  # times five certificates
+    for _ in range(100):  # times six certificates
         mutated = bytearray(text)
         for at in rng.integers(len(text), size=rng.integers(1, 4)):
             mutated[at] = rng.integers(32, 127)
@@ -128,7 +129,28 @@ def _resealed(plain):
 
 RIGHT = ("evidence", "data", "right", "form")
 LEFT = ("evidence", "data", "left", "graph")
+SIZES = ("evidence", "data", "sizes")
 FORGERIES = [
+    ("layer", (*SIZES, "least"), [3, 3]),
+    ("layer", (*SIZES, "least", 0), 1 << 20),
+    ("layer", (*SIZES, "period"), [1, 1]),
+    ("layer", (*SIZES, "period"), [0, 2]),
+    ("layer", (*SIZES, "remainders"), [[], []]),
+    ("layer", (*SIZES, "remainders"), [[0, 0], [0, 1]]),
+    ("layer", (*SIZES, "graph", "nodes", 0, "shape", 1), 3),
+    ("layer", (*SIZES, "graph", "nodes", 0, "shape", 2), 7),
+    ("layer", (*SIZES, "graph", "nodes", 1, "args", 1, 0), 2),
+    ("layer", (*SIZES, "graph", "nodes", 1, "op"), "aten.replication_pad2d.default"),
+    ("layer", (*SIZES, "graph", "nodes", 1, "op"), "aten.mean.dim"),
+    ("layer", (*SIZES, "graph", "constants", 0), pack_array(np.zeros((2, 2, 3, 3), np.float32))),
+    ("layer", (*SIZES, "graph", "guards"), [["<", "H", 1000]]),
+    ("layer", (*SIZES, "graph", "guards"), [["==", ["%", "W", 2], 0]]),
+    ("layer", (*SIZES, "graph", "guards"), [["==", ["**", "W", 2], 0]]),
+    ("layer", (*SIZES, "graph", "output"), {"node": 0}),
+    ("differences", (*SIZES, "graph", "nodes", 2, "args", 2), {"size": ["//", "W", 2]}),
+    ("differences", (*SIZES, "graph", "nodes", 3, "args", 1), {"size": "W"}),
+    ("nearest", (*SIZES, "most"), None),
+    ("nearest", (*SIZES, "most"), 1 << 24),
     ("layer", (*RIGHT, "weight", "values", 4), "1/3"),
     ("layer", (*RIGHT, "weight", "values", 4), "1e999999999"),
     ("layer", (*RIGHT, "weight", "shape"), [2, 2, 9, 1]),

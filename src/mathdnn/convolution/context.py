@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mathdnn.convolution.pool import Pool
 
-Result = np.ndarray | str
+Result = np.ndarray | list[np.ndarray] | str  # the ids, those of several results, or why the rule does not apply
 
 
 class Context:

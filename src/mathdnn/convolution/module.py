@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from mathdnn.convolution.form import ConvForm
+from mathdnn.convolution.graph import Graph, Node
 
 if TYPE_CHECKING:
     from jaxtyping import Int64
@@ -79,6 +80,21 @@ def correlate(
     if not terms:
         terms, used = [np.zeros((windows.shape[0], *windows.shape[2 : 2 + axes]), np.int64)], np.zeros(1, np.int64)
     return np.moveaxis(pool.combine(terms, codes[:, used], constants), 0, 1)
+
+
+def as_graph(form: ConvForm, shape: tuple[int, ...]) -> Graph:
+    """The form's steps with open height and width: a pad, then a convolution. Weights are left at 0."""
+    (top, bottom), (left, right) = form.padding
+    weight = np.zeros((form.out_channels, len(form.exact[0]), *form.kernel_size))
+    nodes = (
+        Node("input", shape=(*shape[:-2], {"size": "H"}, {"size": "W"})),  # type: ignore[arg-type]
+        Node("aten.replication_pad2d.default", [{"node": 0}, [left, right, top, bottom]]),
+        Node(
+            "aten.convolution.default",
+            [{"node": 1}, {"constant": 0}, None, [*form.stride], [0, 0], [*form.dilation], False, [0, 0], form.groups],
+        ),
+    )
+    return Graph(nodes, (weight,), {"node": 2})
 
 
 def roundings(form: ConvForm) -> int:

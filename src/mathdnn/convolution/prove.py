@@ -21,6 +21,7 @@ from mathdnn.convolution.compare import first_difference
 from mathdnn.convolution.equal import rounding_bound
 from mathdnn.convolution.exclude import Outcome, exclude
 from mathdnn.convolution.form import ConvForm
+from mathdnn.convolution.growing import Unclear
 from mathdnn.convolution.nonlinear import find_nonlinearity
 from mathdnn.convolution.opaque import as_conv2d_opaque
 from mathdnn.convolution.pool import Pool, TooLarge
@@ -38,12 +39,17 @@ from mathdnn.convolution.side import (
     require_shape,
     settings,
 )
+from mathdnn.convolution.sizes import AS_NUMBERS, all_sizes
 from mathdnn.convolution.stencil import Stencil
 from mathdnn.verdict import Equality, Plain, Verdict, refuted, undecided
 
 if TYPE_CHECKING:
     import torch
 
+_CARRIES = (
+    "; read with open height and width, both repeat themselves as the image grows, so that being equal at one size of "
+    "each class carries to all larger ones"
+)
 _ENTRIES = 3_000_000  # coefficients looked at one by one where the reduced picture of a large image decides nothing
 _TRIES = 40  # strides tried before giving up; a convolution is found at the first few
 
@@ -172,7 +178,6 @@ def _proved(side: Side, found: Found, pool: Pool, size: str, how: Settings) -> V
     called = Called(form.to_module(how.dtype), side.called.shape, side.called.output)
     full = list((1,) * (4 - len(side.called.shape)) + side.called.shape)
     right = Side(found.ids, {"form": form.to_plain(), "input": full}, called, module.roundings(form))
-    claim = f"on {size} images, the operation is this convolution: {form}"
     flat = found.ids.ravel()
     count = pool.count(flat)
     method = (
@@ -185,7 +190,17 @@ def _proved(side: Side, found: Found, pool: Pool, size: str, how: Settings) -> V
         "relation": "equal",
         "rounding": rounding_bound(side, right, pool, how),
     }
-    return certified(claim, method, data, equality=Equality.REALS, assumptions=side.assumptions)
+    assumptions, more = side.assumptions, ""
+    try:
+        sizes = all_sizes(side.called, form, how, data["rounding"]["slope"] + data["rounding"]["offset"])
+        data["sizes"] = sizes.plain
+        first, *others = assumptions
+        assumptions, more = (first, AS_NUMBERS, *others), f", and for {sizes.words()}"
+        method += _CARRIES
+    except Unclear as error:
+        method += f"; whether it is on images of other sizes is left open, since {error}"
+    claim = f"on {size} images{more}, the operation is this convolution: {form}"
+    return certified(claim, method, data, equality=Equality.REALS, assumptions=assumptions)
 
 
 def _unread(op: Any, shape: Shape, size: str, error: Unread, how: Settings) -> Verdict:

@@ -120,7 +120,7 @@ class _Reader:
     def _step(self, node: torch.fx.Node) -> None:
         if node.op == "placeholder":
             meta = node.meta["val"]
-            self._add(node, Node("input", [], {}, tuple(meta.shape), _name(meta.dtype)))
+            self._add(node, Node("input", [], {}, tuple(map(self._size, meta.shape)), _name(meta.dtype)))
         elif node.op == "get_attr":
             self.value[node] = _attribute(self.module, str(node.target))
         elif node.op == "call_function":
@@ -149,7 +149,10 @@ class _Reader:
         kwargs = {key: self._plain(value) for key, value in node.kwargs.items() if key not in _DROPPED}
         if not isinstance(meta, torch.Tensor):
             return Node(name, args, kwargs)
-        return Node(name, args, kwargs, tuple(int(size) for size in meta.shape), _name(meta.dtype))
+        return Node(name, args, kwargs, tuple(map(self._size, meta.shape)), _name(meta.dtype))
+
+    def _size(self, size: Any) -> Any:
+        return int(size)
 
     def _run(self, node: torch.fx.Node, base: str, more: dict[Any, torch.Tensor] | None = None) -> Any:
         """What torch itself computes for a node that does not depend on the input."""

@@ -155,6 +155,16 @@ def _average_pool(
     return _box_means(m, value, boxes, divisor_override)
 
 
+def _max_pool(m: Machine, x: Any, kernel: Any, stride: Any = (), padding: Any = (0,), *_: Any) -> list[np.ndarray]:
+    """Only windows of one pixel are linear: they take it as it is."""
+    if set(kernel) != {1} or set(padding) != {0}:
+        raise Malformed("a maximum of several pixels")
+    down, right = (list(stride) or [1, 1]) * (2 if len(stride) == 1 else 1)
+    if min(down, right) < 1:
+        raise Malformed("a stride below 1")
+    return [m.loose(x)[..., ::down, ::right]]
+
+
 def _adaptive(m: Machine, x: Any, size: list[int]) -> np.ndarray:
     value = clean(m.value(x))
     boxes = []
@@ -216,6 +226,7 @@ COMPUTING: dict[str, Callable[..., Any]] = {
         ("mm.default bmm.default", _product),
         ("convolution.default", _convolution),
         ("avg_pool1d.default avg_pool2d.default", _average_pool),
+        ("max_pool2d_with_indices.default", _max_pool),
         ("_adaptive_avg_pool2d.default adaptive_avg_pool1d.default", _adaptive),
         ("upsample_linear1d.default upsample_bilinear2d.default", _bilinear),
     )

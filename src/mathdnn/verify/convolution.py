@@ -25,6 +25,7 @@ import numpy as np
 from mathdnn.verdict import Certificate, Status, Verdict, unpack_array
 from mathdnn.verify.graphs import Machine
 from mathdnn.verify.numbers import Absolute, Malformed, Modular, Numbers, clean, convolve
+from mathdnn.verify.sizes import check_sizes
 
 Answer = tuple[bool | None, str]
 KINDS = ("convolution",)
@@ -63,13 +64,11 @@ def _check(data: dict[str, Any], generator: random.Random) -> Answer:
     if relation == "within":
         return _within(data, size)
     if relation == "equal":
-        for _ in range(POINTS):
-            prime = _prime(generator)
-            point = np.array([generator.randrange(prime) for _ in range(math.prod(left["input"]))], np.int64)
-            a, b = (_run(side, point, Modular(prime))[0] for side in (left, right))
-            if a.shape != b.shape or not np.array_equal(a, b):
-                return False, "the two sides are different maps"
+        if not _same(left, right, generator):
+            return False, "the two sides are different maps"
         words = f"both sides are the same map on {size} images (checked at {POINTS} random points modulo random primes)"
+        more = check_sizes(data, lambda a, b: _same(a, b, generator))
+        words += f", and for {more}" if more else ""
     elif relation in ("rounded to float32", "rounded to float64"):
         if not _rounded(left, right, relation.removeprefix("rounded to ")):
             return False, "a coefficient of the second side is not the nearest float of the first's"
@@ -77,6 +76,17 @@ def _check(data: dict[str, Any], generator: random.Random) -> Answer:
     else:
         return False, f"no relation is called {relation!r:.40}"
     return (True, words) if _bound_holds(data["rounding"], left, right) else (False, "the rounding bound is too small")
+
+
+def _same(left: dict[str, Any], right: dict[str, Any], generator: random.Random) -> bool:
+    """Whether two sides are one map, at random points modulo random primes."""
+    for _ in range(POINTS):
+        prime = _prime(generator)
+        point = np.array([generator.randrange(prime) for _ in range(math.prod(left["input"]))], np.int64)
+        a, b = (_run(side, point, Modular(prime))[0] for side in (left, right))
+        if a.shape != b.shape or not np.array_equal(a, b):
+            return False
+    return True
 
 
 def _require_small(data: Any) -> None:
@@ -87,7 +97,8 @@ def _require_small(data: Any) -> None:
         if isinstance(item, dict):
             todo += item.values()
             shape = item.get("shape")
-            if isinstance(shape, list) and not 0 <= math.prod(shape) <= _ROOM:
+            sizes = [size for size in shape if type(size) is int] if isinstance(shape, list) else []
+            if not 0 <= math.prod(sizes) <= _ROOM:
                 raise Malformed("an array too large")
         elif isinstance(item, list):
             todo += item
@@ -102,7 +113,7 @@ def _run(side: dict[str, Any], image: np.ndarray, numbers: Numbers) -> tuple[np.
     graph = side["graph"]
     if graph["nodes"][0]["shape"] != side["input"] or graph["nodes"][0]["op"] != "input":
         raise Malformed("the graph's input is another")
-    constants = [unpack_array(constant) for constant in graph["constants"]]
+    constants = [item if isinstance(item, np.ndarray) else unpack_array(item) for item in graph["constants"]]
     value, roundings = Machine(graph, constants, numbers).run(image.reshape(side["input"]))
     value = clean(value)
     return value.reshape((1,) * (4 - value.ndim) + value.shape), roundings

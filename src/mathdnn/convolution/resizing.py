@@ -1,0 +1,44 @@
+"""Resizing an image whose sizes are symbols: torch's own code takes them through floats, which need numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+
+class Resizing(TorchFunctionMode):
+    """`interpolate` by a whole factor, or by 1/2, 1/4, 1/8, keeps its sizes symbols."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.nn.functional.interpolate:
+            made = _resized(*args, **kwargs)
+            if made is not None:
+                return made
+        return func(*args, **kwargs)
+
+
+def _resized(
+    image: torch.Tensor,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> torch.Tensor | None:
+    """`interpolate` with sizes that stay symbols, or None where torch's own way is to be taken."""
+    if size is not None or image.ndim != 4 or align_corners or recompute_scale_factor or antialias:
+        return None
+    factors = list(scale_factor) if isinstance(scale_factor, (list, tuple)) else [scale_factor] * 2
+    if not all(isinstance(f, (int, float)) and (f == int(f) >= 1 or f in (0.5, 0.25, 0.125)) for f in factors):
+        return None
+    sizes = [n * int(f) if f >= 1 else n // int(1 / f) for n, f in zip(image.shape[2:], factors, strict=True)]
+    scales = [float(f) for f in factors]
+    if mode == "nearest":
+        return torch.ops.aten.upsample_nearest2d.default(image, sizes, *scales)  # type: ignore[no-any-return]
+    if mode == "bilinear":
+        return torch.ops.aten.upsample_bilinear2d.default(image, sizes, False, *scales)  # type: ignore[no-any-return]
+    return None
