@@ -7,7 +7,7 @@ import json
 import pytest
 
 from mathdnn.errors import InvalidInput
-from mathdnn.homework import CLAIMS, PROBLEMS, Bench, reproduce, results_document
+from mathdnn.homework import CLAIMS, PROBLEMS, Resources, reproduce, results_document
 from mathdnn.verdict import Status
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
@@ -19,14 +19,14 @@ EXACT = [
 
 
 @pytest.fixture(scope="module")
-def bench():
-    return Bench()
+def resources():
+    return Resources()
 
 
 @pytest.mark.parametrize("name", [*EXACT, "4.reals", "4.softsign-float32", "4.gelu-float32"])
-def test_what_mathematics_decides_comes_out_as_it_must(name, bench):
+def test_what_mathematics_decides_comes_out_as_it_must(name, resources):
     claim = BY_ID[name]
-    finding = claim.decide(bench)
+    finding = claim.decide(resources)
     assert finding.verdict.status is claim.expected, str(finding.verdict)
     assert finding.found
 
@@ -38,25 +38,25 @@ def test_the_solutions_mistakes_are_found():
     assert contradicted == {"5.kl-faster", "5.hardest-pair", "5.pairwise-classifier"}
 
 
-def test_the_smallest_counterexample_to_the_solutions_kernels_is_one_pixel(bench):
-    evidence = BY_ID["1.solution-kernels"].decide(bench).verdict.evidence
+def test_the_smallest_counterexample_to_the_solutions_kernels_is_one_pixel(resources):
+    evidence = BY_ID["1.solution-kernels"].decide(resources).verdict.evidence
     assert evidence.statement.startswith("For the 1 x 1 image [1]")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["4.tanh-float32", "4.relu-float32"])
-def test_every_float32_is_scanned(name, bench):
+def test_every_float32_is_scanned(name, resources):
     claim = BY_ID[name]
-    verdict = claim.decide(bench).verdict
+    verdict = claim.decide(resources).verdict
     assert verdict.status is claim.expected
     assert "4,278,190,082 values of float32" in verdict.evidence.method
 
 
 @pytest.mark.slow
-def test_figures_of_the_two_losses_are_reproduced(bench):
+def test_figures_of_the_two_losses_are_reproduced(resources):
     names = ["5.sos-test-loss", "5.sos-right", "5.kl-test-loss", "5.kl-right", "5.similar-accuracy", "5.hardest-pair"]
     for name in names:
-        assert BY_ID[name].decide(bench).verdict.status is BY_ID[name].expected, name
+        assert BY_ID[name].decide(resources).verdict.status is BY_ID[name].expected, name
 
 
 def test_a_results_document_is_plain_json_with_every_claim_in_it():

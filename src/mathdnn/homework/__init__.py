@@ -4,20 +4,20 @@ Source: Mathematical Foundations of Deep Neural Networks (M1407.001200, Seoul Na
 homework 4, and one published solution of it, called *the solution* throughout.
 """
 
-from mathdnn.homework.bench import Bench
 from mathdnn.homework.claim import Claim, Decided, Finding, Picture
 from mathdnn.homework.problems import CLAIMS, PROBLEMS, Problem
 from mathdnn.homework.reproduce import reproduce, results_document
+from mathdnn.homework.resources import Resources
 
 __all__ = [
     "CLAIMS",
     "PROBLEMS",
-    "Bench",
     "Claim",
     "Decided",
     "Finding",
     "Picture",
     "Problem",
+    "Resources",
     "reproduce",
     "results_document",
 ]

@@ -1,7 +1,7 @@
 """A claim of the homework as data, and what deciding it gives.
 
 A `Claim` holds the statement, the published figure, how it is decided and the status that the mathematics, or an
-earlier measurement, leads one to expect. `decide` does the work on a `Bench` and returns a `Finding`. Nothing else
+earlier measurement, leads one to expect. `decide` does the work on a `Resources` and returns a `Finding`. Nothing else
 is needed to add a claim: write it into its problem's `CLAIMS`.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mathdnn.verdict import Plain, Status, Verdict, require_plain
 
 if TYPE_CHECKING:
-    from mathdnn.homework.bench import Bench
+    from mathdnn.homework.resources import Resources
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,25 @@ class Claim:
     published: str
     how: str
     expected: Status
-    decide: Callable[[Bench], Finding]
+    decide: Callable[[Resources], Finding]
     check_again: str = ""
     on_mnist: bool = False  # the published figure speaks of MNIST; on other data there is nothing to expect
+
+
+def numbered(
+    problem: int,
+    slug: str,
+    title: str,
+    statement: str,
+    published: str,
+    how: str,
+    expected: Status,
+    decide: Callable[[Resources], Finding],
+    *,
+    on_mnist: bool = False,
+) -> Claim:
+    """A claim whose id is its problem's number and the slug; a problem's file fixes the first by `partial`."""
+    return Claim(problem, f"{problem}.{slug}", title, statement, published, how, expected, decide, on_mnist=on_mnist)
 
 
 @dataclass(frozen=True)

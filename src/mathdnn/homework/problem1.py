@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     from jaxtyping import Float
 
-    from mathdnn.homework.bench import Bench
+    from mathdnn.homework.resources import Resources
 
 TITLE = "Finite differences as a convolution"
 INTRODUCTION = (
@@ -86,7 +86,7 @@ def _kernel_picture(caption: str, kernels: tuple[tuple[tuple[int, ...], ...], ..
     return Picture("images", caption, {"images": images, "columns": 2})
 
 
-def decide_solution(bench: Bench) -> Finding:
+def decide_solution(resources: Resources) -> Finding:
     verdict = _compare(
         SOLUTION, (1, 1, 1, 1), "with zero padding 1, the solution's kernels compute the finite differences"
     )
@@ -101,27 +101,27 @@ def decide_solution(bench: Bench) -> Finding:
     return Finding(found, verdict, pictures)
 
 
-def decide_corrected(bench: Bench) -> Finding:
+def decide_corrected(resources: Resources) -> Finding:
     verdict = _compare(
         CORRECTED, (1, 1, 1, 1), "with zero padding 1, the corrected kernels compute the finite differences"
     )
     pictures = (
         _kernel_picture("The corrected kernels for zero padding 1.", CORRECTED),
-        _differences_of_a_digit(bench),
+        _differences_of_a_digit(resources),
     )
     return Finding(_found(verdict), verdict, pictures)
 
 
-def decide_without_top_left(bench: Bench) -> Finding:
+def decide_without_top_left(resources: Resources) -> Finding:
     claim = "without padding at the top and the left (2 at the bottom and the right), the solution's kernels are right"
     verdict = _compare(SOLUTION, (0, 2, 0, 2), claim)
     return Finding(_found(verdict), verdict)
 
 
-def _differences_of_a_digit(bench: Bench) -> Picture:
+def _differences_of_a_digit(resources: Resources) -> Picture:
     import torch
 
-    digit = torch.from_numpy(bench.data.train.images[0]).float()[None, None] / 255
+    digit = torch.from_numpy(resources.data.train.images[0]).float()[None, None] / 255
     rows, columns = finite_differences(digit)[0]
     images = [
         {"title": "X", "pixels": digit[0, 0].tolist(), "diverging": False},

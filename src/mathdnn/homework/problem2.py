@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from mathdnn.convolution import ConvForm
-    from mathdnn.homework.bench import Bench
+    from mathdnn.homework.resources import Resources
 
 TITLE = "Average pooling as a convolution"
 INTRODUCTION = (
@@ -73,17 +73,17 @@ def _over_cases(claim: str, form, *, rounded: bool = False) -> Verdict:  # type:
     return all_of(f"{claim}, in {len(CASES)} cases of k, C, m and n", verdicts)
 
 
-def decide_dense(bench: Bench) -> Finding:
+def decide_dense(resources: Resources) -> Finding:
     verdict = _over_cases("AvgPool2d(k) is the convolution with w[l,g] = 1/k^2 if g = l else 0, stride k", dense)
     return Finding(_found(verdict), verdict, (_kernels(),))
 
 
-def decide_depthwise(bench: Bench) -> Finding:
+def decide_depthwise(resources: Resources) -> Finding:
     verdict = _over_cases("AvgPool2d(k) is the depthwise convolution with every weight 1/k^2, stride k", depthwise)
     return Finding(_found(verdict), verdict)
 
 
-def decide_rounded(bench: Bench) -> Finding:
+def decide_rounded(resources: Resources) -> Finding:
     claim = "the float32 layer holds, for every weight of AvgPool2d(k), the nearest float32"
     verdict = _over_cases(claim, depthwise, rounded=True)
     return Finding(_found(verdict) + "; for k = 1, 2, 4 that is the weight itself", verdict)
@@ -95,7 +95,7 @@ def _found(verdict: Verdict) -> str:
     return str(verdict.evidence)
 
 
-def decide_size(bench: Bench) -> Finding:
+def decide_size(resources: Resources) -> Finding:
     """floor((m - k + 0)/k + 1) = m/k where k | m: by m = k q it reads floor(q - 1 + 1) = q, an identity in q."""
     import torch
 

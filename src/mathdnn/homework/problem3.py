@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
     from jaxtyping import Float
 
-    from mathdnn.homework.bench import Bench
+    from mathdnn.homework.resources import Resources
 
 TITLE = "Colour to grey"
 INTRODUCTION = (
@@ -42,7 +42,7 @@ def layer() -> torch.nn.Module:
     return conv
 
 
-def decide(bench: Bench) -> Finding:
+def decide(resources: Resources) -> Finding:
     import torch
 
     from mathdnn.convolution import equal_maps

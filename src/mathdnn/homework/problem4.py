@@ -14,7 +14,7 @@ from mathdnn.homework.combine import all_of
 from mathdnn.verdict import Status
 
 if TYPE_CHECKING:
-    from mathdnn.homework.bench import Bench
+    from mathdnn.homework.resources import Resources
 
 TITLE = "Activation and max pooling commute"
 INTRODUCTION = (
@@ -24,7 +24,7 @@ INTRODUCTION = (
 )
 
 
-def decide_reals(bench: Bench) -> Finding:
+def decide_reals(resources: Resources) -> Finding:
     """The theorem and its converse, then the functions one by one."""
     from mathdnn.monotone.reals import converse, over_the_reals
 
@@ -36,11 +36,11 @@ def decide_reals(bench: Bench) -> Finding:
 
 
 def _in_float32(name: str, **options: object):  # type: ignore[no-untyped-def]
-    def decide(bench: Bench) -> Finding:
+    def decide(resources: Resources) -> Finding:
         from mathdnn.monotone import commutes_with_max_pool
 
         def progress(done: int, total: int) -> None:
-            bench.progress(f"every float32 through {name}", done / total)
+            resources.progress(f"every float32 through {name}", done / total)
 
         verdict = commutes_with_max_pool(name, "float32", progress=progress, **options)  # type: ignore[arg-type]
         return Finding(str(verdict.evidence), verdict)

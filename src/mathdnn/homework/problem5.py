@@ -11,11 +11,10 @@ where y z >= 0. The identities are in `problem5_algebra`; here are the figures f
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
 
 from mathdnn.homework import problem5_algebra
-from mathdnn.homework.claim import Claim, Finding
+from mathdnn.homework.claim import numbered
 from mathdnn.homework.margin_runs import PAIR_SEEDS, SEEDS
 from mathdnn.homework.problem5_runs import (
     ACCURACY_MARGIN,
@@ -33,9 +32,6 @@ from mathdnn.homework.problem5_runs import (
 )
 from mathdnn.verdict import Status
 
-if TYPE_CHECKING:
-    from mathdnn.homework.bench import Bench
-
 TITLE = "Squares or cross-entropy, 4 against 9"
 INTRODUCTION = (
     "A linear classifier learns to tell 4 from 9, once by the sum of squares and once by the logistic loss, one "
@@ -48,18 +44,7 @@ _PREDICTION = (
     f"(±{WIDEST_LOSS} in loss, ±{WIDEST_RIGHT} images); {_SEEDS}"
 )
 
-
-def _claim(
-    slug: str,
-    title: str,
-    statement: str,
-    published: str,
-    how: str,
-    expected: Status,
-    decide: Callable[[Bench], Finding],
-) -> Claim:
-    return Claim(5, f"5.{slug}", title, statement, published, how, expected, decide, on_mnist=True)
-
+_claim = partial(numbered, 5, on_mnist=True)
 
 CLAIMS = (
     *problem5_algebra.CLAIMS,

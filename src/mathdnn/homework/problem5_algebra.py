@@ -21,7 +21,7 @@ from mathdnn.homework.combine import all_of
 from mathdnn.verdict import Assumption, Status, Verdict
 
 if TYPE_CHECKING:
-    from mathdnn.homework.bench import Bench
+    from mathdnn.homework.resources import Resources
 
 SIGMOID = Assumption("sigma(-z) = 1 - sigma(z) and sigma' = sigma (1 - sigma)", "from sigma(z) = 1/(1 + e^-z), by hand")
 HALF = Fraction(1, 2)
@@ -54,13 +54,13 @@ def _for_both_labels(claim: str, sides: Callable[[int, Expression], tuple[Expres
     return all_of(claim, parts)
 
 
-def decide_closed_form(bench: Bench) -> Finding:
+def decide_closed_form(resources: Resources) -> Finding:
     claim = "SOS = 2 sigma(-y z)^2"
     verdict = _for_both_labels(claim, lambda y, s: (sum_of_squares(y, s), 2 * power(sigma(-y, s), 2)))
     return Finding("the same polynomial in sigma(z), for each label", verdict)
 
 
-def decide_sos_derivative(bench: Bench) -> Finding:
+def decide_sos_derivative(resources: Resources) -> Finding:
     claim = "d SOS/dz = -4 y sigma(-y z)^2 sigma(y z)"
     verdict = _for_both_labels(
         claim, lambda y, s: (along_z(sum_of_squares(y, s)), -4 * y * power(sigma(-y, s), 2) * sigma(y, s))
@@ -68,7 +68,7 @@ def decide_sos_derivative(bench: Bench) -> Finding:
     return Finding("the same polynomial in sigma(z), for each label", verdict)
 
 
-def decide_kl_derivative(bench: Bench) -> Finding:
+def decide_kl_derivative(resources: Resources) -> Finding:
     """KL = softplus(-y z) = -log sigma(y z), so sigma(y z) dKL/dz = -d sigma(y z)/dz; compare with the claim,
     multiplied out."""
     claim = "d KL/dz = -y sigma(-y z)"
@@ -76,7 +76,7 @@ def decide_kl_derivative(bench: Bench) -> Finding:
     return Finding("the same polynomial in sigma(z), for each label, after multiplying by sigma(y z) > 0", verdict)
 
 
-def decide_bounds(bench: Bench) -> Finding:
+def decide_bounds(resources: Resources) -> Finding:
     """16/27 - 4 t (1-t)^2 = (t - 1/3)^2 (16/3 - 4 t), which is >= 0 on [0, 1]: two factors, each of one sign."""
     claim = "|d SOS/dz| <= 16/27, reached where sigma(y z) = 1/3, and |d KL/dz| <= 1; |d SOS/dz| <= 4 sigma(y z)"
     t = letter("t")
@@ -99,7 +99,7 @@ def decide_bounds(bench: Bench) -> Finding:
     return Finding(found, all_of(claim, parts))
 
 
-def decide_raw_pixels(bench: Bench) -> Finding:
+def decide_raw_pixels(resources: Resources) -> Finding:
     """One step on raw pixels 255 x from weights w/255 gives 1/255 of one step on x with 255^2 times the step, for
     any g.
 
@@ -122,7 +122,7 @@ def decide_raw_pixels(bench: Bench) -> Finding:
 _HOW = "both sides are expanded as polynomials with rational coefficients, and the coefficients compared"
 
 
-def _claim(slug: str, title: str, statement: str, published: str, decide: Callable[[Bench], Finding]) -> Claim:
+def _claim(slug: str, title: str, statement: str, published: str, decide: Callable[[Resources], Finding]) -> Claim:
     return Claim(5, f"5.{slug}", title, statement, published, _HOW, Status.PROVED, decide)
 
 

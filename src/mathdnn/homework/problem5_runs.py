@@ -14,7 +14,7 @@ from mathdnn.homework.spread import or_point
 from mathdnn.verdict import Assumption, Estimate, Status, Verdict, undecided
 
 if TYPE_CHECKING:
-    from mathdnn.homework.bench import Bench
+    from mathdnn.homework.resources import Resources
     from mathdnn.study import Interval
 
 NAMES = {"sum_of_squares": "SOS", "logistic": "KL"}
@@ -32,12 +32,12 @@ ROUNDS = 61  # the interval of a median narrows with them; a shared machine need
 PASSES = 4  # epochs a call: about 5 ms, long against the clock and the checks of the arguments
 
 
-def decide_test_loss(loss: str) -> Callable[[Bench], Finding]:
-    def decide(bench: Bench) -> Finding:
+def decide_test_loss(loss: str) -> Callable[[Resources], Finding]:
+    def decide(resources: Resources) -> Finding:
         from mathdnn.study import prediction_interval, verdict_in_prediction_interval
 
         published = PUBLISHED[loss][0]
-        values = [outcome.loss for outcome in bench.margin.four_nine[loss]]
+        values = [outcome.loss for outcome in resources.margin.four_nine[loss]]
         claim = f"the published {NAMES[loss]} test loss {published} is what a run gives"
         verdict = verdict_in_prediction_interval(
             claim, published, values, quantity="mean test loss", widest=WIDEST_LOSS
@@ -49,12 +49,12 @@ def decide_test_loss(loss: str) -> Callable[[Bench], Finding]:
     return decide
 
 
-def decide_right(loss: str) -> Callable[[Bench], Finding]:
-    def decide(bench: Bench) -> Finding:
+def decide_right(loss: str) -> Callable[[Resources], Finding]:
+    def decide(resources: Resources) -> Finding:
         from mathdnn.study import prediction_interval, verdict_in_prediction_interval
 
         published = PUBLISHED[loss][1]
-        values = [float(outcome.right) for outcome in bench.margin.four_nine[loss]]
+        values = [float(outcome.right) for outcome in resources.margin.four_nine[loss]]
         claim = f"the published {published} right of 1991 with {NAMES[loss]} is what a run gives"
         verdict = verdict_in_prediction_interval(
             claim, published, values, quantity="right test images", unit="images", widest=WIDEST_RIGHT
@@ -80,10 +80,10 @@ def _interval_picture(xlabel: str, name: str, interval: Interval, values: list[f
     return Picture("intervals", caption, {"xlabel": xlabel, "rows": [row]})
 
 
-def decide_similar(bench: Bench) -> Finding:
+def decide_similar(resources: Resources) -> Finding:
     from mathdnn.study import equivalence
 
-    runs = bench.margin.four_nine
+    runs = resources.margin.four_nine
     accuracy = {loss: [100 * outcome.right / outcome.n for outcome in runs[loss]] for loss in NAMES}
     claim = f"the two losses' test accuracies differ by less than {ACCURACY_MARGIN} percentage points"
     quantity = "KL minus SOS, test accuracy"
@@ -94,7 +94,7 @@ def decide_similar(bench: Bench) -> Finding:
     return Finding(f"KL minus SOS: {difference:+.3f} points over {SEEDS} paired runs", verdict)
 
 
-def decide_faster(bench: Bench) -> Finding:
+def decide_faster(resources: Resources) -> Finding:
     """Time epochs of each loss on one thread, interleaved and warmed up; the ratio's interval decides.
 
     Processor time: on a machine of one's own it is the time on the wall, and on a shared one it leaves out the waiting,
@@ -103,10 +103,10 @@ def decide_faster(bench: Bench) -> Finding:
     from mathdnn.margin import sgd_many
     from mathdnn.study import interleaved_timing
 
-    run = bench.margin.seed_run((4, 9), 0)
+    run = resources.margin.seed_run((4, 9), 0)
 
     def epoch(loss: str) -> Callable[[], object]:
-        return lambda: sgd_many(bench.margin.rows, [run] * PASSES, loss=loss, lr=LEARNING_RATE, threads=1)
+        return lambda: sgd_many(resources.margin.rows, [run] * PASSES, loss=loss, lr=LEARNING_RATE, threads=1)
 
     timing = interleaved_timing({name: epoch(name) for name in NAMES}, rounds=ROUNDS, warmup=2, clock=time.process_time)
     ratio = timing.ratio("sum_of_squares", "logistic")
@@ -143,11 +143,11 @@ def _timing_verdict(status: Status, evidence: Estimate) -> Verdict:
     return Verdict(claim, status, evidence)
 
 
-def decide_hardest(bench: Bench) -> Finding:
+def decide_hardest(resources: Resources) -> Finding:
     """4 and 9 against each other pair: see `hardest_verdict`."""
     from mathdnn.study import mean_interval
 
-    errors = bench.margin.all_pairs
+    errors = resources.margin.all_pairs
     means = {pair: sum(values) / len(values) for pair, values in errors.items()}
     ranking = sorted(means, key=lambda pair: -means[pair])
     place = ranking.index(FOUR_NINE) + 1
@@ -213,16 +213,16 @@ def _gap_estimate(gap: Interval, rival: tuple[int, int]) -> Estimate:
     )
 
 
-def decide_pairwise(bench: Bench) -> Finding:
+def decide_pairwise(resources: Resources) -> Finding:
     from mathdnn.margin import PairwiseLinearClassifier
     from mathdnn.study import prediction_interval, verdict_in_prediction_interval
 
-    train, test = bench.data.train, bench.data.test
+    train, test = resources.data.train, resources.data.test
     images = train.images.reshape(len(train.images), -1) / np.float32(255)
     held_out = test.images.reshape(len(test.images), -1) / np.float32(255)
     values = []
     for seed in range(PAIRWISE_RUNS):
-        bench.progress("pairwise classifier", seed / PAIRWISE_RUNS)
+        resources.progress("pairwise classifier", seed / PAIRWISE_RUNS)
         model = PairwiseLinearClassifier(loss="sum_of_squares", lr=LEARNING_RATE, random_state=seed, n_jobs=-1).fit(
             images, train.labels
         )

@@ -20,7 +20,7 @@ from mathdnn.verdict import Status
 
 if TYPE_CHECKING:
     from mathdnn.backprop import Activation
-    from mathdnn.homework.bench import Bench
+    from mathdnn.homework.resources import Resources
 
 TITLE = "Derivatives of a multilayer perceptron"
 INTRODUCTION = (
@@ -36,7 +36,7 @@ AUTOGRAD_RUNS = 20
 
 
 def _exact(formula: str):  # type: ignore[no-untyped-def]
-    def decide(bench: Bench) -> Finding:
+    def decide(resources: Resources) -> Finding:
         from mathdnn.backprop import FORMULAS, check_exact, polynomial
 
         chosen = {formula: FORMULAS[formula]}
@@ -54,7 +54,7 @@ def _exact(formula: str):  # type: ignore[no-untyped-def]
     return decide
 
 
-def decide_autograd(bench: Bench) -> Finding:
+def decide_autograd(resources: Resources) -> Finding:
     """The formula that is worst off speaks for all: each was held against the same tolerance."""
     from mathdnn.backprop import check_autograd
 

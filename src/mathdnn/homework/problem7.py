@@ -9,10 +9,11 @@ Parameters, by hand: 6(25+1) + (60*25+16) + 120(400+1) + 84(120+1) + 10(84+1) = 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from mathdnn.homework.claim import Claim, Finding, Picture
+from mathdnn.homework.claim import Finding, Picture, numbered
 from mathdnn.homework.problem7_counts import (
     decide_1998,
     decide_difference,
@@ -27,7 +28,7 @@ from mathdnn.homework.spread import or_point
 from mathdnn.verdict import Counterexample, Status, Verdict, refuted, undecided
 
 if TYPE_CHECKING:
-    from mathdnn.homework.bench import Bench
+    from mathdnn.homework.resources import Resources
 
 TITLE = "LeNet-5 with its original C3 layer"
 INTRODUCTION = (
@@ -43,16 +44,16 @@ WIDEST = 2.0  # percentage points; a prediction interval that reaches further ho
 BATCH = 100
 
 
-def decide_accuracy(bench: Bench) -> Finding:
+def decide_accuracy(resources: Resources) -> Finding:
     from mathdnn.study import prediction_interval, verdict_in_prediction_interval
 
-    values = bench.lenet.accuracies("table")
+    values = resources.lenet.accuracies("table")
     claim = f"the published test accuracy of {PUBLISHED_ACCURACY} % is what a run of the homework's recipe gives"
     verdict = verdict_in_prediction_interval(
         claim, PUBLISHED_ACCURACY, values, quantity="test accuracy", unit="%", widest=WIDEST
     )
     mean = sum(values) / len(values)
-    seconds = sorted(bench.lenet.seconds("table"))[len(values) // 2]
+    seconds = sorted(resources.lenet.seconds("table"))[len(values) // 2]
     found = (
         f"mean {mean:.2f} % over {len(values)} seeds ({', '.join(f'{value:.2f}' for value in values)}); "
         f"ten epochs take {seconds:.1f} s here, 97.81 s on the solution's GPU"
@@ -63,18 +64,18 @@ def decide_accuracy(bench: Bench) -> Finding:
     caption = f"{len(values)} runs, the 95 % prediction interval for one more, and the published figure."
     pictures = (
         Picture("intervals", caption, {"xlabel": "test accuracy, %", "rows": rows}),
-        learning_curves(bench.lenet, PUBLISHED_ACCURACY),
-        filters(bench.lenet.model),
-        feature_maps(bench.lenet.model, bench.data),
-        *misclassified(bench.lenet.model, bench.data),
+        learning_curves(resources.lenet, PUBLISHED_ACCURACY),
+        filters(resources.lenet.model),
+        feature_maps(resources.lenet.model, resources.data),
+        *misclassified(resources.lenet.model, resources.data),
     )
     return Finding(found, verdict, pictures)
 
 
-def decide_full_against_table(bench: Bench) -> Finding:
+def decide_full_against_table(resources: Resources) -> Finding:
     from mathdnn.study import equivalence, mean_interval
 
-    table, full = bench.lenet.accuracies("table"), bench.lenet.accuracies("full")
+    table, full = resources.lenet.accuracies("table"), resources.lenet.accuracies("full")
     claim = f"full connections change the test accuracy by less than {MARGIN} percentage points"
     verdict = equivalence(full, table, MARGIN, claim=claim, quantity="full minus table, test accuracy", unit="points")
     rows = []
@@ -99,17 +100,17 @@ def decide_full_against_table(bench: Bench) -> Finding:
     return Finding(f"full minus table: {difference:+.2f} points over {len(table)} paired seeds", verdict, (picture,))
 
 
-def decide_printed_loss(bench: Bench) -> Finding:
+def decide_printed_loss(resources: Resources) -> Finding:
     """The solution adds up the means of the batches and divides by the number of images: is that the mean?"""
     from mathdnn.data import Split
     from mathdnn.training import evaluate
 
-    model, test = bench.lenet.model, bench.data.test
+    model, test = resources.lenet.model, resources.data.test
     n = len(test.labels)
     starts = range(0, n, BATCH)
     parts = (Split(test.images[at : at + BATCH], test.labels[at : at + BATCH]) for at in starts)
     verdict = printed_loss_verdict([evaluate(model, part).loss for part in parts], evaluate(model, test).loss, n)
-    losses = bench.lenet.losses("table")
+    losses = resources.lenet.losses("table")
     found = (
         f"true mean loss {sum(losses) / len(losses):.4f} over {len(losses)} seeds "
         f"({', '.join(f'{loss:.4f}' for loss in losses)}). {verdict.evidence}"
@@ -140,19 +141,7 @@ _RUNS = (
 )
 _COUNT = "counted layer by layer from the network itself, and by hand"
 
-
-def _claim(
-    slug: str,
-    title: str,
-    statement: str,
-    published: str,
-    how: str,
-    expected: Status,
-    decide: Callable[[Bench], Finding],
-    on_mnist: bool = False,
-) -> Claim:
-    return Claim(7, f"7.{slug}", title, statement, published, how, expected, decide, on_mnist=on_mnist)
-
+_claim = partial(numbered, 7)
 
 CLAIMS = (
     _claim(
@@ -227,7 +216,7 @@ CLAIMS = (
         f"{WIDEST:g} points to either side; {_RUNS}",
         Status.SUPPORTED,
         decide_accuracy,
-        True,
+        on_mnist=True,
     ),
     _claim(
         "full-against-table",
@@ -237,7 +226,7 @@ CLAIMS = (
         f"paired equivalence test, margin ±{MARGIN} points fixed before; " + _RUNS,
         Status.SUPPORTED,
         decide_full_against_table,
-        True,
+        on_mnist=True,
     ),
     _claim(
         "printed-loss",
@@ -247,6 +236,6 @@ CLAIMS = (
         "the solution's formula and the true mean, on the same trained network",
         Status.REFUTED,
         decide_printed_loss,
-        True,
+        on_mnist=True,
     ),
 )

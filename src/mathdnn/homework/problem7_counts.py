@@ -14,7 +14,7 @@ from mathdnn.monotone.seal import sealed
 from mathdnn.verdict import Certificate, Counterexample, Verdict, proved, refuted
 
 if TYPE_CHECKING:
-    from mathdnn.homework.bench import Bench
+    from mathdnn.homework.resources import Resources
 
 Terms = tuple[tuple[str, tuple[tuple[int, ...], ...]], ...]  # (layer, the products that are added)
 
@@ -73,7 +73,7 @@ def _parameters(c3: str) -> int:
     return count(LeNet5(c3=c3)).parameters  # type: ignore[arg-type]
 
 
-def decide_table_shape(bench: Bench) -> Finding:
+def decide_table_shape(resources: Resources) -> Finding:
     from mathdnn.lenet import ConnectionTable
 
     table = ConnectionTable.lenet()
@@ -93,23 +93,23 @@ def decide_table_shape(bench: Bench) -> Finding:
     )
 
 
-def decide_table(bench: Bench) -> Finding:
+def decide_table(resources: Resources) -> Finding:
     counted = _parameters("table")
     return Finding(f"{counted:,}", agree("LeNet-5 with Table I has 60,806 parameters", TABLE, 60_806, counted))
 
 
-def decide_full(bench: Bench) -> Finding:
+def decide_full(resources: Resources) -> Finding:
     counted = _parameters("full")
     return Finding(f"{counted:,}", agree("LeNet-5 with a full C3 has 61,706 parameters", FULL, 61_706, counted))
 
 
-def decide_difference(bench: Bench) -> Finding:
+def decide_difference(resources: Resources) -> Finding:
     saved = _parameters("full") - _parameters("table")
     terms: Terms = (("C3: 96 - 60 = 36 kernels of 5x5", ((36, 25),)),)
     return Finding(f"{saved}", agree("the table saves 36 x 25 = 900 parameters", terms, 900, saved))
 
 
-def decide_hand_formula(bench: Bench) -> Finding:
+def decide_hand_formula(resources: Resources) -> Finding:
     from mathdnn.lenet import LeNet5, count
 
     rows = [row.parameters for row in count(LeNet5(c3="table")).rows if row.parameters]
@@ -121,7 +121,7 @@ def decide_hand_formula(bench: Bench) -> Finding:
     return Finding(" + ".join(f"{value:,}" for value in rows) + f" = {sum(rows):,}", verdict)
 
 
-def decide_multiply_adds(bench: Bench) -> Finding:
+def decide_multiply_adds(resources: Resources) -> Finding:
     from mathdnn.lenet import LeNet5, count
 
     counted = {arm: count(LeNet5(c3=arm)).multiply_adds for arm in ("table", "full")}
@@ -132,7 +132,7 @@ def decide_multiply_adds(bench: Bench) -> Finding:
     return Finding(f"{counted['table']:,} and {counted['full']:,}", _both(claim, table, full))
 
 
-def decide_1998(bench: Bench) -> Finding:
+def decide_1998(resources: Resources) -> Finding:
     from mathdnn.lenet import LeNet5_1998, count
 
     account = count(LeNet5_1998())

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mathdnn.errors import Diverged, InvalidInput, sentence
-from mathdnn.homework.bench import Bench
 from mathdnn.homework.claim import Claim, Decided, Finding
 from mathdnn.homework.problems import CLAIMS, PROBLEMS
+from mathdnn.homework.resources import Resources
 from mathdnn.verdict import undecided
 
 
@@ -44,26 +44,26 @@ def reproduce(
                 "reproduce(seeds=...)", "at least 2 runs", str(seeds), "ask for 2 or more, an interval needs a spread"
             )
         )
-    bench = Bench(seeds=seeds, data_root=data_root, progress=progress)
+    resources = Resources(seeds=seeds, data_root=data_root, progress=progress)
     if data_root is not None or any(claim.on_mnist for claim in claims):
-        _ = bench.data
-    return _decide(claims, bench)
+        _ = resources.data
+    return _decide(claims, resources)
 
 
-def _decide(claims: tuple[Claim, ...], bench: Bench) -> Iterator[Decided]:
-    elsewhere = "" if bench.data_root is None else bench.data.name
+def _decide(claims: tuple[Claim, ...], resources: Resources) -> Iterator[Decided]:
+    elsewhere = "" if resources.data_root is None else resources.data.name
     for claim in claims:
         start = time.perf_counter()
-        finding = _finding(claim, bench)
+        finding = _finding(claim, resources)
         yield Decided(claim, finding, time.perf_counter() - start, elsewhere)
 
 
-def _finding(claim: Claim, bench: Bench) -> Finding:
+def _finding(claim: Claim, resources: Resources) -> Finding:
     """What deciding gives. Data that are not MNIST may not do for a claim (a label without images, say): undecided."""
-    if bench.data_root is None or not claim.on_mnist:
-        return claim.decide(bench)
+    if resources.data_root is None or not claim.on_mnist:
+        return claim.decide(resources)
     try:
-        return claim.decide(bench)
+        return claim.decide(resources)
     except (InvalidInput, Diverged) as error:
         why = f"these data do not do for it: {str(error).rstrip('.')}"
         return Finding(f"not decided; {why}", undecided(claim.statement.rstrip("."), why, "other data"))

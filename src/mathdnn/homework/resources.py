@@ -1,4 +1,4 @@
-"""The bench that claims are decided on: the data, the number of seeds, and the runs that several claims share."""
+"""What claims are decided with: the data, the number of seeds, and the runs that several claims share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mathdnn.homework.margin_runs import MarginRuns
 
 
-class Bench:
+class Resources:
     """Holds what the claims share, each made once, when it is first asked for.
 
     `seeds` is the number of LeNet-5 runs an arm; `data_root` a folder of IDX files (None: the embedded MNIST);
