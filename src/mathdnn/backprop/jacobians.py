@@ -43,7 +43,7 @@ class OuterProduct:
         import torch
 
         place = empty([self.shape], self.left)[0] if out is None else out
-        return torch.mul(self.left[..., None], self.right[..., None, None, :], out=place)
+        return torch.mul(self.left.unsqueeze(-1), self.right.unsqueeze(-2).unsqueeze(-2), out=place)
 
     def pull(self, v: Float[torch.Tensor, "*batch nL"]) -> Float[torch.Tensor, "*batch nl nk"]:
         """The gradient of v . y_L by A_l, without the dense Jacobian."""
@@ -97,11 +97,11 @@ def _down(left: torch.Tensor, A: torch.Tensor, slope: torch.Tensor | None, last:
 
     shape = (*left.shape[:-1], A.shape[1])
     if last:
-        return A.expand(shape) if slope is None else torch.mul(A, slope[..., None, :], out=_large(shape, A))
+        return A.expand(shape) if slope is None else torch.mul(A, slope.unsqueeze(-2), out=_large(shape, A))
     flat = left.flatten(0, -2)
     place = _large((flat.shape[0], A.shape[1]), A)
     below = torch.mm(flat, A, out=place).view(shape)
-    return below if slope is None else below.mul_(slope[..., None, :])
+    return below if slope is None else below.mul_(slope.unsqueeze(-2))
 
 
 def _large(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor | None:
