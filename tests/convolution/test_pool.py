@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mathdnn.convolution.compare import first_difference
 from mathdnn.convolution.grouping import grouped
 from mathdnn.convolution.pool import Pool, TooLarge
+from mathdnn.convolution.side import float_values
 
 PIXELS = 6
 Row = tuple[dict[int, Fraction], Fraction]
@@ -108,3 +109,5 @@ def test_losses_belong_to_the_way_a_row_was_computed():
     away = pool.combine([there, there], pool.numbers.codes([Fraction(1), Fraction(-1)])[None])[0]
     assert first_difference(away, np.zeros(3, np.int64), pool) is None
     assert (pool.losses(away)[0] >= 2000).all()
+    both = np.concatenate([ids, back])  # one function, two ways of computing it
+    np.testing.assert_allclose(float_values(both, pool, np.array([1.0, 2.0, 4.0])), [1, 2, 4, 1, 2, 4])

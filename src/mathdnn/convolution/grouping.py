@@ -43,8 +43,7 @@ def grouped(terms: Sequence[np.ndarray] | np.ndarray, mask: int) -> Groups:
         np.maximum(anchors, term.ravel() & mask, out=anchors)
     mixed = np.zeros(size, np.int64)
     for term in _relative(terms, anchors, mask):
-        mixed *= _FACTOR
-        mixed ^= mixed >> 29
+        mixed *= _FACTOR  # modulo 2^64
         mixed += term
     first, place = _first_of_each(mixed)
     for term in _relative(terms, anchors, mask):

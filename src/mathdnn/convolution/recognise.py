@@ -39,12 +39,10 @@ def likely_strides(stencil: Stencil, axis: int) -> list[int]:
     out = stencil.outputs[axis]
     guesses = [round(stencil.inputs[axis] / out)]
     if out > 1 and len(stencil.code):
-        low = np.full(out, stencil.inputs[axis])
-        high = np.full(out, -1)
-        np.minimum.at(low, stencil.place[axis], stencil.pixel[axis])
-        np.maximum.at(high, stencil.place[axis], stencil.pixel[axis])
         middle = (out - 1) // 2
-        guesses = [int(low[middle + 1] - low[middle]), int(high[middle + 1] - high[middle]), *guesses]
+        first, second = (stencil.pixel[axis][stencil.place[axis] == k] for k in (middle, middle + 1))
+        if len(first) and len(second):
+            guesses = [int(second.min() - first.min()), int(second.max() - first.max()), *guesses]
     return sorted(every, key=lambda s: (guesses.index(s) if s in guesses else len(guesses), s))
 
 

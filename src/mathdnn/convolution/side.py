@@ -32,7 +32,7 @@ Operation = Callable[[Any], Any]
 Shape = tuple[int, ...]
 
 _PIXELS = 1 << 26  # an image of 67 million values: more than any layer sees, less than 1 GB
-_PART = 1 << 15  # outputs at once
+_PART = 1 << 20  # coefficients at once
 _UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
 
 SAME_CODE = Assumption(
@@ -173,9 +173,8 @@ def _fits(form: ConvForm, shape: Shape) -> bool:
 def find_call(operation: Any, shape: Shape, how: Settings) -> Called:
     """Whether the operation takes the image in a batch or alone, found by calling it. Raises `InvalidInput`."""
     if not callable(operation):
-        raise refuse(
-            how.who, "a callable or an nn.Module", f"a {type(operation).__name__}", "give the operation itself"
-        )
+        given = f"a {type(operation).__name__}"
+        raise refuse(how.who, "a callable or an nn.Module", given, "give the operation itself")
     shapes = [shape]
     if len(shape) == 3:
         shapes = [s for s, batch in (((1, *shape), True), (shape, False)) if how.batched in (None, batch)]
@@ -242,9 +241,8 @@ def run(operation: Operation, image: torch.Tensor, how: Settings) -> torch.Tenso
             "check the operation and the shape",
         ) from None
     if not isinstance(output, torch.Tensor):
-        raise refuse(
-            how.who, "a tensor back", f"a {type(output).__name__}", "return one image, or say opaque=True for NumPy"
-        )
+        given, do = f"a {type(output).__name__}", "return one image, or say opaque=True for NumPy"
+        raise refuse(how.who, "a tensor back", given, do)
     if output.device.type != "cpu":
         raise refuse(how.who, "a result on the cpu", f"one on {output.device}", "move the operation to the cpu")
     if output.dtype != image.dtype:
@@ -274,12 +272,15 @@ def _as_batch(ids: np.ndarray) -> np.ndarray:
 
 def float_values(ids: np.ndarray, pool: Pool, image: np.ndarray) -> np.ndarray:
     """The exact map at an image, in float64 arithmetic."""
-    flat, pixels = ids.ravel(), image.ravel()
-    total = pool.numbers.floats(pool.constant_codes(flat))
-    for part in range(0, len(flat), _PART):
-        place, pixel, code = pool.entries(flat[part : part + _PART])
-        terms = pool.numbers.floats(code) * pixels[pixel]
-        total[part : part + _PART] += np.bincount(place, weights=terms, minlength=len(total[part : part + _PART]))
+    flat, base, pixels = ids.ravel(), ids.ravel() & pool.mask, image.ravel()
+    functions = pool.functions(flat)
+    total, order = pool.numbers.floats(pool.table.constant[functions]), np.argsort(functions, kind="stable")
+    for places in np.split(order, np.flatnonzero(np.diff(functions[order])) + 1):
+        _, pixel, code = pool.entries(flat[places[:1]])
+        weight, away = pool.numbers.floats(code), pixel - base[places[0]]
+        for part in range(0, len(places), step := max(1, _PART // max(1, len(pixel)))):
+            at = places[part : part + step]
+            total[at] += pixels[base[at, None] + away] @ weight
     return total.reshape(ids.shape)
 
 

@@ -23,7 +23,7 @@ import numpy as np
 if TYPE_CHECKING:
     from mathdnn.convolution.pool import Pool
 
-_SHORT, _EDGE = 48, 10  # outputs along an axis that are all looked at; outputs kept at the ends and in the middle
+_SHORT, _EDGE = 32, 4  # outputs along an axis that are all looked at; outputs kept at the ends and in the middle
 Labels = tuple[np.ndarray, np.ndarray]  # a class for every entry, and how many entries a whole class has
 
 
@@ -136,7 +136,7 @@ def _kept(ids: np.ndarray, axis: int, pool: Pool) -> np.ndarray:
         step = base[period:] - base[:-period]
         alike = (function[period:] == function[:-period]).all(1)
         new[2 * period :] = ~(alike[period:] & alike[:-period] & (step[period:] == step[:-period]).all(1))
-        near = np.convolve(new, np.ones(6 * period + 1), "same") > 0
+        near = np.convolve(new, np.ones(2 * period + 3), "same") > 0
         if near.sum() < best.sum():
             best = near
     best[:_EDGE] = best[-_EDGE:] = best[(count - 1) // 2 - _EDGE : (count - 1) // 2 + _EDGE] = True

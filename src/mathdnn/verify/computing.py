@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -151,7 +150,7 @@ def _average_pool(
             inside = (max(low, 0), min(high, n))
             line.append((*inside, high - low if count_include_pad else inside[1] - inside[0]))
         boxes.append(line)
-    m.count(max(math.prod(high - low for low, high, _ in box) for box in itertools.product(*boxes)))
+    m.count(math.prod(max(high - low for low, high, _ in line) for line in boxes))
     return _box_means(m, value, boxes, divisor_override)
 
 
@@ -172,20 +171,27 @@ def _adaptive(m: Machine, x: Any, size: list[int]) -> np.ndarray:
         n = value.shape[k - len(size)]
         line = [(i * n // wanted, math.ceil((i + 1) * n / wanted)) for i in range(wanted)]
         boxes.append([(low, high, high - low) for low, high in line])
-    m.count(max(math.prod(high - low for low, high, _ in box) for box in itertools.product(*boxes)))
+    m.count(math.prod(max(high - low for low, high, _ in line) for line in boxes))
     return _box_means(m, value, boxes, None)
 
 
 def _box_means(m: Machine, value: np.ndarray, boxes: list[Any], divisor: int | None) -> np.ndarray:
+    """One axis after the other: sums over the pixels of each box, then all divided."""
     axes = len(boxes)
-    result = np.zeros((*value.shape[: value.ndim - axes], *(len(line) for line in boxes)), value.dtype)
-    for place in itertools.product(*(range(len(line)) for line in boxes)):
-        box = [line[k] for line, k in zip(boxes, place, strict=True)]
-        cut: Any = (..., *(slice(low, high) for low, high, _ in box))
-        weight = m.numbers.fraction(Fraction(1, divisor or math.prod(n for _, _, n in box)))
-        at: Any = (..., *place)
-        result[at] = m.numbers.mul(m.numbers.total(value[cut], tuple(range(-axes, 0))), weight)
-    return result
+    for k, line in enumerate(boxes):
+        moved = np.moveaxis(value, k - axes, 0)
+        total = np.zeros((len(line), *moved.shape[1:]), value.dtype)
+        low, high = (np.array([box[side] for box in line]) for side in (0, 1))
+        for step in range(int((high - low).max(initial=0))):
+            inside = low + step < high
+            total[inside] = m.numbers.add(total[inside], moved[(low + step)[inside]])
+        value = np.moveaxis(total, 0, k - axes)
+    counts = np.array(divisor or 1)
+    for line in () if divisor else boxes:
+        counts = counts[..., None] * np.array([count for _, _, count in line])
+    different, place = np.unique(counts, return_inverse=True)
+    weights = np.array([m.numbers.fraction(Fraction(1, count)) for count in different.tolist()])
+    return m.numbers.mul(value, weights[place.reshape(counts.shape)])
 
 
 def _bilinear(m: Machine, x: Any, size: list[int], align: bool, *scales: Any) -> np.ndarray:

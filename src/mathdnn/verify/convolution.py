@@ -24,7 +24,7 @@ import numpy as np
 
 from mathdnn.verdict import Certificate, Status, Verdict, unpack_array
 from mathdnn.verify.graphs import Machine
-from mathdnn.verify.numbers import Absolute, Malformed, Modular, Numbers, clean, convolve
+from mathdnn.verify.numbers import Absolute, Malformed, Modular, Numbers, clean, convolve, draw
 from mathdnn.verify.sizes import check_sizes
 
 Answer = tuple[bool | None, str]
@@ -82,7 +82,7 @@ def _same(left: dict[str, Any], right: dict[str, Any], generator: random.Random)
     """Whether two sides are one map, at random points modulo random primes."""
     for _ in range(POINTS):
         prime = _prime(generator)
-        point = np.array([generator.randrange(prime) for _ in range(math.prod(left["input"]))], np.int64)
+        point = draw(generator, math.prod(left["input"]), prime)
         a, b = (_run(side, point, Modular(prime))[0] for side in (left, right))
         if a.shape != b.shape or not np.array_equal(a, b):
             return False
@@ -195,6 +195,9 @@ class _Exact:
 
     def total(self, a: Any, axes: tuple[int, ...]) -> np.ndarray:
         return np.asarray(a.sum(axis=axes), dtype=object)
+
+    def dot(self, a: Any, terms: Any) -> np.ndarray:
+        return np.asarray(np.tensordot(a, np.stack(terms), 1), dtype=object)
 
 
 def _columns(side: dict[str, Any]) -> list[list[Fraction]]:

@@ -7,12 +7,15 @@ absolute values, which bound what float arithmetic can lose.
 
 from __future__ import annotations
 
-import itertools
+import math
+import random
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+_AT_ONCE = 1 << 22  # terms of a convolution held at once
+_FEW = 4  # output channels: from here on one large product is quicker
 MARK = -1  # stands for uninitialised memory: no value of either arithmetic is negative
 
 
@@ -48,6 +51,26 @@ class Modular:
     def total(self, a: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
         return np.asarray(a.sum(axis=axes) % self.prime)
 
+    def dot(self, a: np.ndarray, terms: list[np.ndarray]) -> np.ndarray:
+        """(o, t) times t arrays. Few sums: halves of 16 bits of the weights, so that 2^16 products fit 63 bits. Many:
+        halves of both, in float64, where 2^20 products of 32 bits fit 53."""
+        if len(terms) > 1 << 16:
+            raise Malformed("a sum of more than 2^16 terms")
+        if len(a) <= _FEW:
+            return np.stack([self._sum(row, terms) for row in a.tolist()])
+        b = np.stack(terms).reshape(len(terms), -1)
+        (high, low), (left, right) = (((m >> 16).astype(float), (m & 0xFFFF).astype(float)) for m in (a, b))
+        parts = (high @ left, high @ right + low @ left, low @ right)
+        first, middle, last = (part.astype(np.int64) % self.prime for part in parts)
+        return np.asarray(((first * 65536 + middle) % self.prime * 65536 + last) % self.prime)
+
+    def _sum(self, weights: list[int], terms: list[np.ndarray]) -> np.ndarray:
+        high, low, product = (np.zeros(terms[0].shape, np.int64) for _ in range(3))
+        for weight, term in zip(weights, terms, strict=True):
+            low += np.multiply(term, weight & 0xFFFF, out=product)
+            high += np.multiply(term, weight >> 16, out=product)
+        return (high % self.prime * 65536 + low) % self.prime
+
 
 class Absolute:
     """Sums of absolute values in float64; `add` and `sub` are one."""
@@ -68,6 +91,10 @@ class Absolute:
 
     def total(self, a: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
         return np.asarray(a.sum(axis=axes))
+
+    def dot(self, a: np.ndarray, terms: list[np.ndarray]) -> np.ndarray:
+        """(o, t) times t arrays."""
+        return np.asarray(np.tensordot(a, np.stack(terms), 1))
 
 
 Numbers = Modular | Absolute
@@ -99,13 +126,27 @@ def windows_of(value: np.ndarray, kernel: Any, stride: Any, dilation: Any) -> np
 def convolve(
     numbers: Numbers, x: np.ndarray, w: np.ndarray, stride: Any, dilation: Any, groups: int, axes: int
 ) -> np.ndarray:
-    """Cross-correlation of a padded batch, one tap at a time."""
-    windows = windows_of(x, w.shape[2:], stride, dilation)
-    out = windows.shape[2 : 2 + axes]
-    result = np.zeros((x.shape[0], w.shape[0], *out), windows.dtype)
+    """Cross-correlation of a padded batch: for each group a product of its weights (o, g a) with its windows (g a, i),
+    some rows of the output at a time."""
+    out = windows_of(x[:1, :1], w.shape[2:], stride, dilation).shape[2 : 2 + axes]
+    result = np.zeros((x.shape[0], w.shape[0], *out), x.dtype)
     share, per = w.shape[1], w.shape[0] // groups
-    for o, g in itertools.product(range(w.shape[0]), range(share)):
-        for tap in itertools.product(*(range(k) for k in w.shape[2:])):
-            part = windows[(slice(None), o // per * share + g, ..., *tap)]
-            result[:, o] = numbers.add(result[:, o], numbers.mul(part, w[(o, g, *tap)]))
+    flat = w.reshape(w.shape[0], -1)
+    for group in range(groups):
+        own = slice(group * per, (group + 1) * per)
+        windows = windows_of(x[:, group * share : (group + 1) * share], w.shape[2:], stride, dilation)
+        used = np.flatnonzero((flat[own] != 0).any(0))  # a weight 0 adds nothing
+        taps = list(zip(*np.unravel_index(used, (share, *w.shape[2:])), strict=True))
+        rows = max(1, _AT_ONCE // max(1, len(taps) * x.shape[0] * math.prod(out[1:])))
+        for at in range(0, out[0] if taps else 0, rows):
+            part = windows[:, :, at : at + rows]
+            terms = [part[(slice(None), tap[0], ..., *tap[1:])] for tap in taps]
+            made = numbers.dot(flat[own][:, used], terms)
+            result[:, own, at : at + rows] = np.moveaxis(made.reshape(per, *terms[0].shape), 0, 1)
     return result
+
+
+def draw(generator: random.Random, count: int, prime: int) -> np.ndarray:
+    """Random integers modulo a prime below 2^31; 64 bits each, so none is likelier than another by more than 2^-32."""
+    bits = np.frombuffer(generator.randbytes(8 * count), np.uint64)
+    return (bits % np.uint64(prime)).astype(np.int64)
