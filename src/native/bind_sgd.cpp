@@ -30,22 +30,24 @@ using namespace mathdnn;
 namespace {
 
 using Order = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Targets = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Labels = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Scores = nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Weights = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Matrix = nb::ndarray<nb::ro, nb::ndim<2>, nb::device::cpu>;
 
 struct Kernels {
     SgdSteps steps;
+    SgdRead read;
     SgdDerivative derivative;
 };
 
 Kernels kernels(const std::string &set) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (set == "avx512" && __builtin_cpu_supports("x86-64-v4")) return {avx512::sgd_steps, avx512::sgd_derivative};
-    if (set == "avx2" && __builtin_cpu_supports("x86-64-v3")) return {avx2::sgd_steps, avx2::sgd_derivative};
+    if (set == "avx512" && __builtin_cpu_supports("x86-64-v4")) return {avx512::sgd_steps, avx512::sgd_read, avx512::sgd_derivative};
+    if (set == "avx2" && __builtin_cpu_supports("x86-64-v3")) return {avx2::sgd_steps, avx2::sgd_read, avx2::sgd_derivative};
 #endif
-    if (set == "baseline") return {baseline::sgd_steps, baseline::sgd_derivative};
+    if (set == "baseline") return {baseline::sgd_steps, baseline::sgd_read, baseline::sgd_derivative};
     throw std::invalid_argument("this processor or build has no instruction set " + set);
 }
 
@@ -105,18 +107,34 @@ void work(std::vector<Run> &runs, std::atomic<std::size_t> &taken, std::int64_t 
     }
 }
 
-std::vector<std::int64_t> sgd_many(Matrix X, std::vector<Order> orders, std::vector<Targets> targets, Weights w, int loss,
-                                   int decay, double lr, double weight_decay, std::int64_t steps_before,
-                                   int threads, const std::string &set) {
+// Whether every row of the order exists, and has a label of -1 or +1. Without branches: 0.7 ns a step.
+bool usable(const Order &order, const Labels &labels) {
+    const std::int64_t last = static_cast<std::int64_t>(labels.shape(0)) - 1;
+    const std::int64_t steps = static_cast<std::int64_t>(order.shape(0));
+    std::int64_t outside = 0;
+    for (std::int64_t t = 0; t < steps; t++) outside |= order.data()[t] | (last - order.data()[t]);
+    if (outside < 0) return false;
+    std::uint32_t wrong = 0;
+    for (std::int64_t t = 0; t < steps; t++) {
+        std::uint32_t bits;
+        std::memcpy(&bits, labels.data() + order.data()[t], sizeof bits);
+        wrong |= (bits & 0x7fffffff) ^ 0x3f800000;
+    }
+    return wrong == 0;
+}
+
+std::vector<std::int64_t> sgd_many(Matrix X, std::vector<Order> orders, std::vector<Labels> labels, Weights w,
+                                   std::vector<Scores> scores, int loss, int decay, double lr, double weight_decay,
+                                   std::int64_t steps_before, int threads, const std::string &set) {
     const SgdSteps kernel = kernels(set).steps;
     const bool bytes = X.dtype() == nb::dtype<std::uint8_t>();
     const std::int64_t d = X.shape(1), padded = (d + lanes - 1) / lanes * lanes;
     std::vector<Run> runs(orders.size());
     for (std::size_t i = 0; i < runs.size(); i++) {
         const std::int64_t itemsize = bytes ? 1 : sizeof(float);
-        runs[i].job = {X.data(), bytes, X.stride(0) * itemsize, d, padded, orders[i].data(), targets[i].data(),
+        runs[i].job = {X.data(), bytes, X.stride(0) * itemsize, d, padded, orders[i].data(), labels[i].data(),
                        static_cast<MarginLoss>(loss), static_cast<Decay>(decay), lr, weight_decay,
-                       steps_before, nullptr, nullptr};
+                       steps_before, nullptr, nullptr, scores.empty() ? nullptr : scores[i].data()};
         runs[i].steps = orders[i].shape(0);
         runs[i].w = w.data() + i * d;
     }
@@ -163,7 +181,17 @@ std::vector<std::int64_t> sgd_many(Matrix X, std::vector<Order> orders, std::vec
     return failed;
 }
 
-void sgd_derivative(int loss, Targets margins, nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu> out,
+float sgd_read(Matrix X, Order order, const std::string &set) {
+    SgdJob job{};
+    job.X = X.data();
+    job.row_stride = X.stride(0) * static_cast<std::int64_t>(sizeof(float));
+    job.d = X.shape(1);
+    job.order = order.data();
+    nb::gil_scoped_release release;
+    return kernels(set).read(job, order.shape(0));
+}
+
+void sgd_derivative(int loss, Labels margins, nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu> out,
                     const std::string &set) {
     DefaultFloatingPoint environment;
     kernels(set).derivative(static_cast<MarginLoss>(loss), margins.data(), out.data(), margins.shape(0));
@@ -172,6 +200,8 @@ void sgd_derivative(int loss, Targets margins, nb::ndarray<float, nb::ndim<1>, n
 }  // namespace
 
 void bind_sgd(nb::module_ &module) {
+    module.def("sgd_usable", &usable);
     module.def("sgd_many", &sgd_many);
+    module.def("sgd_read", &sgd_read);
     module.def("sgd_derivative", &sgd_derivative);
 }

@@ -16,6 +16,7 @@ from tests.oracles.margin import pairwise_scores
 
 from mathdnn.errors import Diverged, InvalidInput
 from mathdnn.margin import LOSSES, MarginClassifier, PairwiseLinearClassifier, sgd, sigmoid
+from mathdnn.margin.classifier import _two_whole_numbers, two_classes
 from mathdnn.margin.pairwise import unit_output
 
 ESTIMATORS = [
@@ -68,6 +69,58 @@ def test_fit_is_the_sgd_of_its_draws(rng):
     labels = np.where(y == "class 1", 1.0, -1.0)
     np.testing.assert_array_equal(model.coef_[0], sgd(X, labels, order, loss="logistic", lr=255e-4, w0=w0))
     assert model.intercept_.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_loss_curve_is_the_mean_loss_of_the_examples_as_they_were_met(loss, rng):
+    X, y = blobs(rng, n=30)
+    model = MarginClassifier(loss, lr=0.01, epochs=2, random_state=7).fit(X, y)
+    draws, labels, curve = np.random.RandomState(7), np.where(y == "class 1", 1.0, -1.0), []
+    w = draws.uniform(-(5**-0.5), 5**-0.5, 5)
+    for _ in range(2):
+        met = []
+        for i in draws.permutation(30):
+            met.append(LOSSES[loss].value(labels[i] * (w @ X[i])))
+            w = w - 0.01 * labels[i] * LOSSES[loss].derivative(labels[i] * (w @ X[i])) * X[i]
+        curve.append(np.mean(met))
+    np.testing.assert_allclose(model.loss_curve_, curve, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("bad", "said"), [(np.nan, "NaN"), (np.inf, "inf"), (-np.inf, "-inf")])
+@pytest.mark.parametrize("kind", [MarginClassifier, PairwiseLinearClassifier])
+def test_a_number_that_is_not_finite_is_refused_wherever_it_stands(kind, bad, said, dtype, rng):
+    X, y = blobs(rng, n=200)
+    good = kind(random_state=0, fit_intercept=True).fit(X, y)
+    for row, column in ((0, 0), (199, 4), (70, 2)):
+        wrong = X.astype(dtype)
+        wrong[row, column] = bad
+        got = f"expected finite numbers, got {said} in row {row}, column {column}; remove or replace it."
+        with pytest.raises(InvalidInput, match=f"^{re.escape(f'fit(X=...): {got}')}$"):
+            kind(random_state=0).fit(wrong, y)
+        with pytest.raises(InvalidInput, match=f"^{re.escape(f'predict(X=...): {got}')}$"):
+            good.predict(wrong)
+        if kind is MarginClassifier:
+            with pytest.raises(InvalidInput, match=f"^{re.escape(f'partial_fit(X=...): {got}')}$"):
+                clone(good).partial_fit(wrong, y)
+    wrong = X.astype(np.float64)
+    wrong[3, 1] = bad
+    wrong[5, 1] = 1e300  # what is not a number comes before what is too large, and before a step that is
+    with pytest.raises(InvalidInput, match=f"got {said} in row 3, column 1"):
+        kind("squared_hinge", lr=1e6).fit(wrong, y)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint64, np.int64, np.float32, np.float64, str])
+def test_the_two_classes_are_those_of_unique(dtype):
+    for labels in ([0, 1, 1, 0], [1, 0], [1, 1, 0]):
+        y = np.array(labels).astype(dtype)
+        found = two_classes(y)
+        np.testing.assert_array_equal(found, np.unique(y))
+        assert found.dtype == np.unique(y).dtype
+    for labels in ([0.5, 1.0], [0, 1, 2], [1, 1]):
+        with pytest.raises(ValueError, match=r"Unknown label type|two classes"):
+            two_classes(np.array(labels))
+    assert _two_whole_numbers(np.array([1.0, np.inf])) is None
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_other_ones(rng):

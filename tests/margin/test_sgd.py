@@ -16,7 +16,7 @@ from mathdnn import native
 from mathdnn.errors import Diverged, InvalidInput
 from mathdnn.margin import LOSSES, SgdRun, agreement_bound, sgd, sgd_many
 from mathdnn.margin.agreement import _step, curvature
-from mathdnn.margin.sgd import Settings
+from mathdnn.margin.run import Settings
 
 NAMES = tuple(LOSSES)
 STEP = 0.05

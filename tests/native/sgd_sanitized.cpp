@@ -29,11 +29,11 @@ void run(std::int64_t n, std::int64_t d, bool bytes, int loss, int decay) {
             std::memcpy(&X[i * 4], &value, 4);
     }
     std::vector<std::int64_t> order(steps);
-    std::vector<float> targets(steps);
-    for (std::int64_t t = 0; t < steps; t++) order[t] = t % n, targets[t] = t % 2 ? 1 : -1;
+    std::vector<float> labels(n), scores(steps);
+    for (std::int64_t t = 0; t < steps; t++) order[t] = t % n, labels[t % n] = t % 2 ? 1 : -1;
     Memory w(padded), rows(2 * padded);
-    const SgdJob job{X.data(), bytes, d * item, d, padded, order.data(), targets.data(), static_cast<MarginLoss>(loss),
-                     static_cast<Decay>(decay), 1e-3, decay == 1 ? 0.1 : 0.0, 0, w.at, rows.at};
+    const SgdJob job{X.data(), bytes, d * item, d, padded, order.data(), labels.data(), static_cast<MarginLoss>(loss),
+                     static_cast<Decay>(decay), 1e-3, decay == 1 ? 0.1 : 0.0, 0, w.at, rows.at, decay ? scores.data() : nullptr};
     ISA::sgd_steps(job, 0, steps / 2);
     ISA::sgd_steps(job, steps / 2, steps);
 }

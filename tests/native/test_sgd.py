@@ -23,7 +23,7 @@ from mathdnn.errors import InvalidInput
 if not native.available():
     pytest.skip("no compiled kernels in this installation", allow_module_level=True)
 
-from mathdnn.native.sgd import DECAYS, LOSSES, derivative, instruction_sets, sgd_runs
+from mathdnn.native.sgd import DECAYS, LOSSES, derivative, instruction_sets, read_rows, sgd_runs
 
 SETS = instruction_sets()
 
@@ -34,10 +34,10 @@ def rows(n: int, d: int) -> np.ndarray:
     return (mixed.reshape(n, d) / np.float32(255)).astype(np.float32)
 
 
-def run(X, order, targets, w0, **options):
+def run(X, order, labels, w0, **options):
     """One run; returns its weights and where it stopped."""
     w = np.array(w0, np.float32)[None]
-    stopped = sgd_runs(X, [np.asarray(order)], [np.asarray(targets, np.float32)], w, **{"lr": 0.05, **options})
+    stopped = sgd_runs(X, [np.asarray(order)], [np.asarray(labels, np.float32)], w, **{"lr": 0.05, **options})
     return w[0], stopped[0]
 
 
@@ -46,7 +46,9 @@ def golden(loss: str, decay: str, instruction_set: str) -> np.ndarray:
     order = np.arange(3 * n) * 31 % n
     w0 = (np.arange(d) % 7 - 3).astype(np.float32) / 64
     settings = {"loss": loss, "decay": decay, "weight_decay": 0.0 if decay == "constant" else 0.01, "lr": 1e-3}
-    return run(rows(n, d), order, np.where(order % 3 == 0, 1, -1), w0, **settings, instruction_set=instruction_set)[0]
+    return run(
+        rows(n, d), order, np.where(np.arange(n) % 3 == 0, 1, -1), w0, **settings, instruction_set=instruction_set
+    )[0]
 
 
 GOLDEN = {
@@ -90,14 +92,14 @@ def test_a_run_has_its_golden_bits_on_every_instruction_set(loss, decay, instruc
 def test_every_instruction_set_gives_the_same_bits_at_any_size(n, d, visits, as_bytes, loss, weight_decay, seed):
     rng = np.random.default_rng(seed)
     X = rng.integers(0, 256, (n, d)).astype(np.uint8)
-    order, targets = rng.integers(0, n, visits), np.sign(rng.random(visits) - 0.5)
+    order, labels = rng.integers(0, n, visits), np.sign(rng.random(n) - 0.5)
     w0 = rng.uniform(-1, 1, d) / d
     data = X if as_bytes else X / np.float32(255)
     found = {
-        run(data, order, targets, w0, loss=loss, weight_decay=weight_decay, instruction_set=name)[0].tobytes()
+        run(data, order, labels, w0, loss=loss, weight_decay=weight_decay, instruction_set=name)[0].tobytes()
         for name in SETS
     }
-    found.add(run(X / np.float32(255), order, targets, w0, loss=loss, weight_decay=weight_decay)[0].tobytes())
+    found.add(run(X / np.float32(255), order, labels, w0, loss=loss, weight_decay=weight_decay)[0].tobytes())
     assert len(found) == 1
 
 
@@ -131,46 +133,68 @@ def layouts(X: np.ndarray) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
 def test_how_the_rows_lie_in_memory_changes_no_bit(dtype, rng):
     X = rng.integers(0, 256, (20, 37)).astype(dtype)
-    order, targets, w0 = rng.permutation(20), np.ones(20), rng.random(37)
-    expected, _ = run(X, order, targets, w0, loss="logistic", lr=1e-4)
+    order, labels, w0 = rng.permutation(20), np.ones(20), rng.random(37)
+    expected, _ = run(X, order, labels, w0, loss="logistic", lr=1e-4)
     for name, same in layouts(X).items():
         np.testing.assert_array_equal(same, X)
-        found, _ = run(same, order, targets, w0, loss="logistic", lr=1e-4)
+        found, _ = run(same, order, labels, w0, loss="logistic", lr=1e-4)
         assert found.tobytes() == expected.tobytes(), name
 
 
 def test_a_long_run_is_cut_into_pieces_without_a_trace(rng):
     # pieces are 1 + 2^23 / (d + 64) steps: 300,000 steps of d = 1 are three of them
     X, order = rng.random((50, 1), np.float32), rng.integers(0, 50, 300_000)
-    whole, _ = run(X, order, np.ones(len(order)), [0.5], loss="logistic", decay="inverse_sqrt")
-    half, _ = run(X, order[:1234], np.ones(1234), [0.5], loss="logistic", decay="inverse_sqrt")
+    whole, _ = run(X, order, np.ones(50), [0.5], loss="logistic", decay="inverse_sqrt")
+    half, _ = run(X, order[:1234], np.ones(50), [0.5], loss="logistic", decay="inverse_sqrt")
     rest = {"loss": "logistic", "decay": "inverse_sqrt", "steps_before": 1234}
-    again, _ = run(X, order[1234:], np.ones(len(order) - 1234), half, **rest)
+    again, _ = run(X, order[1234:], np.ones(50), half, **rest)
     assert again.tobytes() == whole.tobytes()
 
 
 def test_the_number_of_threads_changes_no_bit(rng):
     X = rng.random((40, 100), np.float32)
     orders = [rng.integers(0, 40, int(count)) for count in rng.integers(0, 200, 33)]
-    targets = [np.sign(rng.random(len(order)) - 0.5).astype(np.float32) for order in orders]
+    labels = [np.sign(rng.random(40) - 0.5).astype(np.float32) for _ in orders]
     start = rng.random((33, 100), np.float32)
     found = set()
     for threads in (1, 2, 3, 64):
         w = start.copy()
-        assert sgd_runs(X, orders, targets, w, loss="sum_of_squares", lr=0.1, threads=threads) == [-1] * 33
+        assert sgd_runs(X, orders, labels, w, loss="sum_of_squares", lr=0.1, threads=threads) == [-1] * 33
         found.add(w.tobytes())
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("instruction_set", SETS)
+def test_a_label_counts_only_where_it_is_visited(instruction_set):
+    X, labels, w0 = np.eye(3, dtype=np.float32), [1, np.nan, -1], np.zeros(3)
+    found, _ = run(X, [0, 2], labels, w0, loss="hinge", lr=1.0, instruction_set=instruction_set)
+    assert found.tolist() == [1, 0, -1]
+
+
+@pytest.mark.parametrize("instruction_set", SETS)
+@pytest.mark.parametrize("as_bytes", [False, True])
+@pytest.mark.parametrize("d", [1, 31, 70])
+def test_the_scores_are_those_before_each_step(d, as_bytes, instruction_set, rng):
+    X, order, w0 = rng.integers(0, 3, (20, d)).astype(np.uint8), rng.integers(0, 20, 50), rng.uniform(-1, 1, d)
+    X, labels, scores = X if as_bytes else X.astype(np.float32), np.sign(rng.random(20) - 0.5), np.empty(50, np.float32)
+    options = {"loss": "logistic", "decay": "inverse", "instruction_set": instruction_set}
+    whole, _ = run(X, order, labels, w0, scores=[scores], **options)
+    assert whole.tobytes() == run(X, order, labels, w0, **options)[0].tobytes()
+    for t, i in enumerate(order):
+        before, _ = run(X, order[:t], labels, w0, **options)
+        row = X[i] / np.float32(255) if as_bytes else X[i]
+        assert scores[t] == pytest.approx(before.astype(np.float64) @ row, abs=1e-5)
 
 
 def test_flush_to_zero_in_the_caller_changes_no_bit(rng):
     import torch
 
-    X, order = np.full((1, 3), 1e-20, np.float32), np.zeros(5, int)
-    expected, _ = run(X, order, np.ones(5), np.zeros(3), loss="logistic", lr=1e-19)
+    X, order, one = np.full((1, 3), 1e-20, np.float32), np.zeros(5, int), np.ones(1)
+    expected, _ = run(X, order, one, np.zeros(3), loss="logistic", lr=1e-19)
     assert 0 < expected[0] < np.finfo(np.float32).smallest_normal
     if torch.set_flush_denormal(True):
         try:
-            found, _ = run(X, order, np.ones(5), np.zeros(3), loss="logistic", lr=1e-19)
+            found, _ = run(X, order, one, np.zeros(3), loss="logistic", lr=1e-19)
         finally:
             torch.set_flush_denormal(False)
         assert found.tobytes() == expected.tobytes()
@@ -185,8 +209,8 @@ def test_the_first_score_that_is_not_finite_stops_the_run(bad, instruction_set):
     for position in range(4):
         order = np.array([0, 1, 0, 1])
         order[position] = 2
-        assert run(X, order, np.ones(4), np.zeros(40), **options)[1] == position
-    assert run(X, [0, 1], np.ones(2), np.zeros(40), **options)[1] == -1
+        assert run(X, order, np.ones(3), np.zeros(40), **options)[1] == position
+    assert run(X, [0, 1], np.ones(3), np.zeros(40), **options)[1] == -1
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -217,11 +241,11 @@ def test_an_interrupt_stops_within_a_moment(threads):
 import numpy as np
 from mathdnn.native.sgd import sgd_runs
 X, order = np.ones((1000, 784), np.uint8), np.tile(np.arange(1000), 50_000)
-order, targets = order, np.ones(len(order), np.float32)
+labels = np.ones(1000, np.float32)
 w = np.zeros((2, 784), np.float32)
 print("running", flush=True)
 try:
-    sgd_runs(X, [order, order], [targets, targets], w, loss="logistic", lr=1e-3, threads={threads})
+    sgd_runs(X, [order, order], [labels, labels], w, loss="logistic", lr=1e-3, threads={threads})
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
@@ -257,16 +281,26 @@ def test_sanitizers_find_nothing_at_any_size(instruction_set, flags, tmp_path):
     assert (ran.returncode, ran.stdout) == (0, "done\n"), ran.stderr
 
 
-GOOD = {"X": np.zeros((3, 2), np.float32), "orders": [np.arange(3)], "targets": [np.ones(3, np.float32)]}
+GOOD = {"X": np.zeros((3, 2), np.float32), "orders": [np.arange(3)], "labels": [np.ones(3, np.float32)]}
 FROZEN = np.zeros((1, 2), np.float32)
 FROZEN.flags.writeable = False
+ONE_SCORE = "a writeable float32 array a run, one score a step"
 REFUSED = [
     ({"X": np.zeros((3, 2))}, "X", "a matrix of float32 or uint8", "shape (3, 2), dtype float64"),
     ({"X": np.zeros((3, 2), ">f4")}, "X", "a matrix of float32 or uint8", "shape (3, 2), dtype >f4"),
     ({"w": np.zeros((2, 2), np.float32)}, "w", "a writeable float32 array of (1, 2)", "shape (2, 2), dtype float32"),
     ({"w": FROZEN}, "w", "a writeable float32 array of (1, 2)", "shape (1, 2), dtype float32"),
-    ({"targets": []}, "targets", "1 runs", "0"),
-    ({"orders": [np.arange(2)]}, "orders", "one row index and one label a step", "shapes (2,) and (3,)"),
+    ({"labels": []}, "labels", "1 runs", "0"),
+    ({"labels": [np.ones(2, np.float32)]}, "labels", "3, one a row", "shape (2,)"),
+    ({"labels": [np.array([1, 0, 1], np.float32)]}, "labels", "-1 and +1", "0"),
+    ({"labels": [np.array([1, 1, np.nan], np.float32)]}, "labels", "-1 and +1", "nan"),
+    ({"labels": [np.array([1, np.inf, -1], np.float32)]}, "labels", "-1 and +1", "inf"),
+    ({"orders": [np.zeros((1, 2), int)]}, "orders", "one row index a step", "shape (1, 2), dtype int64"),
+    ({"orders": [np.array([0, 2**63 - 1, 2])]}, "orders", "rows 0 to 2", "0 to 9223372036854775807"),
+    ({"orders": [np.array([0, -(2**63), 2])]}, "orders", "rows 0 to 2", "-9223372036854775808 to 2"),
+    ({"scores": [np.zeros(2, np.float32)]}, "scores", ONE_SCORE, "1 arrays"),
+    ({"scores": [np.zeros(3)]}, "scores", ONE_SCORE, "1 arrays"),
+    ({"scores": [np.zeros(3, np.float32)] * 2}, "scores", ONE_SCORE, "2 arrays"),
     ({"orders": [np.array([0, 1, 3])]}, "orders", "rows 0 to 2", "0 to 3"),
     ({"orders": [np.array([0, -1, 2])]}, "orders", "rows 0 to 2", "-1 to 2"),
     ({"loss": "log"}, "loss", f"one of {', '.join(LOSSES)}", "'log'"),
@@ -282,6 +316,16 @@ def test_nothing_reaches_a_pointer_unchecked(change, name, expected, got):
     sentence = f"sgd_runs({name}=...): expected {expected}, got {got}; see mathdnn.margin.sgd."
     with pytest.raises(InvalidInput, match=f"^{re.escape(sentence)}$"):
         sgd_runs(**arguments)
+
+
+def test_reading_alone_reads_what_is_visited(rng):
+    X, order = rng.integers(0, 9, (30, 200)).astype(np.float32), rng.integers(0, 30, 100)
+    assert read_rows(X, order) == X[order, :192].sum()  # whole blocks of 64, and whole numbers: exact in any order
+    assert read_rows(X[:, ::2], order) == X[order, :128:2].sum()
+    assert read_rows(X, order[:0]) == 0
+    sentence = "sgd_runs(X, order=...): expected float32 rows that exist, got float32, rows 0 to 30 of 30"
+    with pytest.raises(InvalidInput, match=f"^{re.escape(sentence)}; see mathdnn.margin.sgd.$"):
+        read_rows(X, np.array([0, 30]))
 
 
 def test_unknown_instruction_sets_and_losses_are_refused():

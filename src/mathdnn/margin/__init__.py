@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mathdnn.margin.agreement import agreement_bound
 from mathdnn.margin.losses import LOSSES, MarginLoss, margin_loss, right, sigmoid, softplus
-from mathdnn.margin.sgd import SgdRun, sgd, sgd_many
+from mathdnn.margin.run import SgdRun
+from mathdnn.margin.sgd import sgd, sgd_many
 
 if TYPE_CHECKING:
     from mathdnn.margin.classifier import MarginClassifier

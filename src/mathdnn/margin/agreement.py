@@ -37,7 +37,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mathdnn.margin.losses import LOSSES, sigmoid
-from mathdnn.margin.sgd import Settings, literal
+from mathdnn.margin.run import Settings
+from mathdnn.margin.sgd import literal
 
 if TYPE_CHECKING:
     from jaxtyping import Float32, Int
@@ -83,10 +84,11 @@ def agreement_bound(
     """
     settings = Settings(loss, lr, weight_decay, decay)
     flat, w, distance = order.ravel().astype(np.int64), w0.astype(np.float32), 0.0
+    labels = y.astype(np.float32)
     for t in range(flat.size):
         i = flat[t : t + 1]
         distance = _step(X[i[0]].astype(np.float64), float(y[i[0]]), w.astype(np.float64), distance, settings, t)
-        literal(X, y[i].astype(np.float32), i, w, replace(settings, steps_before=t))
+        literal(X, labels, i, w, replace(settings, steps_before=t))
     return distance
 
 

@@ -10,11 +10,15 @@ homework counts a tie as right whichever the label: that is `mathdnn.margin.righ
 
 Trained in float32, by the compiled kernel where there is one; coef_ holds the same numbers as float64, and scores are
 computed in float64.
+
+NaN and infinite data are found without a pass of their own: each row is visited in an epoch, and a row that holds one
+has a score that is not finite, whatever the weights (0 times infinity is NaN too), at which training stops.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,9 +28,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import Diverged, InvalidInput, sentence
 from mathdnn.margin.losses import margin_loss, sigmoid
-from mathdnn.margin.sgd import Implementation, sgd
+from mathdnn.margin.run import Implementation, Settings, SgdRun
+from mathdnn.margin.sgd import sgd_and_scores
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Float32, Shaped
@@ -34,7 +39,7 @@ if TYPE_CHECKING:
 # The score's slope in the model's log-odds: both losses are built on sigma(z), and the exponential loss is least, over
 # all functions, at half the log-odds (Friedman, Hastie and Tibshirani 2000, lemma 1). The hinges give no probability.
 LOG_ODDS = {"logistic": 1.0, "sum_of_squares": 1.0, "exponential": 2.0}
-ROWS = 4096  # rows scored at a time, so that no second copy of the data is made in float64
+ROWS = 64  # rows scored at a time: their float64 copy stays in a core's cache up to some thousand columns
 
 
 def _has_probability(model: MarginClassifier) -> bool:
@@ -49,9 +54,9 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     epochs: passes over the data, each in a new random order if `shuffle`. random_state: None, a seed or a RandomState.
     implementation: "auto", "native" or "literal", see `sgd`.
 
-    After `fit`: classes_ (2,), coef_ (1, d), intercept_ (1,), n_features_in_, loss_curve_ (the mean training loss after
-    each epoch), t_ (steps taken). Raises `InvalidInput` (a ValueError) for unusable settings or data, `Diverged` where
-    training leaves the finite numbers.
+    After `fit`: classes_ (2,), coef_ (1, d), intercept_ (1,), n_features_in_, loss_curve_ (for each epoch the mean loss
+    of the examples as they were met, each before its own step), t_ (steps taken). Raises `InvalidInput` (a ValueError)
+    for unusable settings or data, `Diverged` where training leaves the finite numbers.
     """
 
     def __init__(
@@ -80,12 +85,13 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Float[np.ndarray, "n d"], y: Shaped[np.ndarray, " n"]) -> MarginClassifier:
         """Train from new initial weights. X (n, d) of finite numbers, y (n,) of two classes."""
         check_epochs("MarginClassifier", self.epochs)
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False)
         classes = two_classes(y)
         rows = training_rows(X, self.fit_intercept)
         rng = check_random_state(self.random_state)
         self._start(classes)
-        self._train(rows, signs(y, classes), initial_weights(rng, rows.shape[1], X.shape[1]), self.epochs, rng)
+        with finite_data("fit", X):
+            self._train(rows, signs(y, classes), initial_weights(rng, rows.shape[1], X.shape[1]), self.epochs, rng)
         return self
 
     def partial_fit(
@@ -96,7 +102,7 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> MarginClassifier:
         """One more epoch, on these examples, from the present weights. The first call needs `classes`, both of them."""
         first = not hasattr(self, "coef_")
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=first)
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=first, ensure_all_finite=False)
         classes = two_classes(np.asarray(classes) if classes is not None else y) if first else self.classes_
         check_known(y, classes)
         rows = training_rows(X, self.fit_intercept)
@@ -104,7 +110,8 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if first:
             self._start(classes)
         w = initial_weights(rng, rows.shape[1], X.shape[1]) if first else self._weights()
-        self._train(rows, signs(y, classes), w, 1, rng)
+        with finite_data("partial_fit", X):
+            self._train(rows, signs(y, classes), w, 1, rng)
         return self
 
     def _start(self, classes: np.ndarray) -> None:
@@ -117,12 +124,10 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> None:
         loss = margin_loss(self.loss)
         for order in orders(rng, len(rows), epochs, self.shuffle):
-            w = sgd(
-                rows, y, order, loss=self.loss, lr=self.lr, w0=w, weight_decay=self.weight_decay, decay=self.decay,
-                steps_before=self.t_, implementation=self.implementation,
-            )  # fmt: skip
+            settings = Settings(self.loss, self.lr, self.weight_decay, self.decay, self.t_)
+            w, met = sgd_and_scores(rows, SgdRun(y, order, w), settings, self.implementation)
             self.t_ += order.size
-            self.loss_curve_.append(float(loss.value((y * (rows @ w)).astype(np.float64)).mean()))
+            self.loss_curve_.append(float(loss.value(y[order[0]] * met.astype(np.float64)).mean()))
         d = self.n_features_in_
         self.coef_ = w[None, :d].astype(np.float64)
         self.intercept_ = w[d:].astype(np.float64) if self.fit_intercept else np.zeros(1)
@@ -135,7 +140,7 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def decision_function(self, X: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
         """The scores z (n,), positive for classes_[1]."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False, ensure_all_finite=False)
         return scores(X, self.coef_, self.intercept_)[:, 0]
 
     def predict(self, X: Float[np.ndarray, "n d"]) -> Shaped[np.ndarray, " n"]:
@@ -167,6 +172,8 @@ def check_epochs(who: str, epochs: object) -> None:
 
 def two_classes(y: np.ndarray) -> np.ndarray:
     """The two classes, sorted. Raises `InvalidInput` for any other number of them."""
+    if (both := _two_whole_numbers(y)) is not None:
+        return both
     check_classification_targets(y)
     classes = np.unique(y)
     if len(classes) == 2:
@@ -178,6 +185,20 @@ def two_classes(y: np.ndarray) -> np.ndarray:
             sentence("MarginClassifier(y=...)", "two classes", got, "take PairwiseLinearClassifier for more")
         )
     raise InvalidInput(sentence("MarginClassifier(y=...)", "two classes", "1 class", "give examples of both"))
+
+
+def _two_whole_numbers(y: np.ndarray) -> np.ndarray | None:
+    """What np.unique gives for labels of two whole numbers, without sorting; None for all others."""
+    if y.dtype.kind not in "biuf" or y.ndim != 1 or y.size == 0:
+        return None
+    both = np.array([y.min(), y.max()])
+    if (
+        both[0] == both[1]
+        or not (np.isfinite(both) & (both == np.floor(both))).all()
+        or not ((y == both[0]) | (y == both[1])).all()
+    ):
+        return None
+    return both
 
 
 def check_known(y: np.ndarray, classes: np.ndarray) -> None:
@@ -197,13 +218,36 @@ def signs(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def training_rows(X: np.ndarray, fit_intercept: bool) -> Float32[np.ndarray, "n d"]:
-    """X in float32, with a column of ones for the intercept. Raises `InvalidInput` where a number is too large."""
+    """X in float32, with a column of ones for the intercept; infinite where a number is too large."""
     with np.errstate(over="ignore"):
         rows = X.astype(np.float32, copy=False)
-    if rows is not X and not np.isfinite(rows).all():
-        largest = f"{np.abs(X).max():.3g}"
-        raise InvalidInput(sentence("fit(X=...)", "numbers within float32, below 3.4e38", largest, "scale the data"))
     return np.column_stack([rows, np.ones(len(rows), np.float32)]) if fit_intercept else rows
+
+
+@contextmanager
+def finite_data(who: str, X: np.ndarray) -> Iterator[None]:
+    """Where training on X fails, X is looked at: a number that cannot be used is the reason, whatever came of it."""
+    try:
+        yield
+    except (Diverged, InvalidInput):
+        check_finite(who, X)
+        with np.errstate(over="ignore"):
+            too_large = np.isinf(X.astype(np.float32, copy=False))
+        if too_large.any():
+            largest = f"{np.abs(X).max():.3g}"
+            expected = "numbers within float32, below 3.4e38"
+            raise InvalidInput(sentence(f"{who}(X=...)", expected, largest, "scale the data")) from None
+        raise
+
+
+def check_finite(who: str, X: np.ndarray, first_row: int = 0) -> None:
+    """Raise `InvalidInput` with the first number that is not finite. The rows are counted from `first_row`."""
+    finite = np.isfinite(X)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        value = "NaN" if np.isnan(X[row, column]) else f"{X[row, column]}"
+        got = f"{value} in row {first_row + row}, column {column}"
+        raise InvalidInput(sentence(f"{who}(X=...)", "finite numbers", got, "remove or replace it")) from None
 
 
 def initial_weights(rng: np.random.RandomState, count: int, d: int) -> Float32[np.ndarray, " count"]:
@@ -218,9 +262,11 @@ def orders(rng: np.random.RandomState, n: int, epochs: int, shuffle: bool) -> It
 
 
 def scores(X: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> Float[np.ndarray, "n outputs"]:
-    """X coef^T + intercept in float64, some rows at a time."""
+    """X coef^T + intercept in float64, some rows at a time. Raises `InvalidInput` for a number that is not finite."""
     z = np.empty((len(X), len(coef)))
     for start in range(0, len(X), ROWS):
         part = slice(start, start + ROWS)
-        z[part] = X[part].astype(np.float64) @ coef.T + intercept
+        rows = X[part].astype(np.float64)
+        check_finite("predict", rows, start)
+        z[part] = rows @ coef.T + intercept
     return z

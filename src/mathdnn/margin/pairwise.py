@@ -27,8 +27,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mathdnn.errors import InvalidInput, sentence
-from mathdnn.margin.classifier import LOG_ODDS, check_epochs, initial_weights, scores, training_rows
-from mathdnn.margin.sgd import Implementation, SgdRun, sgd_many
+from mathdnn.margin.classifier import LOG_ODDS, check_epochs, finite_data, initial_weights, scores, training_rows
+from mathdnn.margin.run import Implementation, SgdRun
+from mathdnn.margin.sgd import sgd_many
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Shaped
@@ -72,18 +73,19 @@ class PairwiseLinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     def fit(self, X: Float[np.ndarray, "n d"], y: Shaped[np.ndarray, " n"]) -> PairwiseLinearClassifier:
         """Train all units from new initial weights. X (n, d) of finite numbers, y (n,) of two or more classes."""
         check_epochs("PairwiseLinearClassifier", self.epochs)
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False)
         check_classification_targets(y)
         classes, labels = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             got, do = "1 class", "give examples of the others"
             raise InvalidInput(sentence("PairwiseLinearClassifier(y=...)", "two or more classes", got, do))
         rows = training_rows(X, self.fit_intercept)
-        units = sgd_many(
-            rows, self._runs(labels, len(classes), rows.shape[1]), loss=self.loss, lr=self.lr,
-            weight_decay=self.weight_decay, decay=self.decay, threads=effective_n_jobs(self.n_jobs),
-            implementation=self.implementation,
-        ).astype(np.float64)  # fmt: skip
+        with finite_data("fit", X):
+            units = sgd_many(
+                rows, self._runs(labels, len(classes), rows.shape[1]), loss=self.loss, lr=self.lr,
+                weight_decay=self.weight_decay, decay=self.decay, threads=effective_n_jobs(self.n_jobs),
+                implementation=self.implementation,
+            ).astype(np.float64)  # fmt: skip
         self.classes_ = classes
         self.pairs_ = np.array(list(combinations(range(len(classes)), 2)))
         self.pair_coef_ = units[:, : self.n_features_in_]
@@ -104,7 +106,7 @@ class PairwiseLinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     def decision_function(self, X: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n ..."]:
         """The scores (n, k), between -(k - 1) and k - 1; for two classes (n,), the score of classes_[1]."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False, ensure_all_finite=False)
         outputs = unit_output(self.loss, scores(X, self.pair_coef_, self.pair_intercept_))
         total: np.ndarray = outputs @ pair_signs(self.pairs_, len(self.classes_))
         return total[:, 1] if len(self.classes_) == 2 else total

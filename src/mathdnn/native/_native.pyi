@@ -8,8 +8,9 @@ def instruction_set() -> str: ...
 def sgd_many(
     X: np.ndarray,
     orders: list[np.ndarray],
-    targets: list[np.ndarray],
+    labels: list[np.ndarray],
     w: np.ndarray,
+    scores: list[np.ndarray],
     loss: int,
     decay: int,
     lr: float,
@@ -18,6 +19,8 @@ def sgd_many(
     threads: int,
     instruction_set: str,
 ) -> list[int]: ...
+def sgd_usable(order: np.ndarray, labels: np.ndarray) -> bool: ...
+def sgd_read(X: np.ndarray, order: np.ndarray, instruction_set: str) -> float: ...
 def sgd_derivative(loss: int, margins: np.ndarray, out: np.ndarray, instruction_set: str) -> None: ...
 
 class Engine:
