@@ -141,6 +141,11 @@ COUNTS = {
             "parameters of LeNet-5 with a full C3."
         ),
     ),
+    "a part": (
+        ["1516", "--of", "lenet5"],
+        1,
+        "where 1,516 was claimed. 1,516 is the number of parameters of its part c3 alone.",
+    ),
     "biases": (["60570", "--of", "lenet5"], 1, "where 60,570 was claimed. That leaves out the biases."),
     "wrong": (["60807", "--of", "lenet5"], 1, "where 60,807 was claimed.\n"),
     "0": (["0", "--of", "lenet5"], 1, "where 0 was claimed.\n"),

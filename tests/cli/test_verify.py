@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from tests.report.example import document
 
-from mathdnn.backprop import check_exact
+from mathdnn.backprop import check_autograd, check_exact, typed_formula
 from mathdnn.cli import main
 from mathdnn.convolution import ConvForm, equal_maps
 from mathdnn.errors import InvalidInput
@@ -40,6 +40,8 @@ VERDICTS = {
     "scan": lambda: is_nondecreasing("torch.tanh", "float16"),
     "fall": lambda: is_nondecreasing("torch.sin", "float16"),
     "derivatives": lambda: check_exact((2, 2, 1))["dyL/dx"],
+    "a wrong derivative": lambda: _typed("A[l]"),
+    "a derivative of a wrong shape": lambda: _typed("A[l].T @ diag(s[l])"),
     "identity": lambda: IDENTITY,
     "identity with a derivative": lambda: decide_sos_derivative(None).verdict,
     "bounds": lambda: decide_bounds(None).verdict,
@@ -50,6 +52,10 @@ VERDICTS = {
     "sum": lambda: SUM,
     "another sum": lambda: agree("LeNet-5 with Table I has 61,706 parameters", TABLE, 61_706, 60_806),
 }
+
+
+def _typed(text):
+    return check_exact((2, 3, 1), formulas={"mine": typed_formula(text, "dyl/dyl-1")})["mine"]
 
 
 def put(verdict, path):
@@ -75,7 +81,13 @@ def test_what_has_no_checker_is_said_to_be_unchecked(tmp_path, capsys):
     assert main(["verify", put(proved("a", Certificate("mine", "b")), tmp_path / "c.json")]) == 1
     assert capsys.readouterr().out.startswith("NOT CHECKED: a\n  no checker knows evidence of the kind 'mine'")
     assert main(["verify", put(undecided("a", "b", "c"), tmp_path / "c.json")]) == 1
-    assert capsys.readouterr().out.startswith("NOT CHECKED: a\n")
+    assert capsys.readouterr().out == (
+        "NOT CHECKED: a\n  nothing was decided; it would be decided by what the verdict names\n"
+    )
+    supported = check_autograd((2, 2, 1), runs=2)["dyL/dx"]
+    assert main(["verify", put(supported, tmp_path / "c.json")]) == 1
+    words = "\n  it rests on runs, which a file cannot repeat; it would be decided by repeating them\n"
+    assert capsys.readouterr().out == f"NOT CHECKED: {supported.claim}{words}"
 
 
 def leaves(tree, path=()):

@@ -240,6 +240,10 @@ def _hint(claimed: int, of: str, c3: str, what: str) -> str:
             value = getattr(account, kind.replace("-", "_"))
             if value == claimed and (network, table, kind) != (of, c3, what):
                 return f"{claimed:,} is the number of {kind} of {_name(network, table)}."
+    field = what.replace("-", "_")
+    part = next((row.name for row in _account(of, c3).rows if getattr(row, field) == claimed > 0), "")
+    if part:
+        return f"{claimed:,} is the number of {what} of its part {part} alone."
     if what == "parameters" and of == "lenet5" and claimed == _without_biases(c3):
         return "That leaves out the biases."
     return ""

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from mathdnn.errors import InvalidInput, sentence
-from mathdnn.verdict import Certificate, Counterexample, Verdict, proved, refuted, undecided
+from mathdnn.verdict import Certificate, Counterexample, Estimate, Undecided, Verdict, proved, refuted, undecided
 
 __all__ = ["verify"]
 
@@ -28,6 +28,10 @@ def verify(certificate: Verdict | str | os.PathLike[str]) -> Verdict:
     """
     verdict = certificate if isinstance(certificate, Verdict) else _read(certificate)
     claim = f"the evidence holds for: {verdict.claim}"
+    if isinstance(verdict.evidence, Estimate):
+        return undecided(claim, "it rests on runs, which a file cannot repeat", "repeating them")
+    if isinstance(verdict.evidence, Undecided):
+        return undecided(claim, "nothing was decided", "what the verdict names")
     kind = _kind(verdict)
     for name in _CHECKERS:
         checker = importlib.import_module(f"mathdnn.verify.{name}")
