@@ -136,6 +136,9 @@ def activation(what: str | Activation, who: str = "activation(name)") -> Activat
 
 def polynomial(*coefficients: int | Fraction) -> Activation:
     """sigma(t) = c_0 + c_1 t + c_2 t^2 + ..., by Horner's rule, for rationals, polynomials and tensors."""
+    if not coefficients or not all(isinstance(c, int | Fraction) for c in coefficients):
+        expected, do = "whole numbers or fractions, at least one", "write 0.1 as Fraction(1, 10)"
+        raise InvalidInput(sentence("polynomial(c_0, c_1, ...)", expected, f"{coefficients!r:.60}", do))
     slopes = [k * c for k, c in enumerate(coefficients)][1:] or [0]
 
     def horner(cs: list[Any]) -> Map:

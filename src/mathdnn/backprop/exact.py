@@ -44,6 +44,13 @@ def check_exact(
     formulas of your own. Refuted: numbers for every unknown at which an entry differs.
     """
     widths = _check_widths(widths)
+    if sigma is not None and getattr(sigma, "coefficients", None) is None:
+        got, do = getattr(sigma, "name", repr(sigma))[:40], "leave it out: that is about every differentiable sigma"
+        raise InvalidInput(sentence("check_exact(sigma=...)", "a polynomial(...), or nothing", got, do))
+    wrong = next((f for f in formulas.values() if not isinstance(f, Formula)), None)
+    if wrong is not None:
+        do = "make one by typed_formula(text, of)"
+        raise InvalidInput(sentence("check_exact(formulas=...)", "a Formula for each name", f"{wrong!r:.40}", do))
     values = symbolic(widths, sigma)
     return {name: sealed(_check(formula, values, widths, sigma)) for name, formula in formulas.items()}
 
@@ -81,7 +88,7 @@ def _each(f: Any, z: Any) -> Any:
 
 
 def _check_widths(widths: Sequence[int]) -> tuple[int, ...]:
-    sizes = tuple(widths)
+    sizes = tuple(widths) if isinstance(widths, Sequence) else (widths,)
     whole = all(type(n) is int and n >= 1 for n in sizes)
     if not whole or not 3 <= len(sizes) <= 6 or (whole and sum(a * b for a, b in itertools.pairwise(sizes)) > 64):
         raise InvalidInput(

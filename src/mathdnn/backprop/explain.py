@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from mathdnn.backprop.activations import Activation, written
-from mathdnn.backprop.mlp import MLP
+from mathdnn.backprop.mlp import MLP, require_mlp
 
 
 def explain(mlp: MLP, *, latex: bool = False) -> str:
     """The forward pass and every derivative of this network, with shapes; with `latex`, an align environment."""
+    require_mlp(mlp, "explain(mlp=...)")
     lines = [*_forward(mlp, latex), *_backward(mlp, latex)]
     if latex:
         return "\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}"

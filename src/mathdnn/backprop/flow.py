@@ -17,7 +17,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mathdnn.backprop.mlp import MLP
+from mathdnn.backprop.mlp import MLP, require_mlp
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
@@ -82,11 +82,11 @@ def gradient_flow(mlp: MLP, x: Float[torch.Tensor, " n0"]) -> Flow:
     """The singular values of every layer's factor at one input x (n_0,), and the bounds that follow from them."""
     import torch
 
+    require_mlp(mlp, "gradient_flow(mlp=...)")
     if getattr(x, "dim", lambda: 0)() != 1:
+        got = f"{tuple(x.shape)}" if hasattr(x, "shape") else f"{x!r:.40}"
         raise InvalidInput(
-            sentence(
-                "gradient_flow(x=...)", f"one input of shape ({mlp.widths[0]},)", f"{tuple(x.shape)}", "pick a row"
-            )
+            sentence("gradient_flow(x=...)", f"one input of shape ({mlp.widths[0]},)", got, "pick a row")
         )
     trace = mlp.forward(x)
     if not bool(trace.y[-1].isfinite().all()):

@@ -12,12 +12,15 @@ Source: homework 4, problem 6; `literal` has the same in the source's own words.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mathdnn.backprop.memory import KEPT, empty
-from mathdnn.backprop.mlp import MLP
+from mathdnn.backprop.mlp import MLP, require_mlp
+from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +50,8 @@ class OuterProduct:
 
     def pull(self, v: Float[torch.Tensor, "*batch nL"]) -> Float[torch.Tensor, "*batch nl nk"]:
         """The gradient of v . y_L by A_l, without the dense Jacobian."""
+        if v.shape != self.left.shape[:-1] or v.dtype != self.left.dtype:
+            raise _misfit("pull(v)", self.left.shape[:-1], self.left, v)
         rows: torch.Tensor = (v[..., None, :] @ self.left)[..., 0, :]
         return rows[..., None] * self.right[..., None, :]
 
@@ -70,14 +75,32 @@ class Jacobians:
 
         Every tensor is contiguous: what is the same for each sample is written out for each. New memory is one piece,
         as that of `buffers`."""
-        weights = tuple(w.dense(o) for w, o in zip(self.weights, out or self.buffers(), strict=True))
+        places = out or self.buffers()
+        for place, weight in itertools.zip_longest(places, self.weights):
+            if place is None or weight is None or place.shape != weight.shape or place.dtype != weight.left.dtype:
+                raise _misfit("dense(out=...)", getattr(weight, "shape", ()), self.x, place)
+        weights = tuple(w.dense(o) for w, o in zip(self.weights, places, strict=True))
         return self.x.contiguous(), weights, tuple(b.contiguous() for b in self.biases)
+
+
+def _misfit(who: str, shape: Sequence[int], like: torch.Tensor, got: torch.Tensor | None) -> InvalidInput:
+    expected = f"shape {tuple(shape)} of {like.dtype}" if shape else "one tensor for each layer"
+    given = "nothing" if got is None else f"shape {tuple(got.shape)} of {got.dtype}"
+    return InvalidInput(
+        sentence(
+            f"Jacobians.{who}",
+            expected,
+            given,
+            "make the memory by buffers()" if "out" in who else "reshape or convert it",
+        )
+    )
 
 
 def jacobians(mlp: MLP, x: Float[torch.Tensor, "*batch n0"]) -> Jacobians:
     """Every first derivative of y_L at x, by the closed forms; autograd records nothing of it."""
     import torch
 
+    require_mlp(mlp, "jacobians(mlp=...)")
     with torch.no_grad():
         trace = mlp.forward(x.detach() if isinstance(x, torch.Tensor) else x)
         y, L = trace.y, mlp.layers

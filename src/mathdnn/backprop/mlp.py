@@ -48,8 +48,8 @@ class MLP:
         biases: Sequence[Float[torch.Tensor, " out"]],
         activation: str | Activation | Sequence[str | Activation] = "tanh",
     ) -> None:
-        self.weights = tuple(_tensor(a, "MLP(weights=...)", 2) for a in weights)
-        self.biases = tuple(_tensor(b, "MLP(biases=...)", 1) for b in biases)
+        self.weights = tuple(_tensor(a, "MLP(weights=...)", 2) for a in _many(weights, "MLP(weights=...)"))
+        self.biases = tuple(_tensor(b, "MLP(biases=...)", 1) for b in _many(biases, "MLP(biases=...)"))
         _check_shapes(self.weights, self.biases)
         self.activations = _activations(activation, len(self.weights) - 1)
 
@@ -187,12 +187,17 @@ def _activation_of(layer: Any) -> Activation | None:
     return ACTIVATIONS[name]
 
 
-def _tensor(value: Any, who: str, rank: int) -> Any:
-    import torch
+def _many(values: Any, who: str) -> list[Any]:
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise InvalidInput(sentence(who, "a list of tensors, one a layer", f"{values!r:.40}", "give a list"))
+    return list(values)
 
-    tensor = value if isinstance(value, torch.Tensor) else torch.as_tensor(value)
-    if tensor.dim() != rank or not tensor.is_floating_point() or 0 in tensor.shape:
-        got = f"shape {tuple(tensor.shape)}, {str(tensor.dtype).removeprefix('torch.')}"
+
+def _tensor(value: Any, who: str, rank: int) -> Any:
+    tensor = _as_tensor(value, who)
+    if tensor.dim() != rank or not tensor.is_floating_point() or 0 in tensor.shape or tensor.is_meta:
+        device = f" on {tensor.device}" if tensor.is_meta else ""
+        got = f"shape {tuple(tensor.shape)}, {str(tensor.dtype).removeprefix('torch.')}{device}"
         raise InvalidInput(sentence(who, f"floating tensors of {rank} dimension(s), none empty", got, "reshape it"))
     if not bool(tensor.isfinite().all()):
         raise InvalidInput(sentence(who, "finite values", "NaN or infinity", "check where they come from"))
@@ -220,6 +225,10 @@ def _check_shapes(weights: tuple[Any, ...], biases: tuple[Any, ...]) -> None:
 
 
 def _activations(what: Any, count: int) -> tuple[Activation, ...]:
+    if not isinstance(what, str | Activation) and not hasattr(what, "__iter__"):
+        raise InvalidInput(
+            sentence("MLP(activation=...)", "a name, an Activation, or a list of them", f"{what!r:.40}", "name one")
+        )
     many = [what] * count if isinstance(what, str | Activation) else list(what)
     if len(many) != count:
         raise InvalidInput(
@@ -229,7 +238,7 @@ def _activations(what: Any, count: int) -> tuple[Activation, ...]:
 
 
 def _check_input(mlp: MLP, x: Any) -> Any:
-    x = _as_tensor(x)
+    x = _as_tensor(x, "MLP.forward(x=...)")
     if x.dim() not in (1, 2) or x.shape[-1] != mlp.widths[0] or x.dtype != mlp.weights[0].dtype:
         raise InvalidInput(
             sentence(
@@ -242,7 +251,20 @@ def _check_input(mlp: MLP, x: Any) -> Any:
     return x
 
 
-def _as_tensor(x: Any) -> Any:
+def _as_tensor(value: Any, who: str) -> Any:
     import torch
 
-    return x if isinstance(x, torch.Tensor) else torch.as_tensor(x)
+    if isinstance(value, torch.Tensor):
+        return value
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        got = f"{value!r:.40} ({str(error)[:80]})"
+        raise InvalidInput(sentence(who, "a tensor, or numbers of one shape", got, "give a tensor")) from None
+
+
+def require_mlp(value: Any, who: str) -> None:
+    """Raise `InvalidInput` for anything but an `MLP`."""
+    if not isinstance(value, MLP):
+        do = "make one, by MLP.from_sequential(model) say"
+        raise InvalidInput(sentence(who, "an MLP", type(value).__name__, do))

@@ -28,6 +28,7 @@ def check_autograd(
 
     `runs` random float64 networks (`MLP.random`, seeds seed, seed + 1, ...) with a batch of normal inputs each.
     """
+    _require_counts("check_autograd", runs=runs, batch=batch)
     worst: dict[str, list[float]] = {}
     for run in range(seed, seed + runs):
         mlp = MLP.random(widths, activation, seed=run)
@@ -46,6 +47,7 @@ def check_module(model: Any, *, batch: int = 8, seed: int = 0) -> dict[str, Verd
 
     import torch
 
+    _require_counts("check_module", batch=batch)
     mlp = MLP.from_sequential(model)
     entries = sum(A.numel() + b.numel() for A, b in zip(mlp.weights, mlp.biases, strict=True)) + mlp.widths[0]
     require(3 * 8 * batch * mlp.widths[-1] * entries, "check_module(model)", "take a smaller batch or network")
@@ -70,6 +72,12 @@ def check_module(model: Any, *, batch: int = 8, seed: int = 0) -> dict[str, Verd
     return {
         name: _verdict(name, [gap], mlp, seed, f"for this module, at {batch} inputs") for name, gap in pairs.items()
     }
+
+
+def _require_counts(who: str, **counts: int) -> None:
+    for name, count in counts.items():
+        if type(count) is not int or count < 1:
+            raise InvalidInput(sentence(f"{who}({name}=...)", "at least 1", f"{count!r:.40}", "give a whole number"))
 
 
 def _inputs(mlp: MLP, batch: int, seed: int) -> Any:
