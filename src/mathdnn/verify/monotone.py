@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from mathdnn.verdict import Certificate, Counterexample, Verdict
 from mathdnn.verify.functions import WIDTH, floats, function_of
 from mathdnn.verify.pooling import check_fall, check_images
 from mathdnn.verify.reals import check_orders, check_term, check_two_cells
+from mathdnn.verify.sealing import BROKEN, seal_holds
 
 Answer = tuple[bool | None, str]
 KINDS: tuple[str, ...]  # what `check` takes, at the end of the file
@@ -33,18 +33,12 @@ def check(verdict: Verdict) -> Answer:
     if not isinstance(evidence, Certificate | Counterexample):
         return None, "there is no certificate or counterexample in it"
     kind = evidence.kind if isinstance(evidence, Certificate) else evidence.data.get("kind")
-    if not _seal_holds(verdict, evidence):
-        return False, "the seal does not fit: the file was changed"
+    if not seal_holds(verdict):
+        return False, BROKEN
     try:
         return _CHECKS[str(kind)](verdict, evidence)
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError) as error:
         return False, f"the evidence is malformed ({type(error).__name__}: {str(error)[:80]})"
-
-
-def _seal_holds(verdict: Verdict, evidence: Any) -> bool:
-    data = {key: value for key, value in evidence.data.items() if key != "seal"}
-    bare = msgspec.structs.replace(verdict, evidence=msgspec.structs.replace(evidence, data=data))
-    return bool(hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest() == evidence.data.get("seal"))
 
 
 def _scan(verdict: Verdict, evidence: Certificate) -> Answer:
