@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from mathdnn.backprop import check_exact, typed_formula
+from mathdnn.backprop import check_exact, derivative_name, typed_formula
 from mathdnn.backprop.notation import Unread, translated
 from mathdnn.errors import InvalidInput
 from mathdnn.verdict import Status
@@ -105,3 +105,16 @@ def test_a_formula_too_long_when_read_is_refused():
         match=r"^typed_formula\(text\): expected a formula of at most 400 characters, got 690; write it shorter",
     ):
         typed_formula("+".join(["A_l"] * 99), "dyl/dyl-1")
+
+
+@pytest.mark.parametrize("of", ["dyl/dyl-1", "dy_l/dy_{l-1}", "∂y_l / ∂y_{l-1}", "dy_l/dy_l-1"])
+def test_a_derivative_is_named_as_on_paper(of):
+    assert derivative_name(of) == "dyl/dyl-1"
+
+
+@pytest.mark.parametrize("of", ["", "dx", None, 3, "dyl/dyl+1"])
+def test_other_derivatives_are_refused(of):
+    with pytest.raises(
+        InvalidInput, match=r"^typed_formula\(of=...\): expected one of dyL/dbL, .*; say which derivative it"
+    ):
+        derivative_name(of)

@@ -11,7 +11,7 @@ from mathdnn.backprop.literal import FORMULAS, Formula
 from mathdnn.backprop.mlp import MLP, Trace
 from mathdnn.backprop.numeric import check_autograd, check_module
 from mathdnn.backprop.picture import flow_picture
-from mathdnn.backprop.typed import typed_formula
+from mathdnn.backprop.typed import derivative_name, typed_formula
 
 __all__ = [
     "ACTIVATIONS",
@@ -26,6 +26,7 @@ __all__ = [
     "check_autograd",
     "check_exact",
     "check_module",
+    "derivative_name",
     "explain",
     "flow_picture",
     "gradient_flow",

@@ -14,6 +14,7 @@ import ast
 import dataclasses
 import math
 import operator
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,6 +41,14 @@ _LONGEST = 400
 _LARGEST = 1 << 16  # numbers that one operation may pair: a heuristic, right formulas for 64 weights pair 4096
 
 
+def derivative_name(of: str) -> str:
+    """The key of `FORMULAS` for a derivative written dyl/dyl-1, dy_l/dy_{l-1}, ∂y_l/∂y_{l-1}. Raises `InvalidInput`."""
+    name = re.sub(r"[_{}\s]", "", of).replace("∂", "d") if isinstance(of, str) else of
+    if name not in FORMULAS:
+        raise _wrong("of=...", f"one of {', '.join(FORMULAS)}", repr(of), "say which derivative it is")
+    return name
+
+
 def typed_formula(text: str, of: str) -> Formula:
     """The formula that `text` says for the derivative `of` (one of `FORMULAS`: "dyL/dAl", "dyl/dyl-1", ...).
 
@@ -54,8 +63,7 @@ def typed_formula(text: str, of: str) -> Formula:
     >>> check_exact((2, 2, 1), formulas={"mine": wrong})["mine"].status
     <Status.REFUTED: 'refuted'>
     """
-    if of not in FORMULAS:
-        raise _wrong("of=...", f"one of {', '.join(FORMULAS)}", repr(of), "say which derivative it is")
+    of = derivative_name(of)
     if not isinstance(text, str) or not 0 < len(text) <= _LONGEST:
         raise _wrong("text", f"a formula of at most {_LONGEST} characters", f"{text!r:.60}", "write it shorter")
     tree, read = _read(text.strip())

@@ -15,9 +15,10 @@ LONGEST = 60.0  # seconds for one network: a heuristic, right formulas take mill
 
 def check_typed(of: str, formula: str, widths: Sequence[int], sigma: Any, who: str) -> Verdict:
     """`check_exact` for a typed formula. Raises `InvalidInput` for one that cannot be read, evaluated or expanded."""
-    from mathdnn.backprop import check_exact, typed_formula
+    from mathdnn.backprop import check_exact, derivative_name, typed_formula
     from mathdnn.convolution.limit import OutOfTime, limited
 
+    of = derivative_name(of)
     mine = {of: typed_formula(formula, of)}
     try:
         return limited(lambda: check_exact(widths, sigma, formulas=mine)[of], LONGEST)

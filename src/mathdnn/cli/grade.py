@@ -286,5 +286,6 @@ def derivative(
 
     shapes = [sizes(text, "grade derivative --widths", "2-3-2-1", "-") for text in widths]
     parts = [check_typed(of, formula, shape, None, "grade derivative") for shape in shapes]
-    claim, read = f"{of} = {' '.join(formula.split())}", parts[0].claim.partition(" for every ")[0]
+    read = parts[0].claim.partition(" for every ")[0]
+    claim = f"{read.partition(' = ')[0]} = {' '.join(formula.split())}"
     return _mark(all_of(claim if claim == read else f"{claim}, read as {read}", parts), json=json, save=save)

@@ -84,6 +84,7 @@ def gradient(
     require_place(save, "prove gradient --save")
     require_place(picture, "prove gradient --picture")
     networks = [_network(text) for text in (network, *more)]
+    of = None if of is None else _name(of)
     if formula is None:
         parts = [part for each in networks for part in _check(each, of)]
     else:
@@ -134,6 +135,16 @@ def _network(text: str) -> Network:
     raise InvalidInput(sentence(who, expected, repr(sigma[:60]), "write it as in 2-2-1/1,0,3"))
 
 
+def _name(of: str) -> str:
+    from mathdnn.backprop import FORMULAS, derivative_name
+
+    try:
+        return derivative_name(of)
+    except InvalidInput:
+        names = ", ".join(FORMULAS)
+        raise InvalidInput(sentence("prove gradient --of", f"one of {names}", repr(of), "choose one")) from None
+
+
 def _check_typed(network: Network, of: str | None, formula: str) -> Verdict:
     who = "prove gradient --formula"
     if of is None:
@@ -148,8 +159,6 @@ def _check(network: Network, of: str | None) -> list[Verdict]:
     from mathdnn.backprop import FORMULAS, check_autograd, check_exact, check_module
 
     who, widths, sigma = f"prove gradient {network.text[:60]}", network.widths, network.sigma
-    if of is not None and of not in FORMULAS:
-        raise InvalidInput(sentence("prove gradient --of", f"one of {', '.join(FORMULAS)}", repr(of), "choose one"))
     if not isinstance(sigma, str) and network.model is None:
         chosen = FORMULAS if of is None else {of: FORMULAS[of]}
         return list(check_exact(widths, sigma, formulas=chosen).values())
