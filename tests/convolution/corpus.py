@@ -1,7 +1,7 @@
 """More than 200 operations whose truth is known by construction: convolutions, and what only looks like one.
 
-A case is (name, operation, input shape, is it a convolution on that size, opaque). Sizes are large enough that no
-border hides the truth. Nothing here asks mathdnn anything.
+A case is (name, operation, input shape, is it a convolution on that size, plain or transposed, opaque). Sizes are large
+enough that no border hides the truth. Nothing here asks mathdnn anything.
 """
 
 from __future__ import annotations
@@ -222,10 +222,10 @@ def _linear_but_not() -> list[Case]:
         Case("cumulative sum", lambda x: x.cumsum(-1), (1, 9, 8), True),  # a kernel as wide as the image
         Case(("cumulative sum backwards from the "
             "middle"), lambda x: torch.cat([x[..., :4].cumsum(-1), x[..., 4:]], -1), (1, 9, 8), False),
-        Case("upsample nearest", nn.Upsample(scale_factor=2), (1, 6, 7), False),
-        Case("upsample bilinear", nn.Upsample(scale_factor=2, mode="bilinear"), (1, 6, 7), False),
-        Case("pixel shuffle", nn.PixelShuffle(2), (4, 6, 7), False),
-        Case("transposed convolution stride 2", _layer(nn.ConvTranspose2d, 1, 1, 3, stride=2), (1, 6, 7), False),
+        Case("upsample nearest", nn.Upsample(scale_factor=2), (1, 6, 7), True),
+        Case("upsample bilinear", nn.Upsample(scale_factor=2, mode="bilinear"), (1, 6, 7), True),
+        Case("pixel shuffle", nn.PixelShuffle(2), (4, 6, 7), True),
+        Case("transposed convolution stride 2", _layer(nn.ConvTranspose2d, 1, 1, 3, stride=2), (1, 6, 7), True),
         Case("bilinear down to 5", lambda x: F.interpolate(x, size=(5, 5), mode="bilinear"), (1, 9, 8), False),
         Case(("aligned "
             "corners"), lambda x: F.interpolate(x, size=(5, 4), mode="bilinear", align_corners=True), (1, 9, 8), False),
@@ -326,6 +326,58 @@ def _nonlinear() -> list[Case]:
     return cases
 
 
+def _zeros_between(x: torch.Tensor) -> torch.Tensor:
+    y = x.new_zeros(*x.shape[:2], 2 * x.shape[2], 3 * x.shape[3])
+    y[..., ::2, ::3] = x
+    return y
+
+
+def _unpool(x: torch.Tensor) -> torch.Tensor:
+    """To the upper right of each 2 x 2 pixels."""
+    h, w = x.shape[2:]
+    places = (2 * w * 2 * torch.arange(h)[:, None] + 2 * torch.arange(w) + 1).expand(x.shape)
+    return F.max_unpool2d(x, places, 2)
+
+
+def _transposed() -> list[Case]:
+    """Transposed convolutions, and what only looks like one."""
+    cases = []
+    for stride in (2, 3):
+        for padding in (0, 1):
+            for extra in (0, 1):
+                more = {"stride": stride, "padding": padding, "output_padding": extra}
+                layer = _layer(nn.ConvTranspose2d, 2, 4, 3, groups=1 + padding, bias=extra == 0, **more)
+                cases.append(Case(f"transposed s{stride} p{padding} o{extra}", layer, (2, 7, 8), True))
+    double = nn.Upsample(scale_factor=2)
+    cases += [
+        Case("transposed dilation 2", _layer(nn.ConvTranspose2d, 1, 1, 3, stride=3, dilation=2), (1, 6, 7), True),
+        Case("transposed stride (1, 2)", _layer(nn.ConvTranspose2d, 1, 2, 3, stride=(1, 2)), (1, 6, 7), True),
+        Case("upsample nearest 3", nn.Upsample(scale_factor=3), (2, 5, 6), True),
+        Case("upsample nearest (2, 3)", nn.Upsample(scale_factor=(2, 3)), (1, 5, 6), True),
+        Case("upsample bilinear 3", nn.Upsample(scale_factor=3, mode="bilinear"), (1, 6, 7), True),
+        Case("upsample bilinear 4", nn.Upsample(scale_factor=4, mode="bilinear"), (2, 6, 7), True),
+        Case("columns repeated", lambda x: x.repeat_interleave(2, -1), (1, 6, 7), True),
+        Case("pixel shuffle of 2", nn.PixelShuffle(3), (18, 5, 4), True),
+        Case("zeros between", _zeros_between, (2, 5, 6), True),
+        Case("unpooled at fixed places", _unpool, (2, 5, 6), True),
+        Case("upsampled and cropped", lambda x: double(x)[..., 1:, :-1], (1, 6, 7), True),
+        Case("upsampled and padded", lambda x: F.pad(double(x), (0, 3)), (1, 6, 7), True),
+        Case("upsampled circle", lambda x: F.conv_transpose2d(F.pad(x, (1, 1, 1, 1), mode="circular"),
+            torch.tensor([[[[1.0, 2, 5], [2, 4, 2], [1, 2, 1]]]]), stride=2, padding=2), (1, 6, 7), True),
+        Case("upsampled with aligned corners", lambda x: F.interpolate(x, scale_factor=2, mode="bilinear",
+            align_corners=True), (1, 6, 7), False),
+        Case("upsampled to 2.5 times", lambda x: F.interpolate(x, scale_factor=2.5), (1, 6, 8), False),
+        Case("upsampled, one pixel off", lambda x: torch.cat([double(x)[..., :-1], x[..., -2:-1].repeat_interleave(2,
+            -2)], -1), (1, 6, 7), False),
+        Case("upsampled and blurred on zeros", lambda x: F.avg_pool2d(double(x), 3, 1, 1), (1, 6, 7), True),
+        Case("interpolated and blurred on zeros", lambda x: F.avg_pool2d(F.interpolate(x, scale_factor=2,
+            mode="bilinear"), 3, 1, 1), (1, 6, 7), False),
+        Case("upsampled and bounded", lambda x: double(x).clamp(max=0.5), (1, 6, 7), False),
+        Case("largest of one", nn.MaxPool2d(1, 2), (1, 6, 7), True),
+    ]  # fmt: skip
+    return cases
+
+
 def _scipy() -> list[Case]:
     """scipy.ndimage, not read but probed; its 'reflect' repeats the border pixel, which no torch padding does."""
     modes = {"constant": True, "mirror": True, "nearest": True, "wrap": True, "reflect": False}
@@ -366,4 +418,4 @@ def _scipy() -> list[Case]:
     return cases
 
 
-CASES = [*_layers(), *_pools(), *_filters(), *_by_hand(), *_linear_but_not(), *_nonlinear(), *_scipy()]
+CASES = [*_layers(), *_pools(), *_filters(), *_by_hand(), *_linear_but_not(), *_transposed(), *_nonlinear(), *_scipy()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import hypothesis.strategies as st
@@ -9,19 +10,20 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from tests.oracles.convolution import conv2d
+from tests.oracles.convolution import conv2d, conv_transpose2d
 from torch import nn
 
 from mathdnn.convolution import ConvForm, added, after, as_conv2d, catalogue, equal_maps, form_of, grade, padded, scaled
 from mathdnn.convolution.rational import nearest
 from mathdnn.errors import InvalidInput
 from mathdnn.verdict import Status
+from mathdnn.verify import verify
 
 SMALL = st.fractions(-2, 2, max_denominator=5)
 
 
 @st.composite
-def forms(draw, modes=("zeros", "reflect", "replicate", "circular"), stride=3):
+def forms(draw, modes=("zeros", "reflect", "replicate", "circular"), stride=3, transposed=False):
     groups = draw(st.sampled_from([1, 2]))
     out, share = groups * draw(st.integers(1, 2)), draw(st.integers(1, 2))
     kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
@@ -32,7 +34,16 @@ def forms(draw, modes=("zeros", "reflect", "replicate", "circular"), stride=3):
     strides = draw(st.tuples(st.integers(1, stride), st.integers(1, stride)))
     dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
     mode = draw(st.sampled_from(modes))
-    return ConvForm.of(weight, bias, stride=strides, padding=pads, padding_mode=mode, dilation=dilation, groups=groups)
+    more = {}
+    if transposed:
+        weight, bias = np.moveaxis(weight.reshape(groups, -1, *weight.shape[1:]), 1, 2), None if bias is None else bias
+        weight = weight.reshape(groups * share, out // groups, *kernel)
+        extents = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+        pads = tuple(tuple(min(p, reach) for p in side) for side, reach in zip(pads, extents, strict=True))
+        more = {"transposed": True, "output_padding": draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))}
+    return ConvForm.of(
+        weight, bias, stride=strides, padding=pads, padding_mode=mode, dilation=dilation, groups=groups, **more
+    )
 
 
 @given(forms(), st.integers(0, 5))
@@ -46,6 +57,98 @@ def test_a_form_is_what_the_formula_says(form, seed):
     found = form(torch.from_numpy(image)[None])[0].numpy()
     np.testing.assert_allclose(found, expected, atol=1e-12)
     assert form.output_size(7, 6) == found.shape[1:]
+
+
+@given(forms(transposed=True), st.integers(0, 5))
+@settings(max_examples=15)
+def test_a_transposed_form_is_what_the_formula_says(form, seed):
+    image = np.random.default_rng(seed).integers(-4, 5, (form.in_channels, 9, 8)).astype(np.float64)
+    bias = None if form.exact_bias is None else np.array(form.exact_bias, dtype=np.float64)
+    expected = conv_transpose2d(
+        image, form.array(), bias, form.stride, form.padding, form.padding_mode, form.dilation, form.groups,
+        form.output_padding,
+    )  # fmt: skip
+    found = form(torch.from_numpy(image)[None])[0].numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert form.output_size(9, 8) == found.shape[1:]
+
+
+@given(forms(transposed=True))
+@settings(max_examples=20)
+def test_a_transposed_form_is_found_again_from_its_layer(form):
+    shape = (form.in_channels, 8, 9)
+    verdict = as_conv2d(form.to_module(torch.float64), shape, dtype=torch.float64)
+    assert verdict.status is Status.PROVED, str(verdict)
+    found = form_of(verdict)
+    assert equal_maps(form.rounded("float64"), found, shape).status is Status.PROVED
+    assert ConvForm.from_plain(found.to_plain()) == found
+    assert verify(verdict).status is Status.PROVED
+
+
+@given(forms(transposed=True, modes=("zeros",)), forms(transposed=True), st.sampled_from(["first", "second", "none"]))
+@settings(max_examples=40)
+def test_transposed_forms_one_after_the_other(first, second, mix):
+    """Folded where that is exact, refused in a sentence where it is not."""
+    second = replace(second, exact=_resized(second, first.out_channels), groups=1, exact_bias=None)
+    if mix != "none":
+        eye = ConvForm.of([[[[Fraction(g + l, 2)]] for g in range(first.out_channels)] for l in range(3)], [1, 2, 3])  # noqa: E741
+        first, second = (first, eye) if mix == "second" else (replace(eye, exact_bias=None), second)
+        second = replace(second, exact=_resized(second, 3), groups=1) if mix == "first" else second
+    else:
+        first = replace(first, padding=((0, 0), (0, 0)), output_padding=(0, 0), exact_bias=None)
+    image = torch.from_numpy(np.random.default_rng(0).standard_normal((1, first.in_channels, 6, 5)))
+    if mix == "none" and second.padding_mode != "zeros":
+        with pytest.raises(InvalidInput, match=r"keep the rest as two layers"):
+            after(second, first)
+        return
+    folded = after(second, first)
+    torch.testing.assert_close(folded(image), second(first(image)))
+
+
+def _resized(form, channels):
+    return ConvForm.of(
+        np.resize(np.array(form.flat(), dtype=object), (channels, 2, *form.kernel_size)), transposed=True
+    ).exact
+
+
+def test_transposed_forms_add_and_scale():
+    near, linear = catalogue.upsample_nearest(2), catalogue.upsample_bilinear(2)
+    assert equal_maps(added(near, near), scaled(near, 2), (1, 4, 5)).status is Status.PROVED
+    with pytest.raises(
+        InvalidInput, match=r"^added\(a, b\): expected transposed forms that differ in weights and bias"
+    ):
+        added(near, linear)
+    with pytest.raises(
+        InvalidInput, match=r"^padded\(form\): expected a convolution that is not transposed, got a tran"
+    ):
+        padded(near, 1, 1, 1, 1)
+    with pytest.raises(InvalidInput, match=r"^after\(second, first\): expected two transposed forms, or one and a mix"):
+        after(catalogue.box(3), near)
+
+
+def test_a_transposed_form_is_written_as_a_person_would():
+    form = ConvForm.of([[[[1, 2]]]], [3], stride=2, padding=((0, 0), (0, 1)), padding_mode="replicate", transposed=True)
+    assert str(form) == (
+        "1x2 transposed convolution, 1 -> 1 channels, stride 2, padding top 0, bottom 0, left 0, right 1 of the image "
+        "continued by its border pixels, bias [3], weight [[[[1, 2]]]]"
+    )
+    assert form.to_latex() == (
+        "Y_{l,i,j} = b_l + \\sum_{g=0}^{0}\\sum_{a=0}^{0}\\sum_{b=0}^{1}\\sum_{y,x:\\, i = 2y+a,\\, j = 2x+b} "
+        "w^{(g,l)}_{a,b}\\, X_{g,y,x},\n"
+        "w^{(0,0)} = \\begin{pmatrix} 1 & 2 \\end{pmatrix},\n"
+        "b = (3)"
+    )
+
+
+def test_a_transposed_layer_goes_in_and_out_of_torch():
+    layer = nn.ConvTranspose2d(2, 4, 3, stride=2, padding=1, output_padding=1, dilation=2, groups=2)
+    form = ConvForm.from_module(layer)
+    assert isinstance(form.to_module(), nn.ConvTranspose2d)
+    assert torch.equal(form.weight, layer.weight.detach())
+    assert torch.equal(form.bias, layer.bias.detach())
+    assert (form.in_channels, form.out_channels, form.output_size(5, 6)) == (2, 4, (12, 14))
+    image = torch.rand(1, 2, 5, 6)
+    torch.testing.assert_close(form(image), layer(image))
 
 
 @given(forms())
@@ -116,6 +219,51 @@ def test_the_catalogue_is_what_torch_computes():
         (catalogue.swap_channels((2, 0, 1)), lambda x: x[:, [2, 0, 1]], (3, 4, 5)),
         (catalogue.box(3), lambda x: F.avg_pool2d(x, 3, 1, 1), (1, 6, 7)),
         (catalogue.upsample_nearest(3, 2), lambda x: F.interpolate(x, scale_factor=3), (2, 4, 5)),
+        *(
+            (
+                catalogue.upsample_bilinear(r),
+                lambda x, r=r: F.interpolate(x, scale_factor=r, mode="bilinear"),
+                (1, 4, 5),
+            )
+            for r in (2, 3, 4, 5)
+        ),
+        (catalogue.pixel_shuffle(3, 2), lambda x: F.pixel_shuffle(x, 3), (18, 2, 3)),
+        (
+            catalogue.zero_insertion(2),
+            lambda x: (
+                torch.stack([x, 0 * x], -1)
+                .flatten(-2)[:, :, :, None]
+                .expand(-1, -1, -1, 2, -1)
+                .mul(torch.tensor([[1.0], [0.0]]))
+                .flatten(2, 3)
+            ),
+            (1, 3, 4),
+        ),
+        (catalogue.unsharp(2), lambda x: 3 * x - 2 * F.avg_pool2d(x, 3, 1, 1), (1, 6, 7)),
+        (catalogue.motion_blur(3, 0), lambda x: F.avg_pool2d(x, (3, 1), 1, (1, 0)), (1, 6, 7)),
+        (
+            catalogue.motion_blur(3, 2),
+            lambda x: sum(F.pad(x, (1, 1, 1, 1))[..., k : k + x.shape[-2], k : k + x.shape[-1]] for k in range(3)) / 3,
+            (1, 6, 7),
+        ),
+        (
+            catalogue.central_difference(0, 1, "replicate"),
+            lambda x: (
+                (
+                    F.pad(x, (0, 0, 1, 1), mode="replicate")[..., 2:, :]
+                    - F.pad(x, (0, 0, 1, 1), mode="replicate")[..., :-2, :]
+                )
+                / 2
+            ),
+            (1, 6, 7),
+        ),
+        (
+            catalogue.second_difference(1),
+            lambda x: F.pad(x, (1, 1))[..., 2:] - 2 * x + F.pad(x, (1, 1))[..., :-2],
+            (1, 6, 7),
+        ),
+        (catalogue.channel_mean(2), lambda x: x.mean(1, keepdim=True), (2, 4, 5)),
+        (catalogue.depthwise([[[1]], [[2]]]), lambda x: x * torch.tensor([1.0, 2.0])[:, None, None], (2, 4, 5)),
     ]
     for form, op, shape in cases:
         assert equal_maps(op, form, shape).status is Status.PROVED
@@ -161,6 +309,10 @@ def test_to_module_is_a_plain_layer_where_torch_has_one():
         ({"stride": 0}, r"^ConvForm\(stride=...\): expected one or two whole numbers of at least 1, got 0"),
         ({"padding": -1}, r"^ConvForm\(padding=...\): expected one or two whole numbers of at least 0, got -1"),
         ({"padding_mode": "mirror"}, r"^ConvForm\(padding_mode=...\): expected zeros or reflect or .*, got 'mirror'"),
+        (
+            {"output_padding": 1},
+            r"^ConvForm\(output_padding=...\): expected none for a convolution that is not transposed, got \(1, 1\)",
+        ),
         ({"groups": 2}, r"^ConvForm\(groups=...\): expected a positive divisor of the output channels, got 2 with 1"),
         ({"bias": [1, 2]}, r"^ConvForm\(bias=...\): expected 1 numbers, one for each output channel, got 2"),
     ],

@@ -39,6 +39,7 @@ TRUE = {
     "differences": lambda: as_conv2d(lambda x: F.pad(x, (0, 1))[..., 1:] - x, (1, 4, 5)),
     "equal": lambda: equal_maps(nn.AvgPool2d(3), NINTHS, (2, 6, 9)),
     "rounded": lambda: equal_maps(lambda x: F.avg_pool2d(-x, 3), _negated(), (1, 6, 6), rounded=True),
+    "transposed": lambda: as_conv2d(nn.Upsample(scale_factor=2, mode="bilinear"), (1, 5, 6)),
     "nearest": lambda: as_conv2d(lambda x: F.interpolate(x, scale_factor=2)[..., ::2, ::2], (1, 5, 6)),
     "opaque": lambda: as_conv2d(lambda a: np.diff(a, axis=0), (5, 4), opaque=True),
 }
@@ -105,7 +106,7 @@ def test_every_field_changed_in_turn_is_rejected(verdict):
 
 def test_500_random_mutations_are_rejected(verdict, rng):
     text = verdict.to_json(indent=0).encode()
-    for _ in range(100):  # times six certificates
+    for _ in range(100):  # times seven certificates
         mutated = bytearray(text)
         for at in rng.integers(len(text), size=rng.integers(1, 4)):
             mutated[at] = rng.integers(32, 127)
@@ -129,6 +130,30 @@ def _resealed(plain):
 
 RIGHT = ("evidence", "data", "right", "form")
 LEFT = ("evidence", "data", "left", "graph")
+TRANSPOSED = [
+    ("transposed", ("evidence", "data", "right", "form", *path), value)
+    for path, value in (
+        (("weight", "values", 5), "1/2"),
+        (("weight", "shape"), [1, 1, 16, 1]),
+        (("transposed",), False),
+        (("transposed",), 1),
+        (("stride",), [1, 2]),
+        (("stride", 0), 3),
+        (("stride", 0), 0),
+        (("padding", 0, 0), 0),
+        (("padding", 0), [2, 0]),
+        (("padding", 0, 0), -1),
+        (("padding", 1, 1), 1 << 20),
+        (("output_padding",), [1, 0]),
+        (("output_padding", 1), 1 << 20),
+        (("padding_mode",), "zeros"),
+        (("padding_mode",), "reflect"),
+        (("padding_mode",), "circular"),
+        (("bias",), ["1"]),
+        (("groups",), 2),
+        (("dilation", 0), 2),
+    )
+]
 SIZES = ("evidence", "data", "sizes")
 FORGERIES = [
     ("layer", (*SIZES, "least"), [3, 3]),
@@ -187,7 +212,7 @@ FORGERIES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "path", "value"), FORGERIES)
+@pytest.mark.parametrize(("name", "path", "value"), [*FORGERIES, *TRANSPOSED])
 def test_a_forgery_with_a_seal_that_fits_is_rejected(name, path, value):
     forged = _resealed(_with(TRUE[name]().to_plain(), path, value))
     assert verify(forged).status is not Status.PROVED
@@ -232,3 +257,12 @@ def test_a_file_that_is_not_there_is_refused_in_a_sentence(tmp_path):
         InvalidInput, match=r"^verify\(path\): expected a file with a verdict, got .*; check the path\.$"
     ):
         verify(tmp_path / "nothing.json")
+
+
+def test_verify_is_called_by_its_public_name_whatever_was_imported_first(tmp_path):
+    path = tmp_path / "certificate.json"
+    path.write_text(TRUE["differences"]().to_json())
+    for first in ("import mathdnn.verify.numbers", "from mathdnn import verify", "from mathdnn.verify import verify"):
+        code = f"{first}; import sys, mathdnn; print(mathdnn.verify(sys.argv[1]).status)"
+        done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+        assert done.stdout == "proved\n", done.stderr

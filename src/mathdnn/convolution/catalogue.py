@@ -93,6 +93,52 @@ def roberts() -> ConvForm:
     return ConvForm.of([[[[1, 0], [0, -1]]], [[[0, 1], [-1, 0]]]])
 
 
+def emboss(channels: int = 1, padding_mode: str = "zeros") -> ConvForm:
+    """Light from the upper left: a diagonal difference added to the pixel."""
+    return _same([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], channels, padding_mode)
+
+
+def laplacian_of_gaussian(channels: int = 1, padding_mode: str = "zeros") -> ConvForm:
+    """The usual 5 x 5 whole numbers for the Laplacian of a Gaussian ("Mexican hat", here positive in the middle)."""
+    kernel = [[0, 0, -1, 0, 0], [0, -1, -2, -1, 0], [-1, -2, 16, -2, -1], [0, -1, -2, -1, 0], [0, 0, -1, 0, 0]]
+    return _same(kernel, channels, padding_mode)
+
+
+def unsharp(amount: Number = 1, channels: int = 1, padding_mode: str = "zeros") -> ConvForm:
+    """The pixel and `amount` times what a 3 x 3 box blur takes from it."""
+    centre = 1 + Fraction(amount) * Fraction(8, 9)
+    return _same(
+        [[centre if a == b == 1 else -Fraction(amount, 9) for b in range(3)] for a in range(3)], channels, padding_mode
+    )
+
+
+def motion_blur(k: int, axis: int = 1, channels: int = 1, padding_mode: str = "zeros") -> ConvForm:
+    """The mean of k pixels in a row (axis 1), a column (axis 0) or down the diagonal (axis 2); k odd."""
+    if axis == 2:
+        return _same([[Fraction(int(a == b), k) for b in range(k)] for a in range(k)], channels, padding_mode)
+    return _same([[Fraction(1, k)] * k] if axis == 1 else [[Fraction(1, k)]] * k, channels, padding_mode)
+
+
+def central_difference(axis: int = 1, channels: int = 1, padding_mode: str = "zeros") -> ConvForm:
+    """(X[j+1] - X[j-1]) / 2 along the rows (axis 1) or the columns (axis 0)."""
+    return _line([-Fraction(1, 2), 0, Fraction(1, 2)], axis, channels, padding_mode)
+
+
+def second_difference(axis: int = 1, channels: int = 1, padding_mode: str = "zeros") -> ConvForm:
+    """X[j+1] - 2 X[j] + X[j-1] along the rows (axis 1) or the columns (axis 0)."""
+    return _line([1, -2, 1], axis, channels, padding_mode)
+
+
+def _line(taps: list[Any], axis: int, channels: int, padding_mode: str) -> ConvForm:
+    return _same([taps] if axis == 1 else [[tap] for tap in taps], channels, padding_mode)
+
+
+def depthwise(kernels: list[list[list[Any]]], padding_mode: str = "zeros") -> ConvForm:
+    """A kernel of its own for every channel, with the padding that keeps the size (odd sizes)."""
+    sizes = (len(kernels[0]) // 2, len(kernels[0][0]) // 2)
+    return ConvForm.of([[kernel] for kernel in kernels], groups=len(kernels), padding=sizes, padding_mode=padding_mode)
+
+
 def identity(channels: int = 1) -> ConvForm:
     """Every pixel as it is."""
     return _each([[1]], channels)
@@ -122,6 +168,17 @@ def grey_bt709() -> ConvForm:
     return grey((Fraction(2126, 10000), Fraction(7152, 10000), Fraction(722, 10000)))
 
 
+def rgb_to_yuv() -> ConvForm:
+    """Red, green, blue to luma and two colour differences after BT.601, with its decimal fractions."""
+    rows = [(299, 587, 114), (-147, -289, 436), (615, -515, -100)]
+    return channel_mix([[Fraction(value, 1000) for value in row] for row in rows])
+
+
+def channel_mean(channels: int = 3) -> ConvForm:
+    """The mean of all channels."""
+    return channel_mix([[Fraction(1, channels)] * channels])
+
+
 def swap_channels(order: tuple[int, ...]) -> ConvForm:
     """Out channel l is channel order[l]."""
     return channel_mix([[int(g == source) for g in range(len(order))] for source in order])
@@ -138,14 +195,28 @@ def subsample(r: int, channels: int = 1) -> ConvForm:
     return _each([[1]], channels, stride=r)
 
 
-def upsample_nearest(r: int, channels: int = 1) -> Any:
-    """Nearest upsampling by r is no convolution but a transposed one: kernel r, stride r, all ones, as a torch
-    layer."""
-    import torch
+def upsample_nearest(r: int, channels: int = 1) -> ConvForm:
+    """Every pixel r times down and across: no convolution but a transposed one, kernel r, stride r, all ones."""
+    return _each([[1] * r] * r, channels, stride=r, transposed=True)
 
-    layer = torch.nn.ConvTranspose2d(channels, channels, r, stride=r, groups=channels, bias=False)
-    torch.nn.init.ones_(layer.weight)
-    return layer.requires_grad_(False)
+
+def upsample_bilinear(r: int, channels: int = 1) -> ConvForm:
+    """Linear interpolation to r times the size (corners not aligned), on an image that its border pixels continue."""
+    below = r // 2 if r % 2 == 0 else (r - 1) // 2
+    line = [Fraction(2 * r - abs(2 * (k - below) + 1 - r), 2 * r) for k in range(r + 2 * below)]
+    kernel = [[a * b for b in line] for a in line]
+    return _each(kernel, channels, stride=r, padding=below, padding_mode="replicate", transposed=True)
+
+
+def zero_insertion(r: int, channels: int = 1) -> ConvForm:
+    """Every pixel followed by r - 1 zeros, along rows and columns."""
+    return _each([[1]], channels, stride=r, transposed=True, output_padding=r - 1)
+
+
+def pixel_shuffle(r: int, channels: int = 1) -> ConvForm:
+    """r^2 channels become r x r pixels: `pixel_unshuffle` the other way."""
+    taps = [[[[int((a, b) == (i, j)) for b in range(r)] for a in range(r)]] for i in range(r) for j in range(r)]
+    return ConvForm.of(taps * channels, stride=r, groups=channels, transposed=True)
 
 
 CATALOGUE: Mapping[str, Callable[[], ConvForm]] = MappingProxyType(
@@ -166,12 +237,30 @@ CATALOGUE: Mapping[str, Callable[[], ConvForm]] = MappingProxyType(
         "laplacian-4": lambda: laplacian(4),
         "laplacian-8": lambda: laplacian(8),
         "sharpen": sharpen,
+        "unsharp": unsharp,
+        "emboss": emboss,
+        "laplacian-of-gaussian": laplacian_of_gaussian,
+        "motion-blur-x": lambda: motion_blur(3, 1),
+        "motion-blur-y": lambda: motion_blur(3, 0),
+        "motion-blur-diagonal": lambda: motion_blur(3, 2),
+        "central-difference-x": lambda: central_difference(1),
+        "central-difference-y": lambda: central_difference(0),
+        "second-difference-x": lambda: second_difference(1),
+        "second-difference-y": lambda: second_difference(0),
         "roberts": roberts,
         "identity": identity,
         "grey": grey,
         "grey-bt709": grey_bt709,
         "pixel-unshuffle-2": lambda: pixel_unshuffle(2),
+        "rgb-to-yuv": rgb_to_yuv,
+        "channel-mean": channel_mean,
         "subsample-2": lambda: subsample(2),
+        "pixel-shuffle-2": lambda: pixel_shuffle(2),
+        "upsample-nearest-2": lambda: upsample_nearest(2),
+        "upsample-nearest-3": lambda: upsample_nearest(3),
+        "upsample-bilinear-2": lambda: upsample_bilinear(2),
+        "upsample-bilinear-3": lambda: upsample_bilinear(3),
+        "zero-insertion-2": lambda: zero_insertion(2),
     }
 )
 """Names for the command line."""

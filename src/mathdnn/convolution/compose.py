@@ -7,7 +7,8 @@ before it, see below): Z = v * (w * X) has the kernel
     u[m,g,a] = sum_{l, a' + s d' c' = a}  v[m,l,c'] w[l,g,a'],     stride s t, padding p + s q
 
 A second layer that pads its input pads with zeros, where the first layer's output would go on: the two differ at the
-border unless the first layer is one pixel wide, adds no bias and pads nothing. `after` refuses the rest.
+border unless the first layer is one pixel wide, adds no bias and pads nothing. `after` refuses the rest. Transposed
+forms: `compose_transposed`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mathdnn.convolution import compose_transposed
 from mathdnn.convolution.form import ConvForm
 from mathdnn.errors import InvalidInput, sentence
 
@@ -47,6 +49,8 @@ def after(second: ConvForm, first: ConvForm) -> ConvForm:
     who = "after(second, first)"
     if second.in_channels != first.out_channels:
         raise _refuse(who, f"a second form for {first.out_channels} channels", f"one for {second.in_channels}")
+    if first.transposed or second.transposed:
+        return compose_transposed.after(second, first)
     plain = first.extent == (1, 1) and first.exact_bias is None and not any((*first.padding[0], *first.padding[1]))
     pads = any((*second.padding[0], *second.padding[1]))
     if pads and not (plain and first.stride == (1, 1)):
@@ -77,6 +81,8 @@ def _bias_after(first: ConvForm, second: ConvForm, v: np.ndarray) -> list[Fracti
 
 def padded(form: ConvForm, top: int, bottom: int, left: int, right: int) -> ConvForm:
     """The form after zero padding of its input. Raises `InvalidInput` where the form pads in another mode already."""
+    if form.transposed:
+        raise _refuse("padded(form)", "a convolution that is not transposed", "a transposed one")
     if form.padding_mode != "zeros" and any((*form.padding[0], *form.padding[1])):
         raise _refuse("padded(form)", "zero padding", f"{form.padding_mode} padding")
     (a, b), (c, d) = form.padding
@@ -86,6 +92,8 @@ def padded(form: ConvForm, top: int, bottom: int, left: int, right: int) -> Conv
 def added(a: ConvForm, b: ConvForm) -> ConvForm:
     """The form whose output is the sum of two: equal strides, channels and output sizes. Raises `InvalidInput`."""
     who = "added(a, b)"
+    if a.transposed or b.transposed:
+        return compose_transposed.added(a, b)
     modes = {f.padding_mode for f in (a, b) if any((*f.padding[0], *f.padding[1]))}
     if a.stride != b.stride or a.in_channels != b.in_channels or a.out_channels != b.out_channels or len(modes) > 1:
         raise _refuse(who, "forms with the same strides, channels and padding mode", f"{a} and {b}")

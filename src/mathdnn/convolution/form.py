@@ -4,8 +4,14 @@ n: sample, l: output channel, g: input channel of the group, a, b: place in the 
 
     Y[n,l,i,j] = bias[l] + sum_{g,a,b} weight[l,g,a,b] X[n, g, s i + d a, t j + e b]        (cross-correlation, no flip)
 
-with stride (s, t) and dilation (d, e). `flipped` gives the same layer in the other convention, where the kernel is
-written turned by half a turn, as in mathematics and signal processing: Y = bias + flipped * X.
+with stride (s, t) and dilation (d, e). A transposed one (`transposed`) puts its kernel down at every pixel instead:
+
+    Y[n,l,i,j] = bias[l] + sum_{g,y,x,a,b: s y + d a - p = i, t x + e b - q = j} weight[g,l,a,b] X[n,g,y,x]
+
+for the (p, q) rows and columns of padding, which are cut off, over all y, x where X goes on (zeros: not at all). Its
+attributes are those of torch's ConvTranspose2d, with a padding for each side. `flipped` gives a form in the other
+convention, where the kernel is written turned by half a turn, as in mathematics and signal processing:
+Y = bias + flipped * X.
 """
 
 from __future__ import annotations
@@ -53,10 +59,11 @@ def _pair(value: Any, name: str, least: int) -> Pair:
 
 @dataclass(frozen=True)
 class ConvForm:
-    """A convolution with exact rational weights.
+    """A convolution, or a transposed one, with exact rational weights.
 
-    `exact`: weights (out, in / groups, kernel height, kernel width); `exact_bias`: one for each output, or None;
-    `padding`: ((top, bottom), (left, right)) pixels; `padding_mode`: zeros, reflect, replicate or circular.
+    `exact`: weights (out, in / groups, kernel height, kernel width), for a transposed one (in, out / groups, height,
+    width); `exact_bias`: one for each output, or None; `padding`: ((top, bottom), (left, right)) pixels;
+    `padding_mode`: zeros, reflect, replicate or circular; `output_padding`: rows and columns more, if transposed.
     Build one from numbers with `ConvForm.of`, from a layer with `ConvForm.from_module`.
     """
 
@@ -67,6 +74,8 @@ class ConvForm:
     padding_mode: str = "zeros"
     dilation: Pair = (1, 1)
     groups: int = 1
+    transposed: bool = False
+    output_padding: Pair = (0, 0)
 
     def __post_init__(self) -> None:
         if self.padding_mode not in MODES:
@@ -78,13 +87,23 @@ class ConvForm:
                     "choose one of these",
                 )
             )
-        if self.groups < 1 or not self.exact or self.out_channels % self.groups:
+        if self.groups < 1 or not self.exact or len(self.exact) % self.groups:
+            side = "input" if self.transposed else "output"
             raise InvalidInput(
                 sentence(
                     "ConvForm(groups=...)",
-                    "a positive divisor of the output channels",
-                    f"{self.groups} with {len(self.exact)} output channels",
-                    "give every group the same number of outputs",
+                    f"a positive divisor of the {side} channels",
+                    f"{self.groups} with {len(self.exact)} {side} channels",
+                    f"give every group the same number of {side}s",
+                )
+            )
+        if not self.transposed and any(self.output_padding):
+            raise InvalidInput(
+                sentence(
+                    "ConvForm(output_padding=...)",
+                    "none for a convolution that is not transposed",
+                    f"{self.output_padding}",
+                    "say transposed=True, or leave it out",
                 )
             )
         if self.exact_bias is not None and len(self.exact_bias) != self.out_channels:
@@ -108,10 +127,13 @@ class ConvForm:
         padding_mode: str = "zeros",
         dilation: int | Pair = 1,
         groups: int = 1,
+        transposed: bool = False,
+        output_padding: int | Pair = 0,
     ) -> ConvForm:
         """From nested lists, an array or a tensor of shape (out, in / groups, h, w); numbers are taken exactly.
 
-        `padding`: one number, (height, width), or ((top, bottom), (left, right)). Raises `InvalidInput`.
+        `padding`: one number, (height, width), or ((top, bottom), (left, right)); `transposed`: a transposed
+        convolution, with weights of shape (in, out / groups, h, w). Raises `InvalidInput`.
         """
         array = np.array(weight.detach().cpu().double().numpy() if hasattr(weight, "detach") else weight, dtype=object)
         if array.ndim != 4 or array.size == 0:
@@ -136,36 +158,26 @@ class ConvForm:
         else:
             p, q = _pair(padding, "padding", 0)
             sides = ((p, p), (q, q))
-        return cls(
-            exact, offsets, _pair(stride, "stride", 1), sides, padding_mode, _pair(dilation, "dilation", 1), groups
+        steps, more = (
+            (_pair(stride, "stride", 1), _pair(dilation, "dilation", 1)),
+            _pair(output_padding, "output_padding", 0),
         )
+        return cls(exact, offsets, steps[0], sides, padding_mode, steps[1], groups, transposed, more)
 
     @classmethod
-    def from_module(cls, layer: torch.nn.Conv2d) -> ConvForm:
-        """The exact form of an `nn.Conv2d`: its float weights as the rationals they are."""
-        padding: Any = layer.padding
-        if padding == "valid":
-            padding = (0, 0)
-        elif padding == "same":
-            total = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
-            padding = tuple((all_ // 2, all_ - all_ // 2) for all_ in total)
-        return cls.of(
-            layer.weight,
-            layer.bias,
-            stride=(layer.stride[0], layer.stride[1]),
-            padding=padding,
-            padding_mode=layer.padding_mode,
-            dilation=(layer.dilation[0], layer.dilation[1]),
-            groups=layer.groups,
-        )
+    def from_module(cls, layer: torch.nn.Conv2d | torch.nn.ConvTranspose2d) -> ConvForm:
+        """The exact form of an `nn.Conv2d` or `nn.ConvTranspose2d`: its float weights as the rationals they are."""
+        from mathdnn.convolution.form_data import from_module
+
+        return from_module(layer)
 
     @property
     def out_channels(self) -> int:
-        return len(self.exact)
+        return len(self.exact[0]) * self.groups if self.transposed else len(self.exact)
 
     @property
     def in_channels(self) -> int:
-        return len(self.exact[0]) * self.groups
+        return len(self.exact) if self.transposed else len(self.exact[0]) * self.groups
 
     @property
     def kernel_size(self) -> Pair:
@@ -197,7 +209,7 @@ class ConvForm:
         def tensor(values: list[Fraction]) -> torch.Tensor:
             return torch.from_numpy(np.array([nearest(value, dtype) for value in values], dtype=dtype))
 
-        shape = (self.out_channels, len(self.exact[0]), *self.kernel_size)
+        shape = (len(self.exact), len(self.exact[0]), *self.kernel_size)
         bias = None if self.exact_bias is None else tensor(list(self.exact_bias))
         return tensor(self.flat()).reshape(shape), bias
 
@@ -228,14 +240,20 @@ class ConvForm:
         return tuple(tuple(tuple(row[::-1] for row in plane[::-1]) for plane in filters) for filters in self.exact)
 
     def output_size(self, height: int, width: int) -> Pair:
-        """Output height and width for an input of that size: floor((H + pads - d (k - 1) - 1) / s) + 1."""
+        """Output height and width for an input of that size: floor((H + pads - d (k - 1) - 1) / s) + 1, and for a
+        transposed form s (H - 1) + d (k - 1) + 1 - pads + output padding."""
         sizes = []
         for axis, size in enumerate((height, width)):
+            if self.transposed:
+                less = sum(self.padding[axis]) - self.output_padding[axis]
+                sizes.append(self.stride[axis] * (size - 1) + self.extent[axis] - less)
+                continue
             sizes.append((size + sum(self.padding[axis]) - self.extent[axis]) // self.stride[axis] + 1)
         return sizes[0], sizes[1]
 
     def to_module(self, dtype: torch.dtype | None = None) -> torch.nn.Module:
-        """The same layer in torch: an `nn.Conv2d`, after a pad where the padding differs between sides."""
+        """The same layer in torch: an `nn.Conv2d`, after a pad where the padding differs between sides; an
+        `nn.ConvTranspose2d` for a transposed form, with a pad before or a crop behind where it needs one."""
         from mathdnn.convolution.module import to_module
 
         return to_module(self, dtype)
@@ -258,35 +276,13 @@ class ConvForm:
 
     def to_plain(self) -> dict[str, Plain]:
         """Plain data; rationals as text ("1/9"), so nothing is lost."""
-        shape = [self.out_channels, len(self.exact[0]), *self.kernel_size]
-        return {
-            "weight": {"shape": shape, "values": [str(value) for value in self.flat()]},
-            "bias": None if self.exact_bias is None else [str(value) for value in self.exact_bias],
-            "stride": list(self.stride),
-            "padding": [list(side) for side in self.padding],
-            "padding_mode": self.padding_mode,
-            "dilation": list(self.dilation),
-            "groups": self.groups,
-        }
+        from mathdnn.convolution.form_data import to_plain
+
+        return to_plain(self)
 
     @classmethod
     def from_plain(cls, plain: dict[str, Plain]) -> ConvForm:
         """Read back what `to_plain` wrote. Raises `InvalidInput` for anything else."""
-        try:
-            values = [Fraction(value) for value in plain["weight"]["values"]]
-            weight = np.array(values, dtype=object).reshape(plain["weight"]["shape"])
-            return cls.of(
-                weight,
-                None if plain["bias"] is None else [Fraction(value) for value in plain["bias"]],
-                stride=tuple(plain["stride"]),
-                padding=(tuple(plain["padding"][0]), tuple(plain["padding"][1])),
-                padding_mode=plain["padding_mode"],
-                dilation=tuple(plain["dilation"]),
-                groups=plain["groups"],
-            )
-        except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, AttributeError) as error:
-            raise InvalidInput(
-                sentence(
-                    "ConvForm.from_plain(plain)", "a form as to_plain writes it", f"{error!r:.100}", "check the file"
-                )
-            ) from None
+        from mathdnn.convolution.form_data import from_plain
+
+        return from_plain(plain)

@@ -110,7 +110,11 @@ def taps(form: ConvForm) -> Taps:
 
 def remark(form: ConvForm, goal: ConvForm | None) -> str:
     """How a wrong kernel comes from the right one, or nothing to say."""
-    if goal is None or (form.out_channels, form.in_channels) != (goal.out_channels, goal.in_channels):
+    if (
+        goal is None
+        or goal.transposed
+        or (form.out_channels, form.in_channels) != (goal.out_channels, goal.in_channels)
+    ):
         return ""
     if form.stride != goal.stride:
         return f"The stride is {form.stride}, and it should be {goal.stride}."

@@ -15,7 +15,14 @@ from fractions import Fraction
 import numpy as np
 
 from mathdnn.convolution.context import Context, Result
-from mathdnn.convolution.windows import adaptive_average_pool, average_pool, bilinear, convolution, maximum_of_one
+from mathdnn.convolution.windows import (
+    adaptive_average_pool,
+    average_pool,
+    bilinear,
+    convolution,
+    maximum_of_one,
+    unpool,
+)
 
 
 def _sum(sign: int) -> Callable[[Context], Result]:
@@ -140,6 +147,7 @@ LINEAR: dict[str, Callable[[Context], Result]] = {
     "aten.avg_pool1d.default": average_pool,
     "aten.avg_pool2d.default": average_pool,
     "aten.max_pool2d_with_indices.default": maximum_of_one,
+    "aten.max_unpool2d.default": unpool,
     "aten._adaptive_avg_pool2d.default": adaptive_average_pool,
     "aten.adaptive_avg_pool1d.default": adaptive_average_pool,
     "aten.upsample_linear1d.default": bilinear,

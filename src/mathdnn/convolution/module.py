@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from mathdnn.convolution import transposed
 from mathdnn.convolution.form import ConvForm
 from mathdnn.convolution.graph import Graph, Node
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Int64
 
     from mathdnn.convolution.pool import Pool
+    from mathdnn.verdict import Plain
 
 _TORCH_PADS = {
     "zeros": torch.nn.ZeroPad2d,
@@ -28,6 +30,8 @@ _NUMPY_MODE = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "
 def to_module(form: ConvForm, dtype: torch.dtype | None = None) -> torch.nn.Module:
     """An `nn.Conv2d` with the nearest weights, after a pad where the padding differs between sides."""
     dtype = dtype or torch.float32
+    if form.transposed:
+        return transposed.to_layer(form, dtype)
     (top, bottom), (left, right) = form.padding
     inside = top == bottom and left == right
     layer = torch.nn.Conv2d(
@@ -53,16 +57,18 @@ def to_module(form: ConvForm, dtype: torch.dtype | None = None) -> torch.nn.Modu
 
 def rows(form: ConvForm, image: Int64[np.ndarray, "n c h w"], pool: Pool) -> Int64[np.ndarray, "n o i j"]:
     """Ids of the form's exact outputs on an image of ids: pad, take windows, combine; group by group."""
-    pads = [(0, 0), (0, 0), *form.padding]
+    pads = [(0, 0), (0, 0), *transposed.halo(form)]
     padded = np.pad(image, pads, mode=_NUMPY_MODE[form.padding_mode])  # type: ignore[call-overload]
-    (s, t), (d, e), (kh, kw) = form.stride, form.dilation, form.kernel_size
-    span = (d * (kh - 1) + 1, e * (kw - 1) + 1)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, span, axis=(2, 3))[:, :, ::s, ::t, ::d, ::e]
+    (s, t), (d, e) = form.stride, form.dilation
+    if form.transposed:
+        windows, exact = transposed.windows(form, padded), transposed.turned(form)
+    else:
+        windows = np.lib.stride_tricks.sliding_window_view(padded, form.extent, axis=(2, 3))[:, :, ::s, ::t, ::d, ::e]
+        exact = np.array(form.exact, dtype=object).reshape(form.out_channels, -1, *form.kernel_size)
     share, per_group, made = image.shape[1] // form.groups, form.out_channels // form.groups, []
     for group in range(form.groups):
         first = group * share
-        filters = form.exact[group * per_group : (group + 1) * per_group]
-        codes = [pool.numbers.codes(v for plane in f for row in plane for v in row) for f in filters]
+        codes = [pool.numbers.codes(f.ravel()) for f in exact[group * per_group : (group + 1) * per_group]]
         bias = None if form.exact_bias is None else form.exact_bias[group * per_group : (group + 1) * per_group]
         constants = None if bias is None else pool.numbers.codes(bias)
         made.append(correlate(pool, windows[:, first : first + share], np.stack(codes), constants))
@@ -83,20 +89,20 @@ def correlate(
 
 
 def as_graph(form: ConvForm, shape: tuple[int, ...]) -> Graph:
-    """The form's steps with open height and width: a pad, then a convolution. Weights are left at 0."""
-    (top, bottom), (left, right) = form.padding
-    weight = np.zeros((form.out_channels, len(form.exact[0]), *form.kernel_size))
+    """The form's steps with open height and width: a pad, a convolution, a crop. Weights are left at 0."""
+    (top, bottom), (left, right) = transposed.halo(form)
+    weight = np.zeros((len(form.exact), len(form.exact[0]), *form.kernel_size))
+    crop = [-n for n in (*transposed.cut(form)[1], *transposed.cut(form)[0])] if form.transposed else [0, 0, 0, 0]
+    steps: list[Plain] = [[*form.stride], [0, 0], [*form.dilation], form.transposed, [0, 0], form.groups]
     nodes = (
         Node("input", shape=(*shape[:-2], {"size": "H"}, {"size": "W"})),  # type: ignore[arg-type]
         Node("aten.replication_pad2d.default", [{"node": 0}, [left, right, top, bottom]]),
-        Node(
-            "aten.convolution.default",
-            [{"node": 1}, {"constant": 0}, None, [*form.stride], [0, 0], [*form.dilation], False, [0, 0], form.groups],
-        ),
+        Node("aten.convolution.default", [{"node": 1}, {"constant": 0}, None, *steps]),
+        Node("aten.constant_pad_nd.default", [{"node": 2}, crop]),
     )
-    return Graph(nodes, (weight,), {"node": 2})
+    return Graph(nodes, (weight,), {"node": 3})
 
 
 def roundings(form: ConvForm) -> int:
     """Of one output at most: one product and one sum for each weight, the bias, and the weights' own rounding."""
-    return math.prod(form.kernel_size) * len(form.exact[0]) + (form.exact_bias is not None) + 2
+    return math.prod(form.kernel_size) * (form.in_channels // form.groups) + (form.exact_bias is not None) + 2

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mathdnn.convolution import module
+from mathdnn.convolution import module, transposed
 from mathdnn.convolution.certificate import certified
 from mathdnn.convolution.compare import first_difference
 from mathdnn.convolution.equal import rounding_bound
@@ -122,6 +122,8 @@ def _decided(
 ) -> tuple[Found | None, Outcome]:
     """A form that the map is, or a witness that it is none, or neither."""
     found = None if stencil is None or bias is None else recognise(side, stencil, bias[0], full, pool)
+    if found is None and stencil is not None and bias is not None:
+        found = _transposed(side, stencil, bias[0], full, pool)
     if found is not None:
         return found, Outcome("", None)
     return None, exclude(side, stencil, None if bias is None else bias[0], full, pool, how)
@@ -163,6 +165,12 @@ def recognise(side: Side, stencil: Stencil, bias: Bias, full: Shape, pool: Pool)
     return None
 
 
+def _transposed(side: Side, stencil: Stencil, bias: Bias, full: Shape, pool: Pool) -> Found | None:
+    """The first transposed form whose exact matrix is the operation's."""
+    found = (same_rows(form, side.ids, full, pool) for form in transposed.guesses(stencil, pool.numbers.values, bias))
+    return next((one for one in found if one is not None), None)
+
+
 def same_rows(form: ConvForm, ids: np.ndarray, full: Shape, pool: Pool) -> Found | None:
     """The form as found where its rows are exactly the given ones: same shape, coefficients and constants."""
     if not _fits(form, full) or form.output_size(*full[2:]) != ids.shape[2:] or form.in_channels != full[1]:
@@ -180,9 +188,10 @@ def _proved(side: Side, found: Found, pool: Pool, size: str, how: Settings) -> V
     right = Side(found.ids, {"form": form.to_plain(), "input": full}, called, module.roundings(form))
     flat = found.ids.ravel()
     count = pool.count(flat)
+    kind = "transposed convolution" if form.transposed else "convolution"
     method = (
         "the operation was read as a graph of affine operations and multiplied out in exact rational arithmetic; all "
-        f"{count} coefficients and {len(flat)} constants are those of the convolution, borders included"
+        f"{count} coefficients and {len(flat)} constants are those of the {kind}, borders included"
     )
     data: dict[str, Plain] = {
         "left": side.plain,
@@ -199,7 +208,7 @@ def _proved(side: Side, found: Found, pool: Pool, size: str, how: Settings) -> V
         method += _CARRIES
     except Unclear as error:
         method += f"; whether it is on images of other sizes is left open, since {error}"
-    claim = f"on {size} images{more}, the operation is this convolution: {form}"
+    claim = f"on {size} images{more}, the operation is this {kind}: {form}"
     return certified(claim, method, data, equality=Equality.REALS, assumptions=assumptions)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from mathdnn.convolution import module
+from mathdnn.convolution import module, transposed
 from mathdnn.convolution.evaluate import NotAffine, evaluate
 from mathdnn.convolution.form import ConvForm
 from mathdnn.convolution.limit import OutOfTime, limited
@@ -167,7 +167,7 @@ def _read_form(form: ConvForm, shape: Shape, pool: Pool, how: Settings) -> Side:
 def _fits(form: ConvForm, shape: Shape) -> bool:
     """Whether torch can pad an image of that size in the form's mode."""
     room = {"zeros": math.inf, "replicate": math.inf, "reflect": -1, "circular": 0}[form.padding_mode]
-    return all(max(pads) <= size + room for pads, size in zip(form.padding, shape[2:], strict=True))
+    return all(max(sides) <= n + room for sides, n in zip(transposed.halo(form), shape[2:], strict=True))
 
 
 def find_call(operation: Any, shape: Shape, how: Settings) -> Called:
@@ -241,8 +241,8 @@ def run(operation: Operation, image: torch.Tensor, how: Settings) -> torch.Tenso
             "check the operation and the shape",
         ) from None
     if not isinstance(output, torch.Tensor):
-        given, do = f"a {type(output).__name__}", "return one image, or say opaque=True for NumPy"
-        raise refuse(how.who, "a tensor back", given, do)
+        what, do = f"a {type(output).__name__}", "return one image, or say opaque=True for NumPy"
+        raise refuse(how.who, "a tensor back", what, do)
     if output.device.type != "cpu":
         raise refuse(how.who, "a result on the cpu", f"one on {output.device}", "move the operation to the cpu")
     if output.dtype != image.dtype:

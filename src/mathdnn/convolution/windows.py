@@ -106,6 +106,19 @@ def maximum_of_one(context: Context) -> Result:
     return [ids[..., ::down, ::right]]
 
 
+def unpool(context: Context) -> Result:
+    """Every pixel at a place of its plane that does not depend on the image, zeros elsewhere."""
+    ids, places, size = context.rows(context.argument(0)), context.argument(1), context.argument(2)
+    if ids is None or not isinstance(places, dict) or "constant" not in places:
+        return "its places depend on the image"
+    flat = context.graph.constants[places["constant"]].reshape(*ids.shape[:-2], -1)
+    if (np.diff(np.sort(flat, axis=-1)) == 0).any():
+        return "two pixels go to one place"
+    made = np.zeros((*ids.shape[:-2], math.prod(size)), np.int64)
+    np.put_along_axis(made, flat, ids.reshape(flat.shape), axis=-1)
+    return made.reshape(context.shape)
+
+
 def adaptive_average_pool(context: Context) -> Result:
     ids = context.rows(context.argument(0))
     assert ids is not None

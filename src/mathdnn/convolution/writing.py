@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 _SHOWN = 256  # kernels with more weights than this are named by their size only
 
 
+_GOES_ON = {
+    "zeros": "",
+    "reflect": " of the image continued by reflection",
+    "replicate": " of the image continued by its border pixels",
+    "circular": " of the image continued round",
+}
+
+
 def _number(value: Fraction) -> str:
     """A short fraction as itself, a long one (a float's) as the decimal that reads back to it."""
     return str(value) if value.denominator < 10_000 else repr(float(value))
@@ -25,15 +33,21 @@ def _padding(form: ConvForm) -> str:
         sides = f"({top}, {left})"
     else:
         sides = f"top {top}, bottom {bottom}, left {left}, right {right}"
+    if form.transposed:
+        return f"padding {sides}" + _GOES_ON[form.padding_mode]
     kind = "" if form.padding_mode == "zeros" or not any((top, bottom, left, right)) else f" {form.padding_mode}"
     return f"{kind} padding {sides}".strip()
 
 
 def _layer(form: ConvForm) -> str:
     (kh, kw), (s, t), (d, e) = form.kernel_size, form.stride, form.dilation
-    words = [f"{kh}x{kw} convolution, {form.in_channels} -> {form.out_channels} channels"]
+    kind = "transposed convolution" if form.transposed else "convolution"
+    words = [f"{kh}x{kw} {kind}, {form.in_channels} -> {form.out_channels} channels"]
     words.append(f"stride {s}" if s == t else f"stride ({s}, {t})")
     words.append(_padding(form))
+    if any(form.output_padding):
+        o, q = form.output_padding
+        words.append(f"output padding {o}" if o == q else f"output padding ({o}, {q})")
     if (d, e) != (1, 1):
         words.append(f"dilation {d}" if d == e else f"dilation ({d}, {e})")
     if form.groups > 1:
@@ -61,6 +75,8 @@ def to_latex(form: ConvForm) -> str:
     """The formula of the layer, then one matrix for each kernel that is not zero."""
     (s, t), (d, e), (kh, kw) = form.stride, form.dilation, form.kernel_size
     (top, _), (left, _) = form.padding
+    if form.transposed:
+        return ",\n".join([_transposed_sum(form), *_kernels(form)])
     share, per_group = form.in_channels // form.groups, form.out_channels // form.groups
     row = _affine(s, "i", d, "a", -top)
     column = _affine(t, "j", e, "b", -left)
@@ -72,6 +88,12 @@ def to_latex(form: ConvForm) -> str:
             rf"w^{{(l,g)}}_{{a,b}}\, X_{{{channel},\,{row},\,{column}}}"
         )
     ]
+    return ",\n".join([*lines, *_kernels(form)])
+
+
+def _kernels(form: ConvForm) -> list[str]:
+    """One matrix for each kernel that is not zero, and the bias."""
+    lines = []
     if len(form.flat()) <= _SHOWN:
         for place, filters in enumerate(form.exact):
             for group, plane in enumerate(filters):
@@ -80,7 +102,23 @@ def to_latex(form: ConvForm) -> str:
                     lines.append(rf"w^{{({place},{group})}} = \begin{{pmatrix}} {body} \end{{pmatrix}}")
     if form.exact_bias is not None:
         lines.append("b = (" + ", ".join(map(_number, form.exact_bias)) + ")")
-    return ",\n".join(lines)
+    return lines
+
+
+def _transposed_sum(form: ConvForm) -> str:
+    """The sum over all pixels whose kernel reaches the output."""
+    (s, t), (d, e), (kh, kw) = form.stride, form.dilation, form.kernel_size
+    (top, _), (left, _) = form.padding
+    share, per = form.in_channels // form.groups, form.out_channels // form.groups
+    own = "l" if form.groups == 1 else rf"l \bmod {per}"
+    first = "0" if form.groups == 1 else rf"{share}\lfloor l/{per}\rfloor"
+    last = f"{share - 1}" if form.groups == 1 else rf"{first}+{share - 1}"
+    bias = "" if form.exact_bias is None else "b_l + "
+    where = rf"i = {_affine(s, 'y', d, 'a', -top)},\, j = {_affine(t, 'x', e, 'b', -left)}"
+    return (
+        rf"Y_{{l,i,j}} = {bias}\sum_{{g={first}}}^{{{last}}}\sum_{{a=0}}^{{{kh - 1}}}\sum_{{b=0}}^{{{kw - 1}}}"
+        rf"\sum_{{y,x:\, {where}}} w^{{(g,{own})}}_{{a,b}}\, X_{{g,y,x}}"
+    )
 
 
 def _affine(stride: int, place: str, dilation: int, tap: str, offset: int) -> str:

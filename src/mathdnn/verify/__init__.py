@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
+import types
 from pathlib import Path
 
 from mathdnn.errors import InvalidInput, sentence
@@ -46,6 +48,16 @@ def verify(certificate: Verdict | str | os.PathLike[str]) -> Verdict:
         return proved(claim, Certificate("verify", method, {"kind": kind}), equality=verdict.equality)
     what = f"evidence of the kind {kind!r:.60}" if kind else "evidence like this, which names no kind"
     return undecided(claim, f"no checker knows {what}", "a checker for it")
+
+
+class _Checker(types.ModuleType):
+    """This module, which is called like the function: `mathdnn.verify` names both, whichever was imported first."""
+
+    def __call__(self, certificate: Verdict | str | os.PathLike[str]) -> Verdict:
+        return verify(certificate)
+
+
+sys.modules[__name__].__class__ = _Checker
 
 
 def _kind(verdict: Verdict) -> str:

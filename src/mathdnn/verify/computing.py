@@ -164,6 +164,17 @@ def _max_pool(m: Machine, x: Any, kernel: Any, stride: Any = (), padding: Any = 
     return [m.loose(x)[..., ::down, ::right]]
 
 
+def _unpool(m: Machine, x: Any, places: Any, size: list[int]) -> np.ndarray:
+    value, at = m.loose(x), m.plain(places)
+    flat, planes = at.reshape(-1, math.prod(at.shape[-2:])), value.reshape(-1, math.prod(value.shape[-2:]))
+    if flat.shape != planes.shape or any(len(set(row)) != len(row) or min(row) < 0 for row in flat.tolist()):
+        raise Malformed("two pixels that go to one place")
+    made = np.zeros((len(flat), math.prod(size)), value.dtype)
+    for plane, row, values in zip(made, flat, planes, strict=True):
+        plane[row] = values
+    return made.reshape(*value.shape[:-2], *size)
+
+
 def _adaptive(m: Machine, x: Any, size: list[int]) -> np.ndarray:
     value = clean(m.value(x))
     boxes = []
@@ -233,6 +244,7 @@ COMPUTING: dict[str, Callable[..., Any]] = {
         ("convolution.default", _convolution),
         ("avg_pool1d.default avg_pool2d.default", _average_pool),
         ("max_pool2d_with_indices.default", _max_pool),
+        ("max_unpool2d.default", _unpool),
         ("_adaptive_avg_pool2d.default adaptive_avg_pool1d.default", _adaptive),
         ("upsample_linear1d.default upsample_bilinear2d.default", _bilinear),
     )

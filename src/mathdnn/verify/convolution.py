@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-import re
 from fractions import Fraction
 from typing import Any
 
@@ -23,15 +22,15 @@ import msgspec
 import numpy as np
 
 from mathdnn.verdict import Certificate, Status, Verdict, unpack_array
+from mathdnn.verify.forms import form_output
 from mathdnn.verify.graphs import Machine
-from mathdnn.verify.numbers import Absolute, Malformed, Modular, Numbers, clean, convolve, draw
+from mathdnn.verify.numbers import Absolute, Malformed, Modular, Numbers, clean, draw
 from mathdnn.verify.sizes import check_sizes
 
 Answer = tuple[bool | None, str]
 KINDS = ("convolution",)
 POINTS = 3
 _ROOM = 1 << 28  # values in one array: a certificate is data, and must not fill the memory
-_NUMBER = re.compile(r"-?[0-9]{1,1000}(/[0-9]{1,1000})?")
 _UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
 _WRONG = (
     KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError, AttributeError, MemoryError,
@@ -109,7 +108,7 @@ def _require_small(data: Any) -> None:
 def _run(side: dict[str, Any], image: np.ndarray, numbers: Numbers) -> tuple[np.ndarray, int]:
     """A side's output (n, o, i, j) for one flat image, and the roundings of its float computation."""
     if "form" in side:
-        return _form(side["form"], image.reshape(side["input"]), numbers)
+        return form_output(side["form"], image.reshape(side["input"]), numbers)
     graph = side["graph"]
     if graph["nodes"][0]["shape"] != side["input"] or graph["nodes"][0]["op"] != "input":
         raise Malformed("the graph's input is another")
@@ -117,37 +116,6 @@ def _run(side: dict[str, Any], image: np.ndarray, numbers: Numbers) -> tuple[np.
     value, roundings = Machine(graph, constants, numbers).run(image.reshape(side["input"]))
     value = clean(value)
     return value.reshape((1,) * (4 - value.ndim) + value.shape), roundings
-
-
-def _fraction(text: Any) -> Fraction:
-    if type(text) is not str or not _NUMBER.fullmatch(text):
-        raise Malformed(f"{text!r:.40} is no rational number")
-    return Fraction(text)
-
-
-_MODE = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
-
-
-def _form(form: dict[str, Any], image: np.ndarray, numbers: Numbers) -> tuple[np.ndarray, int]:
-    """Y[n,l,i] = bias[l] + sum weight[l,g,a] X[n,g, s i + d a] on the padded image."""
-    image = image.reshape((1,) * (4 - image.ndim) + image.shape)
-    values = [numbers.fraction(_fraction(text)) for text in form["weight"]["values"]]
-    weight = np.array(values, dtype=image.dtype).reshape(form["weight"]["shape"])
-    sides, groups = form["padding"], form["groups"]
-    wide = {"reflect": -1, "circular": 0}.get(form["padding_mode"], _ROOM)
-    for side, n in zip(sides, image.shape[2:], strict=True):
-        if min(side) < 0 or max(side) > n + wide or max(side) > 1 << 14:
-            raise Malformed("a padding that no layer has")
-    if groups < 1 or weight.ndim != 4 or weight.shape[0] % groups or weight.shape[1] * groups != image.shape[1]:
-        raise Malformed("weights that do not fit the channels")
-    if min(*form["stride"], *form["dilation"]) < 1:
-        raise Malformed("a stride or dilation below 1")
-    padded = np.pad(image, [(0, 0), (0, 0), *sides], mode=_MODE[form["padding_mode"]])  # type: ignore[call-overload]
-    made = convolve(numbers, padded, weight, form["stride"], form["dilation"], groups, 2)
-    if form["bias"] is not None:
-        bias = np.array([numbers.fraction(_fraction(text)) for text in form["bias"]], dtype=image.dtype)
-        made = numbers.add(made, bias.reshape(-1, 1, 1))
-    return made, math.prod(weight.shape[1:]) + (form["bias"] is not None) + 2
 
 
 def _prime(generator: random.Random) -> int:
@@ -215,7 +183,7 @@ def _unsigned(side: dict[str, Any], image: np.ndarray) -> np.ndarray:
     """Like `_run` in fractions, which may be negative: uninitialised memory is excluded by a modular run first."""
     _run(side, np.ones(len(image), np.int64), Modular(2**31 - 1))
     if "form" in side:
-        return _form(side["form"], image.reshape(side["input"]), _Exact())[0]  # type: ignore[arg-type]
+        return form_output(side["form"], image.reshape(side["input"]), _Exact())[0]  # type: ignore[arg-type]
     constants = [unpack_array(constant) for constant in side["graph"]["constants"]]
     return Machine(side["graph"], constants, _Exact()).run(image.reshape(side["input"]))[0]  # type: ignore[arg-type]
 
@@ -278,12 +246,12 @@ def _within(data: dict[str, Any], size: str) -> Answer:
         return False, "the responses have another shape"
     room = data["tolerance"] + 2.0**-46 * float(np.abs(responses).max(initial=0.0))
     shape = data["right"]["input"]
-    at_zero, _ = _form(form, np.zeros(shape), _Floats())
+    at_zero, _ = form_output(form, np.zeros(shape), _Floats())
     if list(at_zero.shape) != left["output"] or not (np.abs(at_zero.ravel() - constant) <= room).all():
         return False, "the constant is another"
     for first in range(0, pixels, 256):
         batch = np.eye(pixels)[first : first + 256].reshape(-1, *shape[1:])
-        made, _ = _form(form, batch, _Floats())
+        made, _ = form_output(form, batch, _Floats())
         found = made.reshape(len(batch), -1) - at_zero.ravel()
         if not (np.abs(found - responses[first : first + 256]) <= room).all():
             return False, "a response is not the convolution's"

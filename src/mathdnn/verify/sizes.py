@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mathdnn.verdict import unpack_array
+from mathdnn.verify.forms import looks
 from mathdnn.verify.growing import Grid
 from mathdnn.verify.numbers import Malformed
 from mathdnn.verify.stationary_reader import Reader
@@ -81,21 +82,25 @@ def _check_class(
 
 
 def _form_graph(form: dict[str, Any], shape: list[Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """The form as steps: a padding of any kind, then windows."""
-    (top, bottom), (left, right) = form["padding"]
+    """The form as steps: a padding of any kind, windows, a crop."""
+    transposed = form.get("transposed", False)
+    (top, bottom), (left, right) = looks(form) if transposed else form["padding"]
+    crop = [0, 0, 0, 0]
+    if transposed:
+        for place, axis in ((0, 1), (2, 0)):
+            (a, b), s, more = form["padding"][axis], form["stride"][axis], form["output_padding"][axis]
+            crop[place : place + 2] = [-(a + s * looks(form)[axis][0]), -(b + s * looks(form)[axis][1] - more)]
     full = [*[1] * (4 - len(shape)), *shape]
     nodes: list[dict[str, Any]] = [
         {"op": "input", "args": [], "kwargs": {}, "shape": full},
         {"op": "aten.replication_pad2d.default", "args": [{"node": 0}, [left, right, top, bottom]], "kwargs": {}},
     ]
-    nodes.append({
-        "op": "aten.convolution.default", "kwargs": {},
-        "args": [{"node": 1}, {"constant": 0}, None, form["stride"], [0, 0], form["dilation"], False, [0, 0],
-                 form["groups"]],
-    })  # fmt: skip
+    steps = [form["stride"], [0, 0], form["dilation"], transposed, [0, 0], form["groups"]]
+    nodes.append({"op": "aten.convolution.default", "args": [{"node": 1}, {"constant": 0}, None, *steps], "kwargs": {}})
+    nodes.append({"op": "aten.constant_pad_nd.default", "args": [{"node": 2}, crop], "kwargs": {}})
     for node in nodes[1:]:
         node["shape"] = None
-    return {"nodes": nodes, "output": {"node": 2}}, [np.zeros(form["weight"]["shape"])]
+    return {"nodes": nodes, "output": {"node": 3}}, [np.zeros(form["weight"]["shape"])]
 
 
 def _at(graph: dict[str, Any], constants: list[np.ndarray], grid: Grid) -> dict[str, Any]:
