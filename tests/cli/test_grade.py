@@ -365,9 +365,7 @@ def test_a_formula_that_explodes_is_stopped(monkeypatch, capsys):
 
 def test_a_product_with_too_many_terms_is_refused(capsys):
     assert main(["grade", "derivative", "dyL/dbL", "*".join(["y[L]"] * 70)]) == 2
-    words = (
-        r"mathdnn: Polynomial: expected products of at most 65,536 terms, got [0-9,]+ times 4; write the formula "
-    )
+    words = r"mathdnn: Polynomial: expected products of at most 65,536 terms, got [0-9,]+ times 4; write the formula "
     assert re.match(words, capsys.readouterr().err)
 
 

@@ -252,6 +252,23 @@ SENTENCES = {
         ["monotone", "torch.tanh", "--threads", "0"],
         "prove monotone --threads: expected 1 to 1024, got 0; leave it out.",
     ),
+    "runs for ever": (
+        ["monotone", "filters:slow", "--dtype", "float16", "--time-limit", "0.3"],
+        ("is_nondecreasing(f=...): expected an answer within 0.3 s for 128 values of float16, got slow, which was still running; "
+        "give a function that ends, or a larger time_limit."),
+    ),
+    "no time": (
+        ["monotone", "torch.tanh", "--time-limit", "0"],
+        "prove monotone --time-limit: expected seconds from above 0 to 86400, got 0.0; give a time limit.",
+    ),
+    "cache and none": (
+        ["monotone", "torch.tanh", "--cache", "kept", "--no-cache"],
+        "prove monotone --cache kept: expected a folder or --no-cache, got both; leave one out.",
+    ),
+    "cache is a file": (
+        ["monotone", "torch.tanh", "--cache", "filters.py"],
+        "prove monotone --cache filters.py: expected a folder, or a place for one, got a file; name another folder.",
+    ),
     "widths": (
         ["gradient", "2x3x1"],
         "prove gradient 2x3x1: expected whole numbers, as in 2-3-2-1, got '2x3x1'; write them so.",
@@ -318,6 +335,28 @@ def test_misuse_is_one_sentence(case, folder, capsys):
     assert (out, err.splitlines()[-1]) == ("", f"mathdnn: {words}")
     after = sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
     assert after == [name for name in before if name != "__pycache__"]
+
+
+@pytest.fixture(autouse=True)
+def users_folder(tmp_path, monkeypatch):
+    """Where scans are kept unless a folder is named: no test touches the user's own."""
+    monkeypatch.setattr("mathdnn.monotone.cache.default_folder", lambda: tmp_path / "users")
+    return tmp_path / "users"
+
+
+def test_scans_of_named_functions_are_kept_and_found_again(folder, users_folder, capsys):
+    asked = ["prove", "monotone", "torch.tanh", "--dtype", "float16"]
+    assert main([*asked, "--no-cache"]) == 0
+    first = capsys.readouterr().out
+    assert not users_folder.exists()
+    for option, kept in ([], users_folder), (["--cache", "kept"], folder / "kept"):
+        assert main([*asked, *option]) == 0
+        assert capsys.readouterr().out == first
+        (path,) = kept.iterdir()
+        written = path.stat().st_mtime_ns
+        assert main([*asked, *option]) == 0
+        assert capsys.readouterr().out == first
+        assert path.stat().st_mtime_ns == written
 
 
 @pytest.mark.parametrize("sigma", ["nope", "1,", ",1", "1e9", "1/0", "1,2,3,4,5,6,7", "", "x"])

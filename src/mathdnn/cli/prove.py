@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from mathdnn.cli.answer import answer
 from mathdnn.cli.named import foreign, load, require_place, sizes
@@ -113,6 +113,9 @@ def monotone(
     dtype: Literal["float16", "bfloat16", "float32"] = "float32",
     max_pool: Flag = False,
     threads: int | None = None,
+    time_limit: float = 60.0,
+    cache: Annotated[Path | None, Parameter(show_default=False)] = None,
+    no_cache: Flag = False,
     json: Json = False,
     save: Path | None = None,
 ) -> int:
@@ -128,23 +131,46 @@ def monotone(
         Ask instead whether it commutes with max pooling.
     threads
         How many compute. [default: as many as cores]
+    time_limit
+        Seconds for each call of a function of yours.
+    cache
+        Folder for complete scans of named functions. [default: the user's own]
+    no_cache
+        Scan anew, and keep nothing.
     json
         Print the verdict as one JSON document.
     save
         File for the verdict, for mathdnn verify.
     """
+    from mathdnn.monotone import commutes_with_max_pool, is_nondecreasing
+    from mathdnn.monotone.guard import require_time_limit
+
     who = f"prove monotone {function}"
     if threads is not None and not 1 <= threads <= 1024:
         raise InvalidInput(sentence("prove monotone --threads", "1 to 1024", str(threads), "leave it out"))
+    require_time_limit(time_limit, "prove monotone --time-limit")
+    kept = _cache(cache, no_cache)
     require_place(save, "prove monotone --save")
     ours = function.startswith("onnx:") or ":" not in function
     found = function if ours else _instance(load(function, who), who)
-    from mathdnn.monotone import commutes_with_max_pool, is_nondecreasing
 
     with live(1.0) as line, foreign(who):
         ask: Callable[..., Verdict] = commutes_with_max_pool if max_pool else is_nondecreasing
-        verdict = ask(found, dtype, progress=_listener(line, function), threads=threads)
+        hear = _listener(line, function)
+        verdict = ask(found, dtype, progress=hear, threads=threads, cache=kept, time_limit=time_limit)
     return answer(verdict, json=json, save=save)
+
+
+def _cache(folder: Path | None, none: bool) -> Path | bool:
+    """Where scans are kept: a folder, True for the user's own, False for nowhere."""
+    if folder is None:
+        return not none
+    who, do = f"prove monotone --cache {folder}", "name another folder"
+    if none:
+        raise InvalidInput(sentence(who, "a folder or --no-cache", "both", "leave one out"))
+    if folder.exists() and not folder.is_dir():
+        raise InvalidInput(sentence(who, "a folder, or a place for one", "a file", do))
+    return folder
 
 
 def _listener(line: Any, name: str) -> Callable[[int, int], None] | None:

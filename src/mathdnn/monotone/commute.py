@@ -24,6 +24,7 @@ import numpy as np
 from mathdnn.errors import InvalidInput, sentence
 from mathdnn.monotone.floats import Format, bits_at, float_format, is_nan, text, values_of
 from mathdnn.monotone.functions import Elementwise, elementwise
+from mathdnn.monotone.guard import LONGEST, require_time_limit
 from mathdnn.monotone.nondecreasing import (
     Facts,
     assumptions_of,
@@ -64,6 +65,7 @@ def commutes_with_max_pool(
     progress: Progress | None = None,
     cache: str | Path | bool | None = None,
     threads: int | None = None,
+    time_limit: float | None = LONGEST,
 ) -> Verdict:
     """Whether f(pool(X)) = pool(f(X)) for every image X without NaN and every max pooling.
 
@@ -73,7 +75,8 @@ def commutes_with_max_pool(
     Refuted: a concrete image, run through torch's `max_pool2d` both ways, and by how much they differ.
     """
     form = float_format(dtype, "commutes_with_max_pool(dtype=...)")
-    function = elementwise(f, form, "commutes_with_max_pool(f=...)")
+    require_time_limit(time_limit, "commutes_with_max_pool(time_limit=...)")
+    function = elementwise(f, form, "commutes_with_max_pool(f=...)", time_limit=time_limit)
     _require_choice("equality", equality, (None, "bitwise", "equal as values"))
     _require_choice("path", path, ("everywhere", "vector body"))
     claim = f"{function.name} commutes with max pooling over every {form.name} image without NaN"

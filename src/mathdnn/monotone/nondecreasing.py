@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from mathdnn.errors import InvalidInput, sentence
 from mathdnn.monotone import cache as store
 from mathdnn.monotone.floats import Format, bits_at, float_format, is_nan, place_of, text, value_at, values_of
 from mathdnn.monotone.found import Fall, Scan, Span
 from mathdnn.monotone.functions import Elementwise, elementwise
+from mathdnn.monotone.guard import LONGEST, require_time_limit
 from mathdnn.monotone.position import Positions, positions
 from mathdnn.monotone.scan import Progress, scan
 from mathdnn.monotone.seal import sealed
@@ -39,18 +41,21 @@ def is_nondecreasing(
     progress: Progress | None = None,
     cache: str | Path | bool | None = None,
     threads: int | None = None,
+    time_limit: float | None = LONGEST,
 ) -> Verdict:
     """Whether f's vector body is nondecreasing over every value of the format, infinities included, NaN apart.
 
     `f` is an elementwise torch or NumPy callable, or a name ("torch.tanh", "numpy.tanh", "onnx:Tanh"); `dtype` is
     float16, bfloat16 (not NumPy) or float32. `stop_at_first` ends soon after a fall is found; without it the counts
     are complete. `progress(done, total)` is called with values scanned. `cache` is a folder, True for the user's own
-    cache folder, or None. Refuted: the first pair of neighbours on which f falls, with the regions where it does not.
+    cache folder, or None. `time_limit`: seconds that a call of one's own function may take (of at most 2^19 values),
+    or None. Refuted: the first pair of neighbours on which f falls, with the regions where it does not.
 
     Raises `InvalidInput` for what cannot be scanned. Source: homework 4, problem 4; see `mathdnn.monotone.scan`.
     """
     form = float_format(dtype, "is_nondecreasing(dtype=...)")
-    function = elementwise(f, form, "is_nondecreasing(f=...)")
+    require_time_limit(time_limit, "is_nondecreasing(time_limit=...)")
+    function = elementwise(f, form, "is_nondecreasing(f=...)", time_limit=time_limit)
     facts = gather(function, stop_at_first=stop_at_first, progress=progress, cache=cache, threads=threads)
     return sealed(_decide(function, facts))
 
@@ -76,8 +81,19 @@ def gather(
     found = store.load(f, cache)
     if found is None:
         found = scan(f, stop_at_first=stop_at_first, progress=progress, threads=threads)
+        if not f.known and found.first_fall is not None:
+            _require_again(f, found.first_fall)
         store.save(f, found, cache)
     return Facts(found, positions_found or positions(f, threads=threads), nan_kept(f), zero_outputs(f))
+
+
+def _require_again(f: Elementwise, fall: Fall) -> None:
+    """Raise `InvalidInput` unless one's own function falls there again: a random one falls elsewhere."""
+    if pair_outputs(f, fall.place) != (fall.before, fall.after):
+        at = text(int(bits_at(np.array([fall.place]), f.form)[0]), f.form)
+        got = f"{f.name} with two outputs at {at} or the next {f.form.name}"
+        do = "give an elementwise function of one format"
+        raise InvalidInput(sentence("is_nondecreasing(f=...)", "the same output twice", got, do))
 
 
 def nan_kept(f: Elementwise) -> int:
