@@ -23,10 +23,13 @@ using Numbers = std::vector<std::int64_t>;
 template <class T> using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
 using Images = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 
+using Described = std::tuple<Numbers, double, Numbers, Numbers, std::vector<double>>;
+
 // buffers: maps, rows, columns, pad rows, pad columns, activation; constants: amplitude, slope of the same buffer.
-// operations: kind, in, out, weight, bias, rows, columns, strides, dilations, pitch; then the table's begin and map.
+// operations: kind, in, out, weight, bias, rows, columns, strides, dilations, pitch, paddings of a window, whether its divisor
+// counts them; then the divisor, the table's begin and map, and what is fixed.
 Program program(const std::vector<Numbers> &buffers, const std::vector<std::vector<double>> &constants,
-                const std::vector<std::tuple<Numbers, double, Numbers, Numbers>> &operations, std::int64_t parameters,
+                const std::vector<Described> &operations, std::int64_t parameters,
                 int loss, int optimizer, double momentum, double decay, bool nesterov) {
     Program p;
     for (std::size_t k = 0; k < buffers.size(); k++) {
@@ -35,7 +38,7 @@ Program program(const std::vector<Numbers> &buffers, const std::vector<std::vect
         buffer.activate = {static_cast<Activation>(b.at(5)), float(constants.at(k).at(0)), float(constants.at(k).at(1))};
         p.buffers.push_back(buffer);
     }
-    for (const auto &[n, divisor, begin, map] : operations) {
+    for (const auto &[n, divisor, begin, map, fixed] : operations) {
         Operation op{};
         op.kind = static_cast<Kind>(n.at(0));
         op.in = int(n.at(1));
@@ -49,10 +52,16 @@ Program program(const std::vector<Numbers> &buffers, const std::vector<std::vect
         op.convolution.dilation_rows = int(n.at(9));
         op.convolution.dilation_columns = int(n.at(10));
         op.window.divisor = float(divisor);
+        op.window.dilation_rows = op.convolution.dilation_rows;
+        op.window.dilation_columns = op.convolution.dilation_columns;
+        op.window.pad_rows = int(n.at(12));
+        op.window.pad_columns = int(n.at(13));
+        op.window.include = n.at(14) != 0;
         const Buffer &in = p.buffers.at(op.in), &out = p.buffers.at(op.out);
         op.dense = {in.maps * in.rows * in.columns, out.maps, n.at(11)};
         op.begin.assign(begin.begin(), begin.end());
         op.map.assign(map.begin(), map.end());
+        op.constants.assign(fixed.begin(), fixed.end());
         p.operations.push_back(std::move(op));
     }
     p.parameters = parameters;
@@ -201,7 +210,7 @@ void bind_engine(nb::module_ &module) {
     nb::class_<Engine>(module, "Engine")
         .def("__init__",
              [](Engine *self, const std::vector<Numbers> &buffers, const std::vector<std::vector<double>> &constants,
-                const std::vector<std::tuple<Numbers, double, Numbers, Numbers>> &operations, std::int64_t parameters,
+                const std::vector<Described> &operations, std::int64_t parameters,
                 int loss, int optimizer, double momentum, double decay, bool nesterov, int threads, const std::string &set) {
                  new (self) Engine(program(buffers, constants, operations, parameters, loss, optimizer, momentum, decay, nesterov),
                                    threads, set);

@@ -11,6 +11,15 @@ namespace {
 
 constexpr int widest = registers == 32 ? 14 : 8;  // columns in a tile: accumulators, K weights and one input fit
 
+// The activation follows while the next tile's multiply-adds begin: it needs other units of the processor.
+template <class T, int TX> MATHDNN_INLINE void give(Activate f, V<T> (&acc)[TX], T *q) {
+    unroll<TX>(MATHDNN_EACH(i) { store(q + i * lanes, acc[i]); });
+    if (f.kind == Activation::none) return;
+    if (f.kind == Activation::tanh)
+        for (int i = 0; i < TX; i++) store(q + i * lanes, activated({Activation::tanh}, load(q + i * lanes)));
+    else
+        for (int i = 0; i < TX; i++) store(q + i * lanes, activated(f, load(q + i * lanes)));
+}
 
 template <class T, int K, int TX> void forward_tile(const Convolution &c, const T *in, const T *w, const T *bias, T *out,
                                                     int l, int first, int end, int x) {
@@ -34,8 +43,7 @@ template <class T, int K, int TX> void forward_tile(const Convolution &c, const 
                     });
                 }
             }
-            T *q = out + (l * c.out.map + y * c.out.pitch + x) * lanes + slice;
-            unroll<TX>(MATHDNN_EACH(i) { store(q + i * lanes, acc[i]); });
+            give<T, TX>(c.activate, acc, out + (l * c.out.map + y * c.out.pitch + x) * lanes + slice);
         }
     }
 }
@@ -58,8 +66,7 @@ template <class T, int TX> void forward_general(const Convolution &c, const T *i
                     }
                 }
             }
-            T *q = out + (l * c.out.map + y * c.out.pitch + x) * lanes + slice;
-            unroll<TX>(MATHDNN_EACH(i) { store(q + i * lanes, acc[i]); });
+            give<T, TX>(c.activate, acc, out + (l * c.out.map + y * c.out.pitch + x) * lanes + slice);
         }
     }
 }

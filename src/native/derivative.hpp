@@ -29,4 +29,6 @@ MATHDNN_INLINE F activated(Activate f, F x) {
     }
 }
 
+MATHDNN_INLINE V<double> activated(Activate, V<double> x) { return x; }
+
 }  // namespace mathdnn::ISA

@@ -2,13 +2,14 @@
 // multiply-add, and nondecreasing over all float32 (`scan` in elementary.cpp checks all of them, and the error).
 //
 //   tanh |x| = c0 + t q(t),  t = |x| - center          four intervals an octave from 5/64 to 10, beyond it the value at 9.5
-//            = |x| + |x| (x^2 p(x^2)) below 5/64       t is exact (Sterbenz); c0 = tanh(center) to 2^-9 of its ulp, since
-//                                                      each center is a float chosen for that (Gal 1986)
+//                                                      t is exact (Sterbenz); c0 = tanh(center) to 2^-9 of its ulp, since
+//            = 0 + t (1 + t^2 p(t^2)) below 5/64       each center is a float chosen for that (Gal 1986)
 //   e^x      = 2^k (1 + (r + r^2 s(r))),  r = x - k ln 2, |r| <= 0.3475
 //   ln x     = k ln 2 + (f + f^2 s(f)),   f = m - 1,  x = 2^k m,  m in [sqrt 1/2, sqrt 2)
 //
 // Why nondecreasing: every last operation is a rounded sum of a large exact term and a small one. The small one carries
 // a rounding of at most |small| 2^-23, less than what it grows from one float to the next; rounding is nondecreasing.
+// tanh below 5/64 is a product: t grows by 2^-24 of itself or more, q falls by one unit, 2^-24, now and then; q t grows.
 // Polynomials: minimax by Lawson's iteration at 120 bits (tests/oracles/elementary_fit.py), coefficients rounded.
 #pragma once
 #include "vector.hpp"
@@ -36,7 +37,7 @@ alignas(64) constexpr float tanh_c0[32] = {
     0x1.fffffep-1f, 0x1.fffffep-1f, 0x1.fffffep-1f, 0x1.fffffep-1f,
 };
 alignas(64) constexpr float tanh_c1[32] = {
-    0x0p+0f, 0x1.fc3cc4p-1f, 0x1.fac14cp-1f, 0x1.f90844p-1f,
+    0x1p+0f, 0x1.fc3cc4p-1f, 0x1.fac14cp-1f, 0x1.f90844p-1f,
     0x1.f601ap-1f, 0x1.f12b18p-1f, 0x1.eb7164p-1f, 0x1.e4dfc8p-1f,
     0x1.d98baap-1f, 0x1.c7f704p-1f, 0x1.b4p-1f, 0x1.9e235cp-1f,
     0x1.7aed3ap-1f, 0x1.49e804p-1f, 0x1.1981d6p-1f, 0x1.d8314cp-2f,
@@ -87,18 +88,16 @@ alignas(64) constexpr float tanh_c5[32] = {
 };
 
 MATHDNN_INLINE F tanh(F x) {
-    const I sign = bits(x) & whole(INT32_MIN);
-    F a = floats(bits(x) & whole(INT32_MAX));
-    a = select((I)(a > splat(9.5f)), splat(9.5f), a);  // tanh 9.5 rounds to 1; NaN stays
+    const F a = at_most(9.5f, floats(bits(x) & whole(INT32_MAX)));  // tanh 9.5 rounds to 1; NaN stays
     I k = (bits(a) >> 21) - whole((127 - 4) << 2);
-    k = k & (I)(k > whole(0)) & whole(31);
+    k = k > 0 ? k : I{};
     const F t = a - look_up(tanh_center, k);
     F q = fma(t, look_up(tanh_c5, k), look_up(tanh_c4, k));
     q = fma(t, q, look_up(tanh_c3, k));
     q = fma(t, q, look_up(tanh_c2, k));
     q = fma(t, q, look_up(tanh_c1, k));
-    const F base = select((I)(k == whole(0)), a, look_up(tanh_c0, k));
-    return floats(bits(fma(t, q, base)) | sign);
+    q = fma(t, q, look_up(tanh_c0, k));
+    return floats(bits(q) | (bits(x) & whole(INT32_MIN)));
 }
 
 MATHDNN_INLINE F exp(F x) {

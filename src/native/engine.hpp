@@ -7,107 +7,32 @@
 //
 // Everything is validated in Python (mathdnn/native/engine.py) before a pointer is taken.
 #pragma once
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "kernels.hpp"
+#include "program.hpp"
+#include "team.hpp"
 
 namespace mathdnn {
 
-constexpr int block = 16;  // images
-
-struct Free {
-    void operator()(void *memory) const;
-};
-template <class T> using Aligned = std::unique_ptr<T[], Free>;
-template <class T> Aligned<T> aligned(std::size_t count);  // zeroed, on 64 bytes
-
-struct Buffer {
-    int maps, rows, columns, pad_rows, pad_columns;
-    Activate activate;
-    std::int64_t offset = 0;  // positions from the start of the arena
-    Plane plane() const;
-    std::int64_t positions() const;
-    std::int64_t inside() const { return pad_rows * plane().pitch + pad_columns; }
+// The share of `rank` among `team` in 0 .. count - 1.
+struct Share {
+    int first, end;
+    Share(int count, int rank, int team)
+        : first(static_cast<int>(static_cast<std::int64_t>(count) * rank / team)),
+          end(static_cast<int>(static_cast<std::int64_t>(count) * (rank + 1) / team)) {}
 };
 
-enum class Kind : int { convolution, dense, average, maximum, subsample, copy };
-
-struct Operation {
-    Kind kind;
-    int in, out;                    // buffers
-    std::int64_t weight, bias;      // floats from the start of the parameters
-    Convolution convolution;
-    std::vector<std::int32_t> begin, map, back_begin, back_edge, back_map;
-    Window window;
-    std::int64_t sums = 0;          // positions from the start of the lane sums
-    Dense dense;
-};
-
-enum class Loss : int { cross_entropy, squared };
-enum class Optimizer : int { sgd, adamw };
-
-struct Program {
-    std::vector<Buffer> buffers;
-    std::vector<Operation> operations;
-    std::int64_t parameters = 0;    // floats, a multiple of 16
-    Loss loss = Loss::cross_entropy;
-    Optimizer optimizer = Optimizer::sgd;
-    float momentum = 0, decay = 0;
-    bool nesterov = false;
-};
-
-struct Pictures {                   // images (n, maps, rows, columns), bytes or floats
-    const std::uint8_t *bytes = nullptr;
-    const float *floats = nullptr;
-    const float *table = nullptr;   // what the network sees of a byte
-    float gain = 1, offset = 0;     // and of a float
-    const std::int32_t *label = nullptr;
-};
-
-struct Batch {
-    const std::int64_t *index;      // image numbers
-    const std::int64_t *shifts;     // (n, 2) by image number: down, right; or null
-    int count;
-};
-
-// Threads that wait for each other; the first is the caller.
-class Team {
-  public:
-    explicit Team(int size);
-    ~Team();
-    int size() const { return size_; }
-    void run(const std::function<void(int)> &work);  // work(rank) on every thread
-    void meet();                                     // all ranks, inside `run`
-
-  private:
-    void serve(int rank);
-    const int size_;
-    const std::function<void(int)> *work_ = nullptr;
-    std::atomic<std::uint32_t> call_{0}, arrived_{0}, generation_{0};
-    std::atomic<bool> end_{false};
-    std::vector<std::thread> threads_;
-};
-
-// Whether several threads are worth it is measured, since other programs may hold the cores: then threads wait for
-// each other. Now and then the slower way is tried again, rarer as long as it stays slower. No bit depends on it.
-class Pace {
-  public:
-    struct Stretch {
-        bool together;
-        std::int64_t steps;
-    };
-    Stretch next() const;
-    void took(Stretch, double seconds);
-
-  private:
-    double seconds_[2] = {-1, -1};  // a step: alone, together
-    std::int64_t since_ = 0, wait_ = 64;
+// beta^t of AdamW's two averages, multiplied step by step: the C library's power differs from one machine to the next.
+struct Powers {
+    double first = 1, second = 1;
+    void advance() {
+        first = first < 1e-30 ? 0 : first * 0.9;  // 1 - beta^t is 1 long before
+        second = second < 1e-30 ? 0 : second * 0.999;
+    }
 };
 
 class Engine {
@@ -128,41 +53,51 @@ class Engine {
     void run(const Pictures &, std::int64_t images, float *outputs, float *losses, std::int32_t *best);
 
   private:
-    struct Workspace;
+    struct Workspace {
+        Aligned<float> arena, sums, scratch, transposed;
+        Aligned<std::uint8_t> bytes, moved;
+        std::int32_t label[block] = {}, best[block] = {};
+        alignas(64) float loss[block] = {};
+        std::vector<int> done;
+    };
     struct Piece {
         int first, blocks;
     };
     void piece(Team &, Workspace &, Workspace &own, const Pictures &, const Batch &, Piece, int number, int rank, int team);
-    void fill(Workspace &, const Pictures &, const Batch &, int at);
-    void fill_floats(Workspace &, const Pictures &, const Batch &, int at);
-    void forward(Team &, Workspace &, int rank, int team);
+    void fill(Workspace &, Workspace &own, const Pictures &, const Batch &, int at, int rank, int team);
+    void fill_floats(Workspace &, const Pictures &, const Batch &, int at, Share rows);
+    void fill_bytes(Workspace &, Workspace &own, const Pictures &, const Batch &, int at, Share rows);
+    void forward(Team &, Workspace &, Workspace &own, int rank, int team);
     void backward(Team &, Workspace &, Workspace &own, float *gradient, int images, bool fresh, int rank, int team);
-    void forward_map(Workspace &, std::size_t operation, int map);
+    void forward_rows(Workspace &, const Operation &, int map, int first, int end);
+    void forward_maps(Workspace &, Workspace &own, std::size_t first, std::size_t end, int map);
     void back_map(Workspace &, Workspace &own, std::size_t operation, int map, bool fresh);
+    float *bias_sums(Workspace &, const Operation &, int map);
     void judge(Workspace &, const Pictures &, const Batch &, int at, float scale, bool gradient);
     void fold(Workspace &, float *gradient, int rank, int team);
     void pieces_of(int count, std::vector<Piece> &) const;
     void gradients(Team &, const Pictures &, const Batch &, int rank);
     void update(const Step &, int rank, int team);
+    void prepare(int count);
     std::int64_t steps(Team &, const Pictures &, const std::vector<Batch> &, std::int64_t first, std::int64_t end,
-                       const double *rates, std::int64_t done, double &loss, const std::function<bool()> &stop);
+                       const double *rates, double &loss, const std::function<bool()> &stop);
     double batch_loss(int count) const;
 
     Program program_;
     const ConvolutionKernels<float> *convolution_;
     const LayerKernels *layers_;
+    const PoolKernels *pooling_;
+    const DenseKernels *dense_;
+    const LearningKernels *learning_;
     Team team_, alone_{1};
     Pace pace_;
+    Powers powers_;
     std::int64_t arena_ = 0, sums_ = 0, scratch_ = 0, transposed_ = 0;
-    Aligned<float> parameters_, first_, second_, total_;
+    Aligned<float> parameters_, first_, second_;
     std::vector<std::unique_ptr<Workspace>> workspaces_;
     std::vector<Aligned<float>> pieces_;
     std::vector<Piece> cut_;
     std::vector<float> losses_;
 };
-
-const ConvolutionKernels<float> &float_kernels(const std::string &set);
-const ConvolutionKernels<double> &double_kernels(const std::string &set);
-const LayerKernels &layer_kernels(const std::string &set);
 
 }  // namespace mathdnn

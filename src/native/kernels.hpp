@@ -32,6 +32,7 @@ struct Convolution {
     const std::int32_t *back_begin;  // input map g has back_begin[g] .. back_begin[g + 1] - 1 in the two lists below
     const std::int32_t *back_edge;
     const std::int32_t *back_map;    // output map of that edge
+    Activate activate;               // of the output, going forward
 };
 
 struct Dense {            // y[o] = w[in, o] + sum_i x[i] w[i, o]; rows of w are `pitch` apart, a multiple of 16
@@ -51,10 +52,11 @@ template <class T> struct ConvolutionKernels {
     void (*lanes_out)(const T *in, T *const *images, int rows, std::int64_t count);       // and back, the first `rows`
 };
 
-struct Window {           // pooling: y = (sum or maximum over the window) / divisor
+struct Window {           // pooling: y = (sum or maximum over the window's positions inside the plane) / divisor
     Plane in, out;
-    int rows, columns, stride_rows, stride_columns;
-    float divisor;
+    int rows, columns, stride_rows, stride_columns, pad_rows, pad_columns, dilation_rows, dilation_columns;
+    float divisor;        // 0: as many as the window has positions, those in the padding counted where `include`
+    bool include;
 };
 
 struct Step {             // one step of an optimizer
@@ -65,33 +67,48 @@ struct Step {             // one step of an optimizer
 
 enum class Elementary : int { tanh, exp, log, logistic };
 
-// Functions that go backwards write d in = d out ... f'(a) over the input a itself.
 struct LayerKernels {
     void (*activate)(Activate, float *x, std::int64_t positions);
-    void (*average_forward)(const Window &, const float *x, float *y, int first, int end);  // rows of one map
-    void (*average_backward)(const Window &, const float *dy, float multiplier, float *x, Activate, float *scratch);
-    void (*max_forward)(const Window &, const float *x, float *y, int first, int end);
-    void (*max_backward)(const Window &, const float *dy, float *x, Activate, float *scratch);
-    void (*scale)(const Plane &, float *y, float coefficient, float bias, int first, int end);
-    void (*scale_gradient)(const Window &, const float *dy, const float *x, float *sums, bool fresh);
     void (*copy_back)(const float *dy, float *x, Activate, std::int64_t positions);
-    void (*dense_forward)(const Dense &, const float *x, const float *w, float *y, int first, int end);
-    void (*dense_input_gradient)(const Dense &, const float *dy, const float *w, float *x, Activate, int first, int end);
-    // rows first .. end - 1 of the gradient, the bias being row `in`; dy with an image a row, `pitch` apart
-    void (*dense_weight_gradient)(const Dense &, const float *x, const float *dy, float *dw, int first, int end,
-                                  int images, bool fresh);
-    void (*images_first)(const float *x, float *out, int count, std::int64_t pitch);  // (count, 16) -> (16, pitch)
     void (*interleave)(const std::uint8_t *const *images, std::uint8_t *out, std::int64_t count);  // -> (count, 16)
     void (*expand)(const std::uint8_t *bytes, const float *table, float *out, std::int64_t positions);
+    void (*elementary)(Elementary, const float *x, float *y, std::int64_t floats);  // a multiple of 16
+};
+
+// One map of 16 images. Functions that go backwards write d in = d out ... f'(a) over the input a itself. Where `bias` is
+// not null, d in is summed over the positions into its 16 lanes: written where `fresh`, else added.
+struct PoolKernels {
+    void (*average_forward)(const Window &, const float *x, float *y, int first, int end);  // rows of the output
+    void (*average_backward)(const Window &, const float *dy, float multiplier, float *x, Activate, float *scratch,
+                             float *bias, bool fresh);
+    void (*max_forward)(const Window &, const float *x, float *y, int first, int end);
+    void (*max_backward)(const Window &, const float *dy, float *x, Activate, float *scratch, float *bias, bool fresh);
+    void (*scale)(const Plane &, float *y, float coefficient, float bias, int first, int end);
+    void (*scale_gradient)(const Window &, const float *dy, const float *x, float *sums, bool fresh);
+};
+
+struct DenseKernels {
+    void (*forward)(const Dense &, const float *x, const float *w, float *y, int first, int end);
+    void (*input_gradient)(const Dense &, const float *dy, const float *w, float *x, Activate, int first, int end);
+    // rows first .. end - 1 of the gradient, the bias being row `in`; dy with an image a row, `pitch` apart
+    void (*weight_gradient)(const Dense &, const float *x, const float *dy, float *dw, int first, int end, int images,
+                            bool fresh);
+    void (*images_first)(const float *x, float *out, int count, std::int64_t pitch);  // (count, 16) -> (16, pitch)
+    // y[o] = - sum_i (x[i] - w[o, i])^2, w fixed; outputs first .. end - 1, and inputs going backwards
+    void (*distance_forward)(const Dense &, const float *x, const float *w, float *y, int first, int end);
+    void (*distance_back)(const Dense &, const float *dy, const float *w, float *x, Activate, int first, int end);
+};
+
+struct LearningKernels {
     // z (classes, 16): loss and largest class an image; where `gradient`, z <- scale dL/dz f'
     void (*cross_entropy)(float *z, const std::int32_t *label, int classes, int images, float scale, Activate,
                           float *loss, std::int32_t *best, bool gradient);
     void (*squared)(float *z, const std::int32_t *label, int classes, int images, float scale, Activate, float *loss,
                     std::int32_t *best, bool gradient);
-    void (*sum)(float *total, const float *const *parts, int count, std::int64_t floats);  // parts in their order
-    void (*sgd)(const Step &, float *p, const float *g, float *b, std::int64_t floats);
-    void (*adamw)(const Step &, float *p, const float *g, float *m, float *v, std::int64_t floats);
-    void (*elementary)(Elementary, const float *x, float *y, std::int64_t floats);  // a multiple of 16
+    // The gradient is the sum of parts in their order.
+    void (*sum)(float *total, const float *const *parts, int count, std::int64_t floats);
+    void (*sgd)(const Step &, float *p, const float *const *parts, int count, float *b, std::int64_t floats);
+    void (*adamw)(const Step &, float *p, const float *const *parts, int count, float *m, float *v, std::int64_t floats);
 };
 
 #define MATHDNN_DECLARE_KERNELS(set)                             \
@@ -99,6 +116,9 @@ struct LayerKernels {
     extern const ConvolutionKernels<float> convolution_float;    \
     extern const ConvolutionKernels<double> convolution_double;  \
     extern const LayerKernels layers;                            \
+    extern const PoolKernels pooling;                            \
+    extern const DenseKernels dense;                             \
+    extern const LearningKernels learning;                       \
     }
 MATHDNN_DECLARE_KERNELS(baseline)
 MATHDNN_DECLARE_KERNELS(avx2)

@@ -101,15 +101,28 @@ MATHDNN_INLINE F root(F x) {
 #endif
 }
 
-// Entry idx (0..31) of a table, lane by lane.
+// x where it is below the limit, else the limit; NaN stays.
+MATHDNN_INLINE F at_most(float limit, F x) {
+#if defined(__AVX512F__)
+    return (F)_mm512_min_ps((__m512)splat(limit), (__m512)x);  // of a NaN and a number the second operand
+#elif defined(__AVX__)
+    return (F)_mm256_min_ps((__m256)splat(limit), (__m256)x);
+#elif defined(__x86_64__)
+    return (F)_mm_min_ps((__m128)splat(limit), (__m128)x);
+#else
+    return x > splat(limit) ? splat(limit) : x;
+#endif
+}
+
+// Entry idx mod 32 of a table, lane by lane.
 MATHDNN_INLINE F look_up(const float *table, I idx) {
 #if defined(__AVX512F__)
     return (F)_mm512_permutex2var_ps(_mm512_load_ps(table), (__m512i)idx, _mm512_load_ps(table + 16));
 #elif defined(__AVX2__)
-    return (F)_mm256_i32gather_ps(table, (__m256i)idx, 4);
+    return (F)_mm256_i32gather_ps(table, (__m256i)(idx & 31), 4);
 #else
     F y;
-    for (int i = 0; i < width<float>; i++) y[i] = table[idx[i]];
+    for (int i = 0; i < width<float>; i++) y[i] = table[idx[i] & 31];
     return y;
 #endif
 }

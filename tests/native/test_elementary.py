@@ -13,7 +13,7 @@ ALL = ("baseline", "avx2", "avx512")
 SETS = ALL[: ALL.index(known_set(None)) + 1]
 FUSED = SETS[1:] or SETS
 # Largest error in units of the last place over all 2^32 floats (the slow test below): measured, rounded up.
-BOUND = {"tanh": 0.73, "exp": 1.05, "log": 0.93, "logistic": 2.5}
+BOUND = {"tanh": 1.01, "exp": 1.05, "log": 0.93, "logistic": 2.5}
 EXACT = {
     "tanh": mpmath.tanh,
     "exp": mpmath.exp,

@@ -28,7 +28,7 @@ class Engine:
         self,
         buffers: list[list[int]],
         constants: list[list[float]],
-        operations: list[tuple[list[int], float, list[int], list[int]]],
+        operations: list[tuple[list[int], float, list[int], list[int], list[float]]],
         parameters: int,
         loss: int,
         optimizer: int,

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from mathdnn.errors import InvalidInput, sentence
-from mathdnn.native.network import ACTIVATIONS, KINDS, Convolution, NetworkPlan, Operation, Parameter, Pool
+from mathdnn.native.layers import ACTIVATIONS, KINDS, Convolution, Distance, Pad, Pool
+from mathdnn.native.network import NetworkPlan, Operation, Parameter
 
 if TYPE_CHECKING:
     from jaxtyping import Float32, Int32, Int64, Shaped
@@ -243,21 +244,28 @@ def scan(
     return found
 
 
-def _numbers(operation: Operation) -> tuple[list[int], float, list[int], list[int]]:
+def _numbers(operation: Operation) -> tuple[list[int], float, list[int], list[int], list[float]]:
     layer, weight, bias = operation.layer, operation.weight, operation.bias
     kernel, stride, dilation = (1, 1), (1, 1), (1, 1)
-    begin, table = [0], []
+    begin, table, border, counts = [0], [], (0, 0), True
+    fixed: list[float] = []
     if isinstance(layer, Convolution):
         kernel, stride, dilation = layer.kernel, layer.stride, layer.dilation
         for inputs in layer.maps:
             table += list(inputs)
             begin.append(len(table))
     elif isinstance(layer, Pool):
-        kernel, stride = layer.window, layer.stride
+        kernel, stride, dilation, border = layer.window, layer.stride, layer.dilation, layer.padding
+        counts = layer.counts_padding
+    elif isinstance(layer, Pad):
+        border, fixed = (layer.border[2], layer.border[0]), [layer.value]
+    elif isinstance(layer, Distance):
+        fixed = [number for point in layer.points for number in point]
     at = [-1 if p is None else p.offset for p in (weight, bias)]
     pitch = weight.pitch if weight is not None else 0
     where = [KINDS.index(operation.kind), operation.source, operation.source + 1]
-    return [*where, *at, *kernel, *stride, *dilation, pitch], operation.divisor, begin, table
+    numbers = [*where, *at, *kernel, *stride, *dilation, pitch, *border, int(counts)]
+    return numbers, operation.divisor, begin, table, fixed
 
 
 def _view(flat: Float32[np.ndarray, "floats"], parameter: Parameter) -> np.ndarray:

@@ -1,10 +1,9 @@
-"""What the native engine can run, as plain values: layers, and the plan of buffers, operations and parameters.
+"""The plan of the native engine: buffers, operations and parameters, as plain values.
 
     positions of a buffer = maps (rows + 2 pad) (columns + 2 pad), 16 images each, 4 bytes a number
 
-A plan is made before anything is computed, can be printed, and holds everything the kernels rely on. A convolution is
-always one over a connection table (`maps[l]` are the input maps that output map l reads); groups and full connections
-are tables too. An activation lies in the buffer of the layer before it.
+A plan is made before anything is computed, can be printed, and holds everything the kernels rely on. An activation lies
+in the buffer of the layer before it; a convolution that covers its whole input is a dense layer.
 """
 
 from __future__ import annotations
@@ -13,62 +12,21 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from mathdnn.errors import InvalidInput, sentence
+from mathdnn.native.layers import (
+    ACTIVATIONS,
+    LANES,
+    Activation,
+    Convolution,
+    Dense,
+    Distance,
+    Layer,
+    Pad,
+    Pair,
+    Pool,
+    Shape,
+)
 
-LANES = 16  # images in a block
-ACTIVATIONS = ("none", "tanh", "relu", "sigmoid", "scaled_tanh")  # Activation in kernels.hpp
-KINDS = ("convolution", "dense", "average", "maximum", "subsample", "copy")  # Kind in engine.hpp
-Pair = tuple[int, int]
-Shape = tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """Output map l reads the maps `maps[l]`: weight (edges, rows, columns) in that order, bias (maps,) or none."""
-
-    maps: tuple[tuple[int, ...], ...]
-    kernel: Pair
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-    dilation: Pair = (1, 1)
-    bias: bool = True
-
-    @property
-    def edges(self) -> int:
-        return sum(len(inputs) for inputs in self.maps)
-
-
-@dataclass(frozen=True)
-class Dense:
-    """A linear layer: weight (outputs, inputs), bias (outputs,) or none."""
-
-    outputs: int
-    bias: bool = True
-
-
-@dataclass(frozen=True)
-class Pool:
-    """`kind` "average", "maximum" or "subsample" (coefficient times the window's sum plus a bias, one for each map)."""
-
-    kind: str
-    window: Pair
-    stride: Pair
-
-
-@dataclass(frozen=True)
-class Activation:
-    """`kind` from ACTIVATIONS; scaled tanh is amplitude tanh(slope x)."""
-
-    kind: str
-    amplitude: float = 1.0
-    slope: float = 1.0
-
-
-@dataclass(frozen=True)
-class Flatten:
-    """(maps, rows, columns) to (maps rows columns, 1, 1): nothing moves."""
-
-
-Layer = Convolution | Dense | Pool | Activation | Flatten
+_NONE = Activation("none")
 
 
 @dataclass(frozen=True)
@@ -77,7 +35,7 @@ class Buffer:
 
     shape: Shape
     padding: Pair = (0, 0)
-    activation: Activation = Activation("none")
+    activation: Activation = _NONE
 
     @property
     def bytes(self) -> int:
@@ -98,7 +56,7 @@ class Parameter:
 class Operation:
     """One step of the network, from buffer `source` to `source + 1`."""
 
-    layer: Convolution | Dense | Pool | None  # None copies: an activation after an activation
+    layer: Convolution | Dense | Pool | Pad | Distance | None  # None copies: an activation after an activation
     source: int
     weight: Parameter | None = None
     bias: Parameter | None = None
@@ -109,7 +67,7 @@ class Operation:
     def kind(self) -> str:
         if isinstance(self.layer, Pool):
             return self.layer.kind
-        return "convolution" if isinstance(self.layer, Convolution) else "dense" if self.layer else "copy"
+        return type(self.layer).__name__.lower() if self.layer else "copy"
 
 
 @dataclass(frozen=True)
@@ -182,6 +140,10 @@ class _Draft:
             self._dense(layer)
         elif isinstance(layer, Pool):
             self._pool(layer)
+        elif isinstance(layer, Pad):
+            self._pad(layer)
+        elif isinstance(layer, Distance):
+            self._distance(layer)
         else:
             self._flat = True
 
@@ -198,8 +160,6 @@ class _Draft:
         maps, rows, columns = self._image()
         if any(not 0 <= g < maps for inputs in layer.maps for g in inputs):
             _refuse(f"edges from the {maps} maps there are", f"{layer.maps!r:.60}", "correct the table")
-        before = self.buffers[-1]
-        self.buffers[-1] = Buffer(before.shape, layer.padding, before.activation)
         sides = [
             (size + 2 * pad - gap * (kernel - 1) - 1) // stride + 1
             for size, pad, gap, kernel, stride in zip(
@@ -210,6 +170,13 @@ class _Draft:
             _refuse(
                 f"a filter within {rows} x {columns} pixels and their padding", f"{layer.kernel}", "pad or shrink it"
             )
+        whole = tuple(tuple(range(maps)) for _ in layer.maps)
+        if layer.kernel == (rows, columns) and layer.padding == (0, 0) and layer.maps == whole:
+            self._flat = True  # the same sums, over (maps, rows, columns) in this order
+            self._dense(Dense(len(layer.maps), layer.bias))
+            return
+        before = self.buffers[-1]
+        self.buffers[-1] = Buffer(before.shape, layer.padding, before.activation)
         weight = self._take((layer.edges, *layer.kernel))
         bias = self._take((len(layer.maps),)) if layer.bias else None
         work = layer.edges * layer.kernel[0] * layer.kernel[1] * sides[0] * sides[1]
@@ -228,18 +195,34 @@ class _Draft:
 
     def _pool(self, layer: Pool) -> None:
         maps, rows, columns = self._image()
-        sides = [
-            (n - window) // stride + 1
-            for n, window, stride in zip((rows, columns), layer.window, layer.stride, strict=True)
-        ]
-        if min(sides) < 1 or min(layer.stride) < 1:
+        sides = layer.size((rows, columns)) if min(layer.stride) > 0 else (0, 0)
+        if min(sides) < 1:
             _refuse(f"a window within {rows} x {columns} pixels", f"{layer.window}", "shrink it")
-        area = layer.window[0] * layer.window[1]
         own = layer.kind == "subsample"
         weight, bias = (self._take((maps,)), self._take((maps,))) if own else (None, None)
         work = maps * sides[0] * sides[1] if own else 0
-        divisor = float(area) if layer.kind == "average" else 1.0
+        divisor = 1.0
+        if layer.kind == "average":
+            area = layer.window[0] * layer.window[1] if layer.whole((rows, columns)) else 0  # 0: counted at each window
+            divisor = float(area if layer.divisor is None else layer.divisor)
         self._append(layer, (maps, sides[0], sides[1]), weight, bias, work, divisor)
+
+    def _pad(self, layer: Pad) -> None:
+        maps, rows, columns = self._image()
+        if layer.to == (rows, columns):
+            return
+        left, right, above, below = layer.border
+        sides = (rows + above + below, columns + left + right)
+        if layer.to not in (None, sides):
+            _refuse(f"images of {layer.to} pixels, or such as become that", f"{(rows, columns)}", "resize them")
+        self._append(layer, (maps, *sides))
+
+    def _distance(self, layer: Distance) -> None:
+        maps, rows, columns = self.buffers[-1].shape
+        if len(layer.points[0]) != maps * rows * columns:
+            _refuse(f"points of {maps * rows * columns} numbers", f"{len(layer.points[0])}", "correct them")
+        self._append(layer, (len(layer.points), 1, 1), work=len(layer.points) * len(layer.points[0]))
+        self._flat = False
 
     def _image(self) -> Shape:
         if self._flat:
@@ -256,7 +239,7 @@ class _Draft:
 
     def _append(
         self,
-        layer: Convolution | Dense | Pool | None,
+        layer: Convolution | Dense | Pool | Pad | Distance | None,
         shape: Shape,
         weight: Parameter | None = None,
         bias: Parameter | None = None,

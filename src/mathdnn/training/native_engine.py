@@ -15,7 +15,8 @@ import torch
 from mathdnn import native
 from mathdnn.errors import InvalidInput, RunError, sentence
 from mathdnn.native.engine import FIRST, SECOND, NativeEngine, usual_threads
-from mathdnn.native.network import NetworkPlan, Shape, plan_network
+from mathdnn.native.layers import Shape
+from mathdnn.native.network import NetworkPlan, plan_network
 from mathdnn.training.images import Images
 from mathdnn.training.native_layers import Unknown, native_layers
 from mathdnn.training.native_scoring import load, metrics, pictures

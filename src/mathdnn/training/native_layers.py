@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from mathdnn.lenet import ConnectionTable, LeNet5, TableConv2d
-from mathdnn.lenet.paper import ScaledTanh, Subsample
-from mathdnn.native.network import Activation, Convolution, Dense, Flatten, Layer, Pool
+from mathdnn.lenet import ConnectionTable, LeNet5, LeNet5_1998, TableConv2d
+from mathdnn.lenet.paper import BACKGROUND, DigitDistance, PadTo32, ScaledTanh, Subsample
+from mathdnn.native.layers import Activation, Convolution, Dense, Distance, Flatten, Layer, Pad, Pool
 
 Pair = tuple[int, int]
 _PLAIN = {nn.Tanh: "tanh", nn.ReLU: "relu", nn.Sigmoid: "sigmoid"}
@@ -51,7 +51,7 @@ def _leaves(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
     hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     if "forward" in vars(module) or any(getattr(module, hook) for hook in hooks):
         raise Unknown(f"{name or 'the model'} with hooks, which it would not call")
-    if type(module) not in (nn.Sequential, LeNet5):
+    if type(module) not in (nn.Sequential, LeNet5, LeNet5_1998):
         yield name, module
         return
     for key, child in module.named_children():
@@ -69,6 +69,12 @@ def _layer(module: Any) -> list[Layer] | None:
         return [Activation("scaled_tanh", 1.7159, 2 / 3)]
     if kind is Subsample:
         return [Pool("subsample", (2, 2), (2, 2))]
+    if kind is PadTo32:
+        return [Pad((2, 2, 2, 2), BACKGROUND, to=(32, 32))]
+    if kind in (nn.ZeroPad2d, nn.ConstantPad2d):
+        return [Pad(tuple(module.padding), float(module.value))] if min(module.padding) >= 0 else None
+    if kind is DigitDistance:
+        return [Distance(tuple(map(tuple, module.codes.float().tolist())))]
     if kind is nn.Flatten:
         return [Flatten()] if (module.start_dim, module.end_dim) == (1, -1) else None
     if kind is nn.Linear:
@@ -81,33 +87,42 @@ def _layer(module: Any) -> list[Layer] | None:
 
 
 def _convolution(module: Any) -> list[Layer] | None:
-    padding = _padding(module)
-    if padding is None or module.padding_mode != "zeros":
+    if module.padding_mode != "zeros":
         return None
+    border = _border(module)
+    even = border[0] == border[1] and border[2] == border[3]
     table: ConnectionTable = getattr(module, "table", None) or ConnectionTable.grouped(
         module.in_channels, module.out_channels, module.groups
     )
-    steps = (tuple(module.stride), padding, tuple(module.dilation))
-    return [Convolution(table.maps, tuple(module.kernel_size), *steps, bias=module.bias is not None)]
+    steps = (tuple(module.stride), (border[2], border[0]) if even else (0, 0), tuple(module.dilation))
+    convolution = Convolution(table.maps, tuple(module.kernel_size), *steps, bias=module.bias is not None)
+    return [convolution] if even else [Pad(border), convolution]
 
 
-def _padding(module: Any) -> Pair | None:
+def _border(module: Any) -> tuple[int, int, int, int]:
+    """Zeros left, right, above and below; of an odd total "same" puts one more right and below, as torch does."""
     if module.padding == "valid":
-        return 0, 0
-    if module.padding != "same":
-        return tuple(module.padding)
-    totals = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
-    return None if totals[0] % 2 or totals[1] % 2 else (totals[0] // 2, totals[1] // 2)
+        return 0, 0, 0, 0
+    if module.padding == "same":
+        down, across = (d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True))
+        return across // 2, across - across // 2, down // 2, down - down // 2
+    rows, columns = module.padding
+    return columns, columns, rows, rows
 
 
 def _pool(module: Any) -> list[Layer] | None:
-    window, stride = _pair(module.kernel_size), _pair(module.stride)
-    plain = _pair(module.padding) == (0, 0) and not module.ceil_mode
+    window, stride, padding = _pair(module.kernel_size), _pair(module.stride), _pair(module.padding)
+    if any(2 * pad > side for pad, side in zip(padding, window, strict=True)):
+        return None  # torch refuses it, in its own words
     if isinstance(module, nn.AvgPool2d):
-        plain = plain and module.divisor_override is None
-        return [Pool("average", window, stride)] if plain else None
-    plain = plain and _pair(module.dilation) == (1, 1) and not module.return_indices
-    return [Pool("maximum", window, stride)] if plain else None
+        if module.divisor_override is not None and module.divisor_override < 1:
+            return None
+        more = (module.ceil_mode, module.count_include_pad, module.divisor_override)
+        return [Pool("average", window, stride, padding, (1, 1), *more)]
+    dilation = _pair(module.dilation)
+    if module.return_indices or (dilation != (1, 1) and padding != (0, 0)):  # then a window could miss all pixels
+        return None
+    return [Pool("maximum", window, stride, padding, dilation, module.ceil_mode)]
 
 
 def _pair(size: Any) -> Pair:
