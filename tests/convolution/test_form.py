@@ -201,6 +201,25 @@ def test_what_no_single_form_computes_is_refused():
     assert folded.padding == ((1, 1), (1, 1))
 
 
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
+def test_a_padding_before_a_form_folds(mode):
+    form = ConvForm.of([[[[1, 2, 5], [0, 1, 7]]]])
+    op = nn.Sequential(module_pad(mode), form.to_module())
+    assert equal_maps(op, padded(form, 2, 0, 1, 3, mode), (1, 6, 7)).status is Status.PROVED
+    again = pytest.raises(
+        InvalidInput, match=r"^padded\(form\): expected circular padding before a form without padding"
+    )
+    with again:
+        padded(padded(form, 1, 0, 0, 0, "circular"), 1, 0, 0, 0, "circular")
+    twice = padded(padded(form, 1, 0, 1, 1, "replicate"), 1, 0, 0, 2, "replicate")
+    assert twice == padded(form, 2, 0, 1, 3, "replicate")
+
+
+def module_pad(mode):
+    pads = {"zeros": nn.ZeroPad2d, "reflect": nn.ReflectionPad2d, "replicate": nn.ReplicationPad2d}
+    return pads.get(mode, nn.CircularPad2d)((1, 3, 2, 0))
+
+
 @pytest.mark.parametrize("name", catalogue.CATALOGUE)
 def test_the_catalogue_is_found_again(name):
     form = catalogue.CATALOGUE[name]()

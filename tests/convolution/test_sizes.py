@@ -43,6 +43,12 @@ def _in_place(x):
     return y
 
 
+def _zeros_between(x):
+    y = torch.zeros(*x.shape[:2], 2 * x.shape[2], 3 * x.shape[3])
+    y[..., ::2, 1::3] = x
+    return y
+
+
 def _first_column(x):
     y = x.clone()
     y[..., 0] = x[..., 1]
@@ -80,6 +86,12 @@ ALL = {
     "transposed with stride 1": (_layer(nn.ConvTranspose2d, 2, 1, 3, padding=1), 2),
     "constant": (lambda x: torch.ones_like(x) * 3, 1),
     "without a batch": (lambda x: torch.stack([x[0] - x[1], x[1]]), 2),
+    "zeros between": (lambda x: _zeros_between(x), 1),
+    "upsampled": (nn.Upsample(scale_factor=2), 2),
+    "upsampled linearly": (nn.Upsample(scale_factor=(2, 3), mode="bilinear"), 1),
+    "transposed": (_layer(nn.ConvTranspose2d, 2, 1, 3, stride=2, padding=1, output_padding=1), 2),
+    "shuffled": (nn.PixelShuffle(2), 4),
+    "columns twice": (lambda x: x.repeat_interleave(2, -1), 1),
     "plane": (lambda x: x[1:] - x[:-1], None),
 }
 SOME = {
@@ -203,8 +215,16 @@ STEPS = {
     "bilinear": lambda k: nn.Upsample(scale_factor=2, mode="bilinear"),
     "doubled": lambda k: lambda x: x.repeat_interleave(2, -1),
     "every second": lambda k: lambda x: x[..., ::2],
+    "zeros between": lambda k: _zeros_between,
+    "every second changed": lambda k: lambda x: _every_second(x, k),
     "column": lambda k: lambda x: _column(x, k),
 }
+
+
+def _every_second(x, k):
+    y = x.clone()
+    y[..., k::2] = 2 * x[..., :-k:2] if k % 2 == 0 else 3 * x[..., k::2]
+    return y
 
 
 def _column(x, k):

@@ -79,14 +79,15 @@ def _bias_after(first: ConvForm, second: ConvForm, v: np.ndarray) -> list[Fracti
     return [Fraction(b) + sum(Fraction(x) for x in v[m].sum(axis=(1, 2)) * inner) for m, b in enumerate(outer)]
 
 
-def padded(form: ConvForm, top: int, bottom: int, left: int, right: int) -> ConvForm:
-    """The form after zero padding of its input. Raises `InvalidInput` where the form pads in another mode already."""
+def padded(form: ConvForm, top: int, bottom: int, left: int, right: int, mode: str = "zeros") -> ConvForm:
+    """The form after a padding of its input. Raises `InvalidInput` where the form pads in another mode already, or goes
+    on round or by reflection from where the padding ends."""
     if form.transposed:
         raise _refuse("padded(form)", "a convolution that is not transposed", "a transposed one")
-    if form.padding_mode != "zeros" and any((*form.padding[0], *form.padding[1])):
-        raise _refuse("padded(form)", "zero padding", f"{form.padding_mode} padding")
+    if any((*form.padding[0], *form.padding[1])) and (form.padding_mode != mode or mode in ("reflect", "circular")):
+        raise _refuse("padded(form)", f"{mode} padding before a form without padding", f"{form.padding_mode} padding")
     (a, b), (c, d) = form.padding
-    return replace(form, padding=((a + top, b + bottom), (c + left, d + right)), padding_mode="zeros")
+    return replace(form, padding=((a + top, b + bottom), (c + left, d + right)), padding_mode=mode)
 
 
 def added(a: ConvForm, b: ConvForm) -> ConvForm:

@@ -1,4 +1,7 @@
-"""Resizing an image whose sizes are symbols: torch's own code takes them through floats, which need numbers."""
+"""What torch does not do with sizes that are symbols, done so that they stay symbols.
+
+Resizing takes sizes through floats, which need numbers; new arrays of an open size need the image that has it.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,13 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+_MADE = {torch.zeros: "new_zeros", torch.ones: "new_ones", torch.full: "new_full", torch.empty: "new_empty"}
+
 
 class Resizing(TorchFunctionMode):
-    """`interpolate` by a whole factor, or by 1/2, 1/4, 1/8, keeps its sizes symbols."""
+    """`interpolate` by a whole factor, or by 1/2, 1/4, 1/8, keeps its sizes symbols, and so does `torch.zeros`."""
+
+    image: torch.Tensor | None = None  # the image that is being traced
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -17,7 +24,16 @@ class Resizing(TorchFunctionMode):
             made = _resized(*args, **kwargs)
             if made is not None:
                 return made
+        if func in _MADE and self.image is not None and _is_open([*args, kwargs.get("size", ())]):
+            kwargs = {"dtype": torch.get_default_dtype(), **kwargs}
+            sizes = args if func is torch.full or not args or not isinstance(args[0], (int, torch.SymInt)) else (args,)
+            return getattr(self.image, _MADE[func])(*sizes, **kwargs)
         return func(*args, **kwargs)
+
+
+def _is_open(sizes: Any) -> bool:
+    """Whether a symbol is among the sizes."""
+    return any(_is_open(size) if isinstance(size, (list, tuple)) else isinstance(size, torch.SymInt) for size in sizes)
 
 
 def _resized(

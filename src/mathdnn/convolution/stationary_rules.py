@@ -123,17 +123,18 @@ def _slice_scatter(
         if any(isinstance(place, dict) for place in (start, end)):
             raise Unclear("it writes at a place that depends on the image's size")
         return w.with_dims(value.dims, [value, put])
-    if step != 1:
-        raise Unclear("it writes into every second row or column")
     (late, low), (early, high) = w.place_of(start, field, 0), w.place_of(end, field, _END)
     along, other, far = list(value.along), 1 - field.axis, max(low, high)
     along[other] = w.joined([value.along[other], put.along[other]], value.field(other))
     mine, its = value.along[field.axis], put.along[field.axis]
     if not late and early:
-        if put.dims[dim] != (Field(field.axis, field.length - low - high, field.growth),):
+        if put.dims[dim] != (w.divide(field, step, -(-(field.length - low - high) // step)),):
             raise Unclear("it writes an array that grows in another way")
         zone, offsets = its.zone + far, its.shifted(-w.pitch(field) * low, -w.pitch(field) * low)
-    elif late == early:
+        if step > 1:  # between them stays what was there
+            zone = max(mine.zone, step * (its.zone + 1) + far)
+            offsets = (min(mine.low, offsets[0]), max(mine.high, offsets[1]))
+    elif late == early and step == 1:
         zone, offsets = max(mine.zone, far), (mine.low, mine.high)
     else:
         raise Unclear("it writes between places that move apart in another way than the image's ends")

@@ -140,8 +140,14 @@ def trace_sizes(
     mode = _Fake(shape_env=environment, allow_non_fake_inputs=True)
     image = mode.from_tensor(example, symbolic_context=context)
     table = torch._decomp.get_decompositions(_DECOMPOSED)
-    with torch.no_grad(), Resizing(), _guarded():
-        first = _make(lambda x: operation(x), image)
+    with torch.no_grad(), Resizing() as resizing, _guarded():
+
+        def traced(x: torch.Tensor) -> Any:
+            resizing.image = x
+            return operation(x)
+
+        first = _make(traced, image)
+        resizing.image = None
         second = _make(functionalize(first), image, table)
     symbols: dict[Any, str] = {}
     sizes: Any = image.shape[lead:]

@@ -131,18 +131,19 @@ def _slice_scatter(
         range(r.still(value, dim))[slice(start, end, step)]
         return r.merged([value, new], list(value.dims))
     where, a, b = _between(r, track, start, end)
-    if step != 1:
-        raise Malformed("a write into every second row")
-    if where != "inside":
-        return _written(r, value, new, track, b)
     inner = r.track(new, dim)
-    if inner is None or not inner.like(replace(track, length=track.length - a - b)):
+    if where != "inside" and step == 1:
+        return _written(r, value, new, track, b)
+    if where != "inside" or inner is None or step < 1 or track.growth % step:
         raise Malformed("a write of another size")
-    by = r.pitch(track) * a
-    made = replace(
-        track, zone=inner.zone + max(a, b), low=inner.low - by, high=inner.high - by,
-        end=max(track.end, inner.end, r.near(track, max(a, b))),
-    )  # fmt: skip
+    if not inner.like(Track(track.axis, -((a + b - track.length) // step), track.growth // step)):
+        raise Malformed("a write of another size")
+    by, zone, low, high = r.pitch(track) * a, inner.zone + max(a, b), inner.low, inner.high
+    made = replace(track, zone=zone, low=low - by, high=high - by)
+    if step > 1:
+        between = max(track.zone, step * (inner.zone + 1) + max(a, b))
+        made = replace(track, zone=between, low=min(track.low, low - by), high=max(track.high, high - by))
+    made = replace(made, end=max(track.end, inner.end, r.near(track, max(a, b))))
     return _joined_across(r, value, new, r.checked(made))
 
 
@@ -243,19 +244,6 @@ def _along(r: Reader, x: Any, dims: Any, *_: Any) -> Array:
     return value
 
 
-def _index_select(r: Reader, x: Any, dim: int, index: Any) -> Array:
-    value = r.array(x)
-    r.still(value, dim)
-    return r.put(value, dim, plain(r.fixed(index).size))
-
-
-def _index(r: Reader, x: Any, indices: list[Any]) -> Array:
-    used = [k for k, index in enumerate(indices) if index is not None]
-    if len(used) != 1 or r.fixed(indices[used[0]]).ndim != 1:
-        raise Malformed("several lists of indices")
-    return _index_select(r, x, used[0], indices[used[0]])
-
-
 def _product(r: Reader, x: Any, y: Any) -> Array:
     a, b = r.array(x), r.array(y)
     r.still(a, -1)
@@ -290,8 +278,6 @@ RULES: dict[str, Callable[..., Any]] = {
         ("split.Tensor split_with_sizes.default", _split),
         ("sum.default sum.dim_IntList mean.default mean.dim", _reduce),
         ("cumsum.default flip.default", _along),
-        ("index_select.default", _index_select),
-        ("index.Tensor", _index),
         ("mm.default bmm.default", _product),
         ("channel_shuffle.default native_channel_shuffle.default", lambda r, x, groups: _along(r, x, 1)),
     )

@@ -238,9 +238,24 @@ def _parted(r: Reader, track: Track, k: int) -> Track:
     )
 
 
+def _index_select(r: Reader, x: Any, dim: int, index: Any) -> Array:
+    value = r.array(x)
+    r.still(value, dim)
+    return r.put(value, dim, plain(r.fixed(index).size))
+
+
+def _index(r: Reader, x: Any, indices: list[Any]) -> Array:
+    used = [k for k, index in enumerate(indices) if index is not None]
+    if len(used) != 1 or r.fixed(indices[used[0]]).ndim != 1:
+        raise Malformed("several lists of indices")
+    return _index_select(r, x, used[0], indices[used[0]])
+
+
 RULES: dict[str, Callable[..., Any]] = {
     f"aten.{name}": rule
     for names, rule in (
+        ("index_select.default", _index_select),
+        ("index.Tensor", _index),
         ("constant_pad_nd.default reflection_pad1d.default reflection_pad2d.default", _pads),
         ("replication_pad1d.default replication_pad2d.default", _pads),
         ("roll.default", _roll),
