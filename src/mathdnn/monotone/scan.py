@@ -151,15 +151,15 @@ def _part(f: Elementwise, first: int, last: int, steps: np.ndarray, buffer: np.n
     part = Part(first, last, int(out[0]), int(out[-1]), spans=spans)
     if plain and (y[0] > 0 or y[-1] < 0):
         return part
-    zeros, nonzero = _zeros(out, y, first)
+    zeros, nonzero = _zeros(out, y, first, plain)
     if plain:
         return Part(first, last, part.y_first, part.y_last, zeros=zeros, nonzero_to_zero=nonzero, spans=spans)
     return _falling(f.form, first, last, out, y, rises, zeros, nonzero)
 
 
-def _zeros(out: np.ndarray, y: np.ndarray, first: int) -> tuple[frozenset[int], bool]:
-    """Which zeros come out, and whether an input other than zero gives one."""
-    if y[0] == 0 and y[-1] == 0 and (y == 0).all():
+def _zeros(out: np.ndarray, y: np.ndarray, first: int, plain: bool) -> tuple[frozenset[int], bool]:
+    """Which zeros come out, and whether an input other than zero gives one. `plain`: y never falls, and has no NaN."""
+    if plain and y[0] == 0 and y[-1] == 0:  # all that lies between is zero
         return frozenset((int(out.min()), int(out.max()))), first < -1 or first + len(y) > 1
     at = np.flatnonzero(y == 0)
     if not len(at):
