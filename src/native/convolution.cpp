@@ -120,29 +120,51 @@ template <class T, int K, int TX, bool Whole> void input_tile(const Convolution 
     }
 }
 
-template <class T> void input_general(const Convolution &c, const T *dout, const T *w, T *in, Activate f, int g, T *scratch) {
-    for (std::int64_t i = 0; i < c.in.rows * c.in.pitch * lanes; i++) scratch[i] = 0;
-    for (int e = c.back_begin[g]; e < c.back_begin[g + 1]; e++) {
-        const T *tap = w + (std::int64_t)c.back_edge[e] * c.rows * c.columns;
-        for (int a = 0; a < c.rows; a++) {
-            for (int b = 0; b < c.columns; b++) {
-                const V<T> weight = splat(*tap++);
-                for (int y = 0; y < c.out.rows; y++) {
-                    const T *p = dout + (c.back_map[e] * c.out.map + y * c.out.pitch) * lanes;
-                    T *q = scratch + (((std::int64_t)y * c.stride_rows + (std::int64_t)a * c.dilation_rows) * c.in.pitch +
-                                      (std::int64_t)b * c.dilation_columns) * lanes;
-                    for (int x = 0; x < c.out.columns; x++, p += lanes, q += c.stride_columns * lanes)
-                        for (int slice = 0; slice < lanes; slice += width<T>)
-                            store(q + slice, fma(weight, load(p + slice), load(q + slice)));
+// The taps k of one axis that reach the outputs from a position of the padded input: k = first, first + step, ...; the
+// output of the first, and how far back that of the next lies.
+struct Taps {
+    int first, step, out, back;
+};
+MATHDNN_INLINE Taps taps_at(int position, int stride, int dilation) {
+    int step = 1;
+    while (step * dilation % stride) step++;
+    int first = 0;
+    while (first < step && (position - first * dilation) % stride) first++;
+    if (first == step) return {1 << 30, 1, 0, 0};  // between the strides
+    return {first, step, (position - first * dilation) / stride, step * dilation / stride};
+}
+
+// Columns x, x + S, ... of each row of the input gradient: their outputs lie side by side, whatever the column stride S.
+template <class T, int TX> void input_general(const Convolution &c, const T *dout, const T *w, T *in, Activate f, int g, int x) {
+    const Taps across = taps_at(x, c.stride_columns, c.dilation_columns);
+    for (int y = c.pad_rows; y < c.in.rows - c.pad_rows; y++) {
+        const Taps down = taps_at(y, c.stride_rows, c.dilation_rows);
+        for (int slice = 0; slice < lanes; slice += width<T>) {
+            V<T> acc[TX];
+            unroll<TX>(MATHDNN_EACH(i) { acc[i] = V<T>{}; });
+            for (int e = c.back_begin[g]; e < c.back_begin[g + 1]; e++) {
+                const T *taps = w + (std::int64_t)c.back_edge[e] * c.rows * c.columns;
+                const T *map = dout + c.back_map[e] * c.out.map * lanes + slice;
+                for (int a = down.first, row = down.out; a < c.rows && row >= 0; a += down.step, row -= down.back) {
+                    if (row >= c.out.rows) continue;
+                    const T *p = map + row * c.out.pitch * lanes;
+                    for (int b = across.first, q = across.out; b < c.columns && q + TX > 0; b += across.step, q -= across.back) {
+                        const V<T> weight = splat(taps[a * c.columns + b]);
+                        if (q >= 0 && q + TX <= c.out.columns)
+                            unroll<TX>(MATHDNN_EACH(i) { acc[i] = fma(weight, load(p + (q + i) * lanes), acc[i]); });
+                        else
+                            unroll<TX>(MATHDNN_EACH(i) {
+                                if (q + i >= 0 && q + i < c.out.columns) acc[i] = fma(weight, load(p + (q + i) * lanes), acc[i]);
+                            });
+                    }
                 }
             }
+            T *to = in + (g * c.in.map + y * c.in.pitch + x) * lanes + slice;
+            const std::int64_t step = (std::int64_t)c.stride_columns * lanes;
+            T kept[TX * width<T>] __attribute__((aligned(64)));
+            unroll<TX>(MATHDNN_EACH(i) { store(kept + i * width<T>, acc[i]); });
+            for (int i = 0; i < TX; i++) store(to + i * step, derived(f, load(to + i * step), load(kept + i * width<T>)));
         }
-    }
-    for (int y = c.pad_rows; y < c.in.rows - c.pad_rows; y++) {
-        const T *p = scratch + (y * c.in.pitch + c.pad_columns) * lanes;
-        T *q = in + (g * c.in.map + y * c.in.pitch + c.pad_columns) * lanes;
-        for (std::int64_t i = 0; i < (c.in.columns - 2 * c.pad_columns) * lanes; i += width<T>)
-            store(q + i, derived(f, load(q + i), load(p + i)));
     }
 }
 
@@ -186,28 +208,42 @@ template <class T, int K, int KY> void weight_rows(const Convolution &c, const T
     }
 }
 
+// N taps at a time, U columns apart in sums of their own, so that enough multiply-adds are under way. U depends on N, not
+// on the number of registers, since the bits depend on it; 13 registers serve all.
 template <class T, int N> void weight_taps(const Convolution &c, const T *in, const T *dout, T *sums, int tap, bool fresh) {
+    constexpr int U = N >= 7 ? 1 : N >= 4 ? 2 : 4;
+    const std::int64_t step = (std::int64_t)c.stride_columns * lanes;
     std::int64_t offset[N];
     for (int t = 0; t < N; t++)
         offset[t] = ((std::int64_t)((tap + t) / c.columns) * c.dilation_rows * c.in.pitch +
                      (std::int64_t)((tap + t) % c.columns) * c.dilation_columns) * lanes;
     for (int slice = 0; slice < lanes; slice += width<T>) {
-        V<T> acc[N];
-        unroll<N>(MATHDNN_EACH(t) { acc[t] = V<T>{}; });
+        V<T> acc[U][N];
+        unroll<U * N>(MATHDNN_EACH(t) { acc[t / N][t % N] = V<T>{}; });
         for (int y = 0; y < c.out.rows; y++) {
             const T *d = dout + y * c.out.pitch * lanes + slice;
             const T *p = in + (std::int64_t)y * c.stride_rows * c.in.pitch * lanes + slice;
-            for (int x = 0; x < c.out.columns; x++, d += lanes, p += c.stride_columns * lanes) {
+            int x = 0;
+            for (; x + U <= c.out.columns; x += U, d += U * lanes, p += U * step)
+                unroll<U>(MATHDNN_EACH(u) {
+                    const V<T> v = load(d + u * lanes);
+                    unroll<N>(MATHDNN_EACH(t) { acc[u][t] = fma(v, load(p + u * step + offset[t]), acc[u][t]); });
+                });
+            for (; x < c.out.columns; x++, d += lanes, p += step) {
                 const V<T> v = load(d);
-                unroll<N>(MATHDNN_EACH(t) { acc[t] = fma(v, load(p + offset[t]), acc[t]); });
+                unroll<N>(MATHDNN_EACH(t) { acc[0][t] = fma(v, load(p + offset[t]), acc[0][t]); });
             }
         }
-        unroll<N>(MATHDNN_EACH(t) { keep(sums + (tap + t) * lanes + slice, acc[t], fresh); });
+        unroll<N>(MATHDNN_EACH(t) {
+            unroll<U - 1>(MATHDNN_EACH(u) { acc[0][t] += acc[u + 1][t]; });
+            keep(sums + (tap + t) * lanes + slice, acc[0][t], fresh);
+        });
     }
 }
 
 template <class T> using Forward = void (*)(const Convolution &, const T *, const T *, const T *, T *, int, int, int, int);
 template <class T> using Input = void (*)(const Convolution &, const T *, const T *, T *, Activate, int, int);
+template <class T> using Weight = void (*)(const Convolution &, const T *, const T *, T *, int, bool);
 
 template <class T, int K, int... i> Forward<T> forward_of(int columns, std::integer_sequence<int, i...>) {
     static constexpr Forward<T> all[] = {forward_tile<T, K, i + 1>...};
@@ -217,13 +253,21 @@ template <class T, int... i> Forward<T> general_of(int columns, std::integer_seq
     static constexpr Forward<T> all[] = {forward_general<T, i + 1>...};
     return all[columns - 1];
 }
+template <class T, int... i> Input<T> input_general_of(int columns, std::integer_sequence<int, i...>) {
+    static constexpr Input<T> all[] = {input_general<T, i + 1>...};
+    return all[columns - 1];
+}
+template <class T, int... i> Weight<T> taps_of(int taps, std::integer_sequence<int, i...>) {
+    static constexpr Weight<T> all[] = {weight_taps<T, i + 1>...};
+    return all[taps - 1];
+}
 template <class T, int K, bool Whole, int... i> Input<T> input_of(int columns, std::integer_sequence<int, i...>) {
     static constexpr Input<T> all[] = {input_tile<T, K, i + 1, Whole>...};
     return all[columns - 1];
 }
 
 using Widths = std::make_integer_sequence<int, widest>;
-using Few = std::make_integer_sequence<int, 8>;
+constexpr int most_taps = 12;  // at a time, with the registers every instruction set has
 
 bool narrow(const Convolution &c) {
     return c.stride_columns == 1 && c.dilation_columns == 1 && (c.columns == 1 || c.columns == 3 || c.columns == 5);
@@ -231,10 +275,10 @@ bool narrow(const Convolution &c) {
 
 template <class T> void forward(const Convolution &c, const T *in, const T *w, const T *bias, T *out, int l, int first,
                                 int end) {
-    const int most = narrow(c) ? widest : 8, tiles = (c.out.columns + most - 1) / most;
+    const int tiles = (c.out.columns + widest - 1) / widest;
     for (int t = 0, x = 0; t < tiles; t++) {
         const int columns = (c.out.columns - x) / (tiles - t);
-        const Forward<T> run = !narrow(c)        ? general_of<T>(columns, Few{})
+        const Forward<T> run = !narrow(c)        ? general_of<T>(columns, Widths{})
                                : c.columns == 1 ? forward_of<T, 1>(columns, Widths{})
                                : c.columns == 3 ? forward_of<T, 3>(columns, Widths{})
                                                 : forward_of<T, 5>(columns, Widths{});
@@ -243,8 +287,20 @@ template <class T> void forward(const Convolution &c, const T *in, const T *w, c
     }
 }
 
-template <class T> void input_gradient(const Convolution &c, const T *dout, const T *w, T *in, Activate f, int g, T *scratch) {
-    if (!narrow(c)) return input_general(c, dout, w, in, f, g, scratch);
+template <class T> void input_columns(const Convolution &c, const T *dout, const T *w, T *in, Activate f, int g) {
+    for (int phase = 0; phase < c.stride_columns; phase++) {
+        const int inside = c.in.columns - 2 * c.pad_columns, count = (inside - phase + c.stride_columns - 1) / c.stride_columns;
+        const int tiles = (count + widest - 1) / widest;
+        for (int t = 0, j = 0; t < tiles; t++) {
+            const int columns = (count - j) / (tiles - t);
+            input_general_of<T>(columns, Widths{})(c, dout, w, in, f, g, c.pad_columns + phase + j * c.stride_columns);
+            j += columns;
+        }
+    }
+}
+
+template <class T> void input_gradient(const Convolution &c, const T *dout, const T *w, T *in, Activate f, int g, T *) {
+    if (!narrow(c)) return input_columns(c, dout, w, in, f, g);
     const int inside = c.in.columns - 2 * c.pad_columns, tiles = (inside + widest - 1) / widest;
     const bool whole = tiles == 1 && c.pad_columns == 0 && inside == c.out.columns + c.columns - 1;
     for (int t = 0, x = 0; t < tiles; t++) {
@@ -277,10 +333,12 @@ template <class T> void weight_gradient(const Convolution &c, const T *in, const
         if (c.columns == 3) return weight_narrow<T, 3>(c, in, dout, sums, fresh);
         return weight_narrow<T, 5>(c, in, dout, sums, fresh);
     }
-    const int taps = c.rows * c.columns;
-    int tap = 0;
-    for (; tap + 8 <= taps; tap += 8) weight_taps<T, 8>(c, in, dout, sums, tap, fresh);
-    for (; tap < taps; tap++) weight_taps<T, 1>(c, in, dout, sums, tap, fresh);
+    const int taps = c.rows * c.columns, rounds = (taps + most_taps - 1) / most_taps;
+    for (int t = 0, tap = 0; t < rounds; t++) {
+        const int some = (taps - tap) / (rounds - t);
+        taps_of<T>(some, std::make_integer_sequence<int, most_taps>{})(c, in, dout, sums, tap, fresh);
+        tap += some;
+    }
 }
 
 template <class T> void bias_gradient(const Plane &out, const T *dout, T *sums, int l, bool fresh) {
@@ -297,16 +355,7 @@ template <class T> void bias_gradient(const Plane &out, const T *dout, T *sums, 
     }
 }
 
-template <class T> void fold(const T *sums, T *out, std::int64_t count) {
-    for (std::int64_t i = 0; i < count; i++, sums += lanes) {
-        T eight[8], four[4];
-        for (int n = 0; n < 8; n++) eight[n] = sums[n] + sums[n + 8];
-        for (int n = 0; n < 4; n++) four[n] = eight[n] + eight[n + 4];
-        out[i] = (four[0] + four[2]) + (four[1] + four[3]);
-    }
-}
-
-// ---- images to lanes and back
+// ---- images to lanes and back, and the lanes to one number
 
 #if defined(__AVX512F__)
 // A square of 16 x 16 numbers is turned around in four rounds of pairing rows r and r + 8.
@@ -322,7 +371,32 @@ MATHDNN_INLINE void turn(F (&rows)[16]) {
         unroll<16>(MATHDNN_EACH(r) { rows[r] = next[r]; });
     });
 }
+MATHDNN_INLINE __mmask16 lowest(std::int64_t count) { return (__mmask16)((1u << count) - 1); }
 #endif
+
+template <class T> void fold(const T *sums, T *out, std::int64_t count) {
+    std::int64_t i = 0;
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) {
+        for (; i + 16 <= count; i += 16, sums += 16 * lanes) {
+            F rows[16];
+            unroll<16>(MATHDNN_EACH(n) { rows[n] = load(sums + n * lanes); });
+            turn(rows);
+            unroll<8>(MATHDNN_EACH(n) { rows[n] += rows[n + 8]; });
+            unroll<4>(MATHDNN_EACH(n) { rows[n] += rows[n + 4]; });
+            unroll<2>(MATHDNN_EACH(n) { rows[n] += rows[n + 2]; });
+            rows[0] += rows[1];
+            _mm512_storeu_ps(out + i, (__m512)rows[0]);
+        }
+    }
+#endif
+    for (; i < count; i++, sums += lanes) {
+        T eight[8], four[4];
+        for (int n = 0; n < 8; n++) eight[n] = sums[n] + sums[n + 8];
+        for (int n = 0; n < 4; n++) four[n] = eight[n] + eight[n + 4];
+        out[i] = (four[0] + four[2]) + (four[1] + four[3]);
+    }
+}
 
 template <class T> void lanes_in(const T *const *images, T *out, std::int64_t count) {
     std::int64_t p = 0;
@@ -333,6 +407,13 @@ template <class T> void lanes_in(const T *const *images, T *out, std::int64_t co
             unroll<16>(MATHDNN_EACH(n) { rows[n] = (F)_mm512_loadu_ps(images[n] + p); });
             turn(rows);
             unroll<16>(MATHDNN_EACH(n) { store(out + (p + n) * lanes, rows[n]); });
+        }
+        if (const std::int64_t left = count - p; left > 0) {
+            F rows[16];
+            unroll<16>(MATHDNN_EACH(n) { rows[n] = (F)_mm512_maskz_loadu_ps(lowest(left), images[n] + p); });
+            turn(rows);
+            unroll<15>(MATHDNN_EACH(n) { if (n < left) store(out + (p + n) * lanes, rows[n]); });
+            return;
         }
     }
 #endif
@@ -350,6 +431,15 @@ template <class T> void lanes_out(const T *in, T *const *images, int real, std::
             turn(rows);
             if (real == lanes) unroll<16>(MATHDNN_EACH(n) { _mm512_storeu_ps(images[n] + p, (__m512)rows[n]); });
             else unroll<16>(MATHDNN_EACH(n) { if (n < real) _mm512_storeu_ps(images[n] + p, (__m512)rows[n]); });
+        }
+        if (const std::int64_t left = count - p; left > 0) {
+            F rows[16] = {};
+            unroll<15>(MATHDNN_EACH(n) { if (n < left) rows[n] = load(in + (p + n) * lanes); });
+            turn(rows);
+            unroll<16>(MATHDNN_EACH(n) {
+                if (n < real) _mm512_mask_storeu_ps(images[n] + p, lowest(left), (__m512)rows[n]);
+            });
+            return;
         }
     }
 #endif

@@ -11,13 +11,15 @@ import pytest
 import torch
 
 from mathdnn.bench import WORKS, select
-from mathdnn.bench.peers import MaskedConvolution, SeparateConvolutions
+from mathdnn.bench.grid import AGAIN, GRID, OWN, PEER, figures, is_slower
+from mathdnn.bench.peers import GroupedConvolution, MaskedConvolution, SeparateConvolutions
+from mathdnn.bench.times import Times
 from mathdnn.cli import main
 from mathdnn.errors import InvalidInput
 from mathdnn.lenet import ConnectionTable, TableConv2d, table_conv2d_literal
 
 QUICK = [work.name for work in WORKS if work.name not in ("reproduce", "epochs")]
-COMPARED = {"sgd": 6, "pairs": 2, "lenet": 6, "layer": 2, "grid": 4, "inference": 3}  # arms with a sample
+COMPARED = {"sgd": 6, "pairs": 2, "lenet": 6, "layer": 4, "grid": 6, "inference": 3}  # arms with a sample
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +101,22 @@ def test_an_older_file_stays_until_there_is_something_to_write(tmp_path, monkeyp
     picture.write_text("older")
     assert main(["bench", "pairs", "--out", str(out), "--picture", str(picture)]) == 130
     assert (out.read_text(), picture.read_text()) == ("older", "older")
+
+
+def test_torchs_groups_convolve_over_a_table_that_is_groups():
+    layer = TableConv2d(ConnectionTable.grouped(6, 4, 2), 3, stride=2, padding=1)
+    x = torch.randn(2, 6, 7, 7, generator=torch.Generator().manual_seed(0))
+    wanted = table_conv2d_literal(x, layer.weight, layer.bias, layer.table, 2, 1)
+    torch.testing.assert_close(GroupedConvolution(layer)(x), wanted, rtol=0, atol=1e-5)
+
+
+def test_a_size_is_slower_only_below_all_that_the_peer_comes_to_against_itself():
+    peer, again = [1.0] * 11, [1.1, 0.9] * 5 + [1.0]
+    for own, slower in ((0.5, False), (1.05, False), (2.0, True)):
+        times = Times({OWN + "s": [own] * 11, PEER + "s": peer, AGAIN + "s": again})
+        assert is_slower(times, "s") == slower
+        assert figures(times)[0].value == slower
+
+
+def test_the_grid_names_every_size_once_and_is_large():
+    assert len({str(size) for size in GRID}) == len(GRID) >= 40

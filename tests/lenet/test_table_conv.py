@@ -331,6 +331,36 @@ def test_an_exported_layer_is_the_literal_form():
     assert torch.allclose(exported.module()(x), layer(x), rtol=0, atol=1e-12, equal_nan=True)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # torch.func.jvp loads its decompositions so
+def test_transforms_of_torch_func_go_through_the_literal_form():
+    layer = layer_over(ODD)
+    x = image(3, 2, 4, 6, 5)
+    assert torch.allclose(torch.func.vmap(layer)(x), torch.stack([layer(some) for some in x]), rtol=0, atol=1e-12)
+    slope = torch.func.grad(lambda some: layer(some).square().sum())(x[0])
+    leaf = x[0].clone().requires_grad_()
+    layer(leaf).square().sum().backward()
+    assert torch.allclose(slope, leaf.grad, rtol=0, atol=1e-11)
+    _, tangent = torch.func.jvp(layer, (x[0],), (x[1],))
+    assert torch.allclose(tangent, layer(x[1]) - layer(torch.zeros_like(x[1])), rtol=0, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore")  # tracing warns of itself and of each size it sees
+def test_a_traced_layer_computes_and_holds_no_result():
+    layer = layer_over(ODD).eval()
+    traced = torch.jit.trace(layer, image(2, 4, 6, 5))
+    other = image(2, 4, 6, 5, seed=7)
+    assert torch.allclose(traced(other), layer(other), rtol=0, atol=1e-12)
+
+
+def test_a_subclass_of_tensor_is_convolved_by_the_literal_form():
+    class Named(torch.Tensor):
+        pass
+
+    layer = layer_over(ODD)
+    x = image(2, 4, 6, 5)
+    assert torch.allclose(layer(x.as_subclass(Named)).as_subclass(torch.Tensor), layer(x), rtol=0, atol=1e-12)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_compiled_model_breaks_its_graph_and_stays_right():

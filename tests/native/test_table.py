@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -10,9 +12,9 @@ from hypothesis import given, settings
 from tests.oracles.table_sums import back_sum, filters_sum, forward_sum
 
 from mathdnn.errors import InvalidInput
-from mathdnn.lenet import ConnectionTable, TableConv2d
-from mathdnn.lenet.table_function import Geometry
-from mathdnn.lenet.table_native import kernel
+from mathdnn.lenet import ConnectionTable, TableConv2d, table_native
+from mathdnn.lenet.table_function import Geometry, table_conv2d
+from mathdnn.lenet.table_native import Ways, ways
 from mathdnn.native.engine import known_set
 from mathdnn.native.table import TableGeometry, TableKernel
 
@@ -43,7 +45,7 @@ def arrays(geometry: TableGeometry, n: int, seed: int, dtype: type) -> tuple[np.
 
 
 def all_three(compiled: TableKernel, x, w, b, g) -> list[np.ndarray]:
-    return [compiled.forward(x, w, b), compiled.back(g, w), compiled.filters(x, g)]
+    return [compiled.forward(x, w, b), *compiled.backward(x, g, w)[:2]]
 
 
 @settings(max_examples=60)
@@ -74,6 +76,66 @@ def test_the_same_bits_for_every_number_of_threads_and_for_avx2_and_avx512(geome
         for instructions in FUSED
     }
     assert len(found) <= 1
+
+
+@settings(max_examples=40)
+@given(geometries(), st.integers(1, 33), st.sampled_from(SETS))
+def test_images_left_over_are_cut_into_strips_that_hold_every_row_once(geometry, n, instructions):
+    x, w, b, g = arrays(geometry, n, 2, np.float64)
+    compiled = TableKernel(geometry, np.float64, instruction_set=instructions)
+    assert 0 < compiled.fill(n) <= 1
+    assert compiled.bytes(n) >= 16 * 8
+    y, dx, dw = all_three(compiled, x, w, b, g)
+    one_by_one = [all_three(compiled, x[i : i + 1], w, b, g[i : i + 1]) for i in range(n)]
+    assert np.allclose(y, np.concatenate([one[0] for one in one_by_one]), rtol=0, atol=1e-12)
+    assert np.allclose(dx, np.concatenate([one[1] for one in one_by_one]), rtol=0, atol=1e-12)
+    assert np.allclose(dw, sum(one[2] for one in one_by_one), rtol=0, atol=1e-11)
+
+
+def test_a_single_image_fills_most_lanes():
+    assert TableKernel(LENET, np.float32).fill(1) == 10 / 16
+    assert TableKernel(LENET, np.float32).fill(8) == 1
+    assert TableKernel(LENET, np.float32).fill(16) == 1
+
+
+@settings(max_examples=30)
+@given(geometries(), st.sampled_from([1, 5, 16, 40]), st.sampled_from([np.float32, np.float64]), st.integers(1, 3))
+def test_derivatives_in_one_go_are_those_taken_alone(geometry, n, dtype, threads):
+    x, w, _b, g = arrays(geometry, n, 3, dtype)
+    compiled = TableKernel(geometry, dtype, threads)
+    dx, dw, db = compiled.backward(x, g, w)
+    assert dx.tobytes() == compiled.backward(None, g, w, (True, False, False))[0].tobytes()
+    assert dw.tobytes() == compiled.backward(x, g, None, (False, True, False))[1].tobytes()
+    alone = compiled.backward(None, g, None, (False, False, True))
+    assert alone[:2] == (None, None)
+    assert alone[2].tobytes() == db.tobytes()
+    assert np.allclose(db, g.astype(np.float64).sum((0, 2, 3)), rtol=0, atol=g[:, 0].size * 2e-4)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("n", [1, 3, 16, 17])
+def test_no_row_that_is_not_there_meets_a_strange_pixel(value, n):
+    geometry = TableGeometry(((0,), (0, 1)), (2, 11, 6), (3, 3))  # 9 output rows: strips of unequal height
+    x, w, b, g = arrays(geometry, n, 0, np.float32)
+    x[:, :, 10, 5] = value  # the last row feeds the last output row alone
+    g[:, :, 8] = 0
+    compiled = TableKernel(geometry, np.float32)
+    y, _dx, dw = all_three(compiled, x, w, b, g)
+    assert np.isfinite(y[:, :, :8]).all()
+    assert np.isfinite(y[:, :, 8, :3]).all()
+    assert np.isfinite(dw[:, :2]).all()  # only the last row of the filter meets that pixel, with 0 * inf
+
+
+def test_results_are_new_memory_as_long_as_someone_holds_them():
+    x, w, b, _ = arrays(LENET, 20, 0, np.float32)
+    compiled = TableKernel(LENET, np.float32)
+    first = compiled.forward(x, w, b)
+    kept = first.copy()
+    view = first[3:]
+    del first
+    second = compiled.forward(x + 1, w, b)
+    assert not np.shares_memory(view, second)
+    assert np.array_equal(view, kept[3:])
 
 
 LENET = TableGeometry(ConnectionTable.lenet().maps, (6, 14, 14), (5, 5))
@@ -127,10 +189,17 @@ def test_a_strange_pixel_reaches_the_maps_that_read_it_and_no_other(value):
             lambda k, x, w, g: k.forward(x, w[:59], None),
             "TableKernel(w=...): expected float32 of shape (60, 5, 5), got ",
         ),
-        (lambda k, x, w, g: k.back(g.astype(np.float64), w), "TableKernel(g=...): expected float32 of shape (2, 16, "),
         (
-            lambda k, x, w, g: k.filters(x, g[:1]),
+            lambda k, x, w, g: k.backward(x, g.astype(np.float64), w),
+            "TableKernel(g=...): expected float32 of shape (2, 16, ",
+        ),
+        (
+            lambda k, x, w, g: k.backward(x, g[:1], w),
             "TableKernel(x, g=...): expected as many images in both, got 2 and 1; ",
+        ),
+        (
+            lambda k, x, w, g: k.backward(None, g, w),
+            "TableKernel(x, w=...): expected w for the derivative in x, and x for that in w, got None; give it.",
         ),
         (
             lambda k, x, w, g: TableKernel(TableGeometry(((0,),), (1, 4, 4), (5, 5)), np.float32),
@@ -162,23 +231,70 @@ def test_sizes_are_checked_before_a_pointer_is_taken(change, message):
 
 def test_the_layer_takes_the_kernels_where_they_pay_and_says_so():
     layer = TableConv2d(ConnectionTable.lenet(), 5)
-    threads = torch.get_num_threads()
-    assert str(layer.plan_for(16 * threads)) == (
-        "native: compiled kernels compute the edges alone: "
-        "density / fill is 0.23, and 0.45 is the limit for filters 3 or 5 wide"
+    assert str(layer.plan_for((16, 6, 14, 14))) == (
+        "native: compiled kernels compute the edges alone, forward and backward. "
+        "forward, density / fill is 0.23, and 0.9 is the limit for filters 5 wide; "
+        "backward, density / fill is 0.23, and 0.6 is the limit for filters 5 wide"
     )
-    assert layer.plan_for(1).way == "guarded"
-    assert layer.plan_for(16 * threads, torch.float16).way == "guarded"
-    where = Geometry(layer.edge, 6, 16, (1, 1), (0, 0), (1, 1))
-    assert kernel(torch.zeros(16 * threads, 6, 14, 14), layer.weight, where, (16 * threads, 6, 14, 14)) is not None
-    assert kernel(torch.zeros(1, 6, 14, 14), layer.weight, where, (1, 6, 14, 14)) is None
+    assert layer.plan_for((6, 14, 14)).way == "native"
+    assert layer.plan_for((16, 6, 14, 14), torch.float16).way == "guarded"
+    assert layer.plan_for((0, 6, 14, 14)).way == "guarded"
+    assert TableConv2d(ConnectionTable.random(16, 16, 15, 0), 3).plan_for((100, 16, 14, 14)).way == "guarded"
+    assert TableConv2d(ConnectionTable.full(16, 16), 3).plan_for((100, 16, 14, 14)).way == "grouped"
+    assert TableConv2d(ConnectionTable.one_to_one(16), 7, padding=3).plan_for((1, 16, 14, 14)).groups == 16
+    assert TableConv2d(ConnectionTable.lenet(), 5, form="dense").plan_for((16, 6, 14, 14)).way == "dense"
+
+
+def test_the_threads_are_those_of_torch():
+    where = Geometry(ConnectionTable.lenet(), (5, 5), (1, 1), (0, 0), (1, 1))
+    found = ways(where, (100, 6, 14, 14), torch.float32, 2)
+    assert found.forward is found.backward is not None
+    assert found.forward.threads_are_torchs == (torch.backends.openmp.is_available() and sys.platform == "linux")
+
+
+def test_only_what_is_asked_for_is_computed(monkeypatch):
+    layer = TableConv2d(ConnectionTable.lenet(), 5)
+    asked = []
+    backward = TableKernel.backward
+
+    def spied(self, x, g, w, wanted=(True, True, True)):
+        asked.append((x is not None, w is not None, wanted))
+        return backward(self, x, g, w, wanted)
+
+    monkeypatch.setattr(TableKernel, "backward", spied)
+    x = torch.randn(20, 6, 14, 14)
+    layer(x).sum().backward()  # the images need no gradient
+    frozen = TableConv2d(ConnectionTable.lenet(), 5).requires_grad_(False)
+    frozen(x.clone().requires_grad_()).sum().backward()
+    assert asked == [(True, False, (False, True, True)), (False, True, (True, False, False))]
+    with torch.no_grad():
+        assert layer(x).grad_fn is None
+    assert frozen(x).grad_fn is None
+
+
+@pytest.mark.parametrize("table", ["mixed", "groups"])
+def test_one_direction_may_be_compiled_and_the_other_torchs(table, monkeypatch):
+    tables = {"mixed": ConnectionTable.parse("01 12 0"), "groups": ConnectionTable.grouped(4, 4, 2)}
+    layer = TableConv2d(tables[table], 3, dtype=torch.float64)
+    x = torch.randn(3, layer.in_channels, 6, 5, dtype=torch.float64)
+    slope = torch.randn(3, layer.out_channels, 4, 3, dtype=torch.float64)
+    found = []
+    whole = ways(layer._where, (3, layer.in_channels, 6, 5), torch.float64, torch.get_num_threads())
+    for some in (whole, whole._replace(forward=None), whole._replace(backward=None), Ways(None, None, "", "")):
+        monkeypatch.setattr(table_native, "ways", lambda *_, some=some: some)
+        leaves = [x.clone().requires_grad_(), *(p.detach().clone().requires_grad_() for p in layer.parameters())]
+        y = table_conv2d(*leaves, layer._where)
+        found.append([y.detach(), *torch.autograd.grad(y, leaves, slope)])
+    for other in found[1:]:
+        for one, same in zip(found[0], other, strict=True):
+            assert torch.allclose(one, same, rtol=0, atol=1e-12)
 
 
 def test_gradients_of_both_orders_pass_gradcheck_on_the_kernels(rng):
     table = ConnectionTable.parse("01 12 012")
     layer = TableConv2d(table, (3, 2), stride=(2, 1), padding=1, dtype=torch.float64)
-    n = 16 * torch.get_num_threads()
-    assert layer.plan_for(n, torch.float64).way == "native"
+    n = 5
+    assert layer.plan_for((n, 3, 4, 3), torch.float64).way == "native"
     x = torch.from_numpy(rng.normal(size=(n, 3, 4, 3))).requires_grad_()
 
     def run(some, weight, bias):

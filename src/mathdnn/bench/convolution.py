@@ -7,126 +7,41 @@ input, the weights (edges alone) and the bias.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from mathdnn.bench.figures import faster, takes
 from mathdnn.bench.times import Times
 from mathdnn.bench.work import Arm, Built, Figure, LeftOut, Settings
 
-if TYPE_CHECKING:
-    from mathdnn.lenet import ConnectionTable
-
 LAYER, MASKED = "TableConv2d", "masked dense convolution"
 TOLERANCE = 1e-4  # of the largest number; sums of a few thousand products in float32 leave about 1e-6
 
-GRID = (  # images, maps in, maps out, rows and columns, filter, maps that an output map reads
-    (1, 6, 16, 14, 5, 3),
-    (10, 6, 16, 14, 5, 4),
-    (1000, 6, 16, 14, 5, 4),
-    (100, 3, 8, 28, 3, 2),
-    (100, 16, 16, 14, 3, 4),
-    (100, 16, 16, 14, 3, 12),
-    (32, 32, 32, 16, 3, 4),
-    (32, 32, 32, 16, 5, 16),
-    (100, 16, 32, 8, 1, 4),
-    (16, 64, 64, 8, 3, 8),
-    (100, 8, 8, 28, 7, 2),
-)
-
 
 def build_layer(settings: Settings) -> Built:
-    """`TableConv2d` at C3's size, batch 100: forward and backward."""
-    from mathdnn.lenet import ConnectionTable
-
-    calls = 2 if settings.quick else 20
-    arms, facts = _pair(ConnectionTable.lenet(), 100, 14, 5, calls, "", settings)
-
-    def figures(times: Times) -> list[Figure]:
-        return faster(times, LAYER, [MASKED], 3) + takes(times, LAYER)
-
-    return Built(tuple(arms), figures, TOLERANCE, rounds=15, warmup=2, facts=lambda: {"plan": facts})
-
-
-def build_grid(settings: Settings) -> Built:
-    """The layer and the masked convolution over a grid of sizes; each pair is a ratio of its own."""
-    from mathdnn.lenet import ConnectionTable
-
-    arms: list[Arm] = []
-    plans: dict[str, str] = {}
-    for n, maps_in, maps_out, side, kernel, fan_in in GRID[:2] if settings.quick else GRID:
-        table = ConnectionTable.random(maps_in, maps_out, fan_in, seed=0)
-        name = f", {n} images, {maps_in} to {maps_out} maps by {fan_in}, {side}x{side}, {kernel}x{kernel}"
-        calls = 1 if settings.quick else max(1, 2_000_000 // (n * maps_out * side * side * kernel))
-        pair, plans[name.removeprefix(", ")] = _pair(table, n, side, kernel, calls, name, settings)
-        arms += pair
-    return Built(tuple(arms), _grid_figures, TOLERANCE, rounds=11, facts=lambda: {"plans": plans})
-
-
-def _grid_figures(times: Times) -> list[Figure]:
-    sizes = [name.removeprefix(LAYER) for name in times.seconds if name.startswith(LAYER)]
-    found = [figure for size in sizes for figure in faster(times, LAYER + size, [MASKED + size])]
-    if not found:
-        return []
-    slower = float(sum(figure.high < 1 for figure in found))
-    least = min(found, key=lambda figure: figure.value)
-    what = f"sizes of {len(found)} where {LAYER} is slower, its whole interval below 1"
-    worst = Figure("the least ratio", least.value, least.low, least.high, "x", spread=least.spread, raw=least.raw)
-    return [Figure(what, slower, slower, slower, "", "at most", 0.0), worst, *found]
-
-
-def _pair(
-    table: ConnectionTable, n: int, side: int, kernel: int, calls: int, name: str, settings: Settings
-) -> tuple[list[Arm], str]:
+    """`TableConv2d` at C3's size, batch 100: forward and backward, on one thread and on all."""
     import torch
 
+    from mathdnn.bench.pair import Pair
     from mathdnn.bench.peers import MaskedConvolution
-    from mathdnn.lenet import TableConv2d
+    from mathdnn.lenet import ConnectionTable, TableConv2d
     from mathdnn.lenet import initialise as draw
 
-    rng = torch.Generator().manual_seed(0)
-    layer = TableConv2d(table, kernel)
-    draw(layer, rng)
-    masked, out = MaskedConvolution(layer), side - kernel + 1
-    x = torch.randn(n, table.in_channels, side, side, generator=rng)
-    slope = torch.randn(n, table.out_channels, out, out, generator=rng)
-    edges, weights = layer.edge, len(table.edges) * kernel * kernel
-    operations = 6.0 * n * weights * out * out
-    moved = 4.0 * (2 * x.numel() + 2 * slope.numel() + 3 * weights)
-    own = {"group": name, "calls": calls, "cores": settings.threads}
-    arms = [
-        Arm(LAYER + name, _step(layer, x, slope, calls), lambda: _found(layer, x, slope, None),
-            operations=operations, bytes=moved, **own),  # type: ignore[arg-type]
-        Arm(MASKED + name, _step(masked, x, slope, calls), lambda: _found(masked, x, slope, edges), **own),  # type: ignore[arg-type]
-    ]  # fmt: skip
-    return arms, str(layer.plan_for(n))
+    layer = TableConv2d(ConnectionTable.lenet(), 5)
+    draw(layer, torch.Generator().manual_seed(0))
+    arms, plans, calls = [], {}, 2 if settings.quick else 20
+    for threads in sorted({1, settings.threads}, reverse=True):
+        name = "" if threads == settings.threads else ", one thread"
+        pair = Pair(layer, MaskedConvolution(layer), (100, 6, 14, 14), threads, calls)
+        arms += [pair.own(LAYER + name, name), pair.peer(MASKED + name, name)]
+        plans[LAYER + name] = pair.plan
 
+    def figures(times: Times) -> list[Figure]:
+        found = faster(times, LAYER, [MASKED], 3) + takes(times, LAYER)
+        if settings.threads > 1:
+            found += faster(times, f"{LAYER}, one thread", [f"{MASKED}, one thread"], 3)
+        return found
 
-def _step(layer: Any, x: Any, slope: Any, calls: int) -> Callable[[], None]:
-    import torch
-
-    leaf = x.clone().requires_grad_()
-    inputs = [leaf, *layer.parameters()]
-
-    def run() -> None:
-        for _ in range(calls):
-            torch.autograd.grad(layer(leaf), inputs, slope)
-
-    return run
-
-
-def _found(layer: Any, x: Any, slope: Any, edges: Any) -> np.ndarray:
-    """The output and the gradients by input, weight and bias, end to end; each divided by its largest number."""
-    import torch
-
-    leaf = x.clone().requires_grad_()
-    y = layer(leaf)
-    dx, dw, db = torch.autograd.grad(y, [leaf, layer.weight, layer.bias], slope)
-    dw = dw if edges is None else dw[edges[:, 0], edges[:, 1]]
-    parts = [part.detach().reshape(-1) for part in (y, dx, dw, db)]
-    found: np.ndarray = torch.cat([part / part.abs().max() for part in parts]).numpy()
-    return found
+    return Built(tuple(arms), figures, TOLERANCE, rounds=15, warmup=2, facts=lambda: {"plans": plans})
 
 
 PEAK = "fused multiply-adds"

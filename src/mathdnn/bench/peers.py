@@ -46,10 +46,23 @@ class MaskedConvolution(nn.Module):
         dense = to_masked_conv2d(layer)
         self.weight, self.bias = dense.weight, dense.bias
         self.stride, self.padding, self.dilation = dense.stride, dense.padding, dense.dilation
-        self.register_buffer("mask", torch.from_numpy(layer.table.mask()).float()[:, :, None, None])
+        self.register_buffer("mask", torch.from_numpy(layer.table.mask()).to(self.weight.dtype)[:, :, None, None])
 
     def forward(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o p q"]:
         return F.conv2d(x, self.weight * self.mask, self.bias, self.stride, self.padding, self.dilation)
+
+
+class GroupedConvolution(nn.Conv2d):
+    """torch's own convolution with groups, with the weights of a layer whose table is exactly groups."""
+
+    def __init__(self, layer: TableConv2d) -> None:
+        inputs, outputs, groups = layer.in_channels, layer.out_channels, layer.table.groups
+        steps = (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
+        super().__init__(inputs, outputs, *steps, groups or 1, dtype=layer.weight.dtype)
+        with torch.no_grad():
+            self.weight.copy_(layer.weight.view_as(self.weight))
+            if self.bias is not None and layer.bias is not None:
+                self.bias.copy_(layer.bias)
 
 
 def with_c3(model: nn.Sequential, c3: nn.Module) -> nn.Sequential:

@@ -110,6 +110,8 @@ def _rounds(name: str, built: Built, settings: Settings, seconds: dict[str, list
         for arm in (*arms[turn:], *arms[:turn]):
             if arm.slow:
                 tell(f"{name}: round {index + 1} of {rounds}: {arm.name}")
+            if arm.prepare is not None:
+                arm.prepare()
             took = interleaved_timing({arm.name: arm.run}, 1, 0).seconds[arm.name][0]
             seconds[arm.name].append(took / arm.calls)
 

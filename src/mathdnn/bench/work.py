@@ -33,6 +33,7 @@ class Arm:
     """One way of doing the work: `run()` does it `calls` times, and is what is timed.
 
     `sample()` gives what all arms of a `group` must agree on. A `slow` arm is timed in fewer rounds, on no less work.
+    `prepare()` goes before each timing, untimed: what another arm left in caches and memory shall not count.
     `operations` and `bytes` (of one call; memory it cannot do without) place the arm on the roofline; `cores` it uses.
     """
 
@@ -45,6 +46,7 @@ class Arm:
     operations: float | None = None
     bytes: float | None = None
     cores: int = 1
+    prepare: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True)

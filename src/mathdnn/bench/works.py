@@ -13,7 +13,7 @@ _TITLES = {
     "pairs": ("sgd", "45 label pairs x 20 seeds of batch-1 SGD, one epoch each"),
     "lenet": ("lenet", "one epoch of LeNet-5, 60,000 images in batches of 100"),
     "layer": ("convolution", "TableConv2d forward and backward at C3's size, batch 100"),
-    "grid": ("convolution", "TableConv2d forward and backward over a grid of sizes"),
+    "grid": ("grid", "TableConv2d forward and backward over a grid of sizes"),
     "kernels": ("convolution", "the engine's convolution kernels on one core"),
     "inference": ("inference", "the scores of 10,000 test images"),
     "epochs": ("training", "ten epochs of the homework's recipe with evaluation"),

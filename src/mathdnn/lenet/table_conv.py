@@ -21,11 +21,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mathdnn import native
 from mathdnn.errors import InvalidInput, sentence
 from mathdnn.lenet.table import ConnectionTable
-from mathdnn.lenet.table_function import Geometry, dense_weight, guarded_conv2d
-from mathdnn.lenet.table_native import pays
+from mathdnn.lenet.table_function import Geometry, table_conv2d, untraced_table_conv2d
+from mathdnn.lenet.table_native import ways
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -130,6 +129,8 @@ class TableConv2d(nn.Module):
         self._sides = _padding_sides(self.padding, self.kernel_size, self.stride, self.dilation)
         self.padding_mode, self.form = padding_mode, form
         plan(table, form)
+        left = (self._sides[0][0], self._sides[1][0]) if self._pads_itself() else (0, 0)
+        self._where = Geometry(table, self.kernel_size, self.stride, left, self.dilation)
         where: dict[str, Any] = {"device": device, "dtype": dtype}
         self.weight = nn.Parameter(torch.empty(len(table.edges), *self.kernel_size, **where))
         self.register_parameter("bias", nn.Parameter(torch.empty(self.out_channels, **where)) if bias else None)
@@ -156,30 +157,34 @@ class TableConv2d(nn.Module):
             shape = f"({self.in_channels}, h, w) with or without a batch in front"
             _refuse("TableConv2d.forward(x)", shape, f"shape {tuple(x.shape)}", "match the table's input maps")
         x, weight, bias = self._cast(x)
-        x, padding = self._padded(x)
-        way = plan(self.table, self.form, exporting=torch.compiler.is_exporting())
-        if way.way == "literal":
-            return table_conv2d_literal(x, weight, bias, self.table, self.stride, padding, self.dilation)
-        if way.way == "grouped":
-            dense = weight.view(self.out_channels, -1, *self.kernel_size)
-            return F.conv2d(x, dense, bias, self.stride, padding, self.dilation, way.groups)
-        steps = (self.stride, padding, self.dilation)
-        where = Geometry(self.edge, self.in_channels, self.out_channels, *steps)
-        if way.way == "dense":
-            return F.conv2d(x, dense_weight(weight, where), bias, *steps)
-        batch = x if x.ndim == 4 else x[None]
-        y: Tensor = guarded_conv2d(batch, weight, bias, where)
+        x, where = self._padded(x), self._where
+        steps = (where.stride, where.padding, where.dilation)
+        if self.form == "literal" or torch.compiler.is_exporting() or _transformed(x):
+            return table_conv2d_literal(x, weight, bias, self.table, *steps)
+        if self.form in ("dense", "grouped"):
+            return F.conv2d(x, where.full(weight), bias, *steps, where.groups or 1)
+        compute = untraced_table_conv2d if torch.compiler.is_compiling() else table_conv2d
+        y: Tensor = compute(x if x.ndim == 4 else x[None], weight, bias, where)
         return y if x.ndim == 4 else y[0]
 
-    def plan_for(self, images: int, dtype: torch.dtype = torch.float32) -> Plan:
-        """The way taken for a batch of so many images on the processor, with torch's present number of threads."""
+    def plan_for(self, input_shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Plan:
+        """How input of this shape is computed on the processor, with torch's present number of threads.
+
+        `input_shape` is (n, in_channels, h, w) or (in_channels, h, w).
+        """
         way = plan(self.table, self.form)
-        if way.way != "guarded" or not native.available() or dtype not in (torch.float32, torch.float64):
+        if self.form != "auto":
             return way
-        channels, threads = (self.in_channels, self.out_channels), torch.get_num_threads()
-        steps = (self.kernel_size, self.stride, self.dilation)
-        compiled, why = pays(images, channels, len(self.table.edges), *steps, dtype, threads)
-        return Plan("native", f"compiled kernels compute the edges alone: {why}") if compiled else way
+        shape = tuple(input_shape) if len(input_shape) == 4 else (1, *input_shape)
+        rows, columns = (size + sum(pad) for size, pad in zip(shape[2:], self._sides, strict=True))
+        if not self._pads_itself():
+            shape = (*shape[:2], rows, columns)
+        found = ways(self._where, shape, dtype, torch.get_num_threads())
+        compiled = [name for name, kernel in (("forward", found.forward), ("backward", found.backward)) if kernel]
+        why = f"forward, {found.why_forward}; backward, {found.why_backward}"
+        if not compiled:
+            return Plan(way.way, f"{way.why}. Kernels: {why}", way.groups)
+        return Plan("native", f"compiled kernels compute the edges alone, {' and '.join(compiled)}. {why}", way.groups)
 
     def dense_weight(self) -> Float[Tensor, "out_c in_c kh kw"]:
         """The weight of the equal ordinary convolution: zeros off the table. Differentiable."""
@@ -201,13 +206,16 @@ class TableConv2d(nn.Module):
         dtype = torch.get_autocast_dtype(kind)
         return x.to(dtype), self.weight.to(dtype), None if self.bias is None else self.bias.to(dtype)
 
-    def _padded(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """The input with what convolution cannot pad itself, and the padding left to it."""
+    def _pads_itself(self) -> bool:
+        return self.padding_mode == "zeros" and all(before == after for before, after in self._sides)
+
+    def _padded(self, x: Tensor) -> Tensor:
+        """The input with what convolution cannot pad itself."""
+        if self._where.padding != (0, 0) or not any(map(any, self._sides)):
+            return x
         (top, bottom), (left, right) = self._sides
-        if self.padding_mode == "zeros" and top == bottom and left == right:
-            return x, (top, left)
         mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
-        return F.pad(x, (left, right, top, bottom), mode=mode), (0, 0)
+        return F.pad(x, (left, right, top, bottom), mode=mode)
 
     def _load_from_state_dict(
         self,
@@ -225,6 +233,13 @@ class TableConv2d(nn.Module):
             errors.append(f"{prefix}edge: {what}")
             return  # torch raises only at the end: what is not copied now stays as it was
         super()._load_from_state_dict(state, prefix, metadata, strict, missing, extra, errors)
+
+
+def _transformed(x: Tensor) -> bool:
+    """Whether `x` stands for others (torch.func, tracing, a subclass), so that its numbers cannot be looked at."""
+    if torch._C._are_functorch_transforms_active() or torch._C._is_tracing():  # as autograd's own functions ask
+        return True
+    return type(x) not in (Tensor, nn.Parameter)
 
 
 def _padding_sides(

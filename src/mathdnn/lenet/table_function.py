@@ -1,69 +1,194 @@
-"""The convolution over a connection table as one dense convolution, right for non-finite numbers too.
+"""The convolution over a connection table as an autograd function, right for non-finite numbers too.
 
     n  image      o  output map      i  input map      e = (o, i)  edge      p, q  pixel      a, b  tap of the filter
 
     Y[n,o,p,q] = sum over edges e = (o, i), a, b of  w[e,a,b] X[n,i,p+a,q+b]
 
-The dense form scatters w into W[o,i] with zeros off the table. It adds terms 0 * X[n,i], which change nothing while X
-is finite, but 0 * inf and 0 * nan are nan: one infinite pixel would spoil output maps that do not read it. The three
-maps below are each other's derivatives (each is bilinear), so every one of them looks at the argument that meets the
-zeros and goes edge by edge, with no zeros at all, where that argument is not finite. This closes the circle:
-derivatives of every order agree with the literal form for every input.
+    Y = conv(X, w)      dL/dX = back(G, w)      dL/dw = filters(X, G), G = dL/dY
 
-    Y = conv(X, w)      dL/dX = back(G, w)      dL/dw = filters(X, G), G = dL/dY     filters multiplies only real edges
+Where the compiled kernels are faster (`table_native` decides, for each direction), they compute the edges alone.
+Otherwise torch convolves densely: w is scattered into W[o,i] with zeros off the table. That adds terms 0 * X[n,i],
+which change nothing while X is finite, but 0 * inf and 0 * nan are nan: one infinite pixel would spoil output maps that
+do not read it. So the result is looked at. Every output map of the dense form adds up all input maps, with zeros or
+without; a pixel that is not finite leaves no window over it finite, in no map. The first map of the result tells: if it
+is not finite, the edges are computed one by one. The same holds for back, whose first input map adds up all output
+maps; filters multiplies only real edges. A result that overflowed, though every number was finite, only costs time.
 
-Where the compiled kernels are faster (`table_native` decides), they compute the edges alone, and need no look.
-
-The look costs one sum over the argument. A sum that overflows although every term is finite only costs time: the
-edge-by-edge way is right for every input.
+The three maps are each other's derivatives (each is bilinear), so derivatives of every order agree with the literal
+form for every input. A table that is exactly groups has no zeros, and is torch's own convolution with groups.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import grad as nn_grad
 
-from mathdnn.lenet.table_native import array, kernel
+from mathdnn.lenet import table_native
+from mathdnn.lenet.table import ConnectionTable
+from mathdnn.lenet.table_native import Ways, array
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+Pair = tuple[int, int]
+_backward: Any = torch.ops.aten.convolution_backward.default
+Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
+NO_WAYS = Ways(None, None, "not on the processor", "not on the processor")
 
-conv2d_input: Any = nn_grad.conv2d_input
-conv2d_weight: Any = nn_grad.conv2d_weight
 
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """What a convolution needs beside its numbers. One object a layer: equal only to itself."""
 
-class Geometry(NamedTuple):
-    """What a convolution needs beside its numbers; `edge` is (edges, 2), rows (output map, input map)."""
+    table: ConnectionTable
+    kernel_size: Pair
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    groups: int | None = field(init=False)  # as torch counts them, where the table is exactly groups
+    channels: Pair = field(init=False)  # out, in
+    edges: int = field(init=False)
+    flat: np.ndarray = field(init=False, repr=False)  # o in_channels + i of each edge
+    _places: dict[torch.device, Tensor] = field(init=False, repr=False, default_factory=dict)
 
-    edge: Tensor
-    in_channels: int
-    out_channels: int
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    dilation: tuple[int, int]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "groups", self.table.groups)
+        object.__setattr__(self, "channels", (self.table.out_channels, self.table.in_channels))
+        object.__setattr__(self, "edges", len(self.table.edges))
+        flat = np.array([o * self.table.in_channels + i for o, i in self.table.edges])
+        object.__setattr__(self, "flat", flat)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Geometry, (self.table, self.kernel_size, self.stride, self.padding, self.dilation)
+
+    def places(self, device: torch.device) -> Tensor:
+        """Where the edges lie in a dense weight: o in_channels + i."""
+        found = self._places.get(device)
+        if found is None:
+            found = self._places[device] = torch.tensor(self.flat, device=device)
+        return found
+
+    def full(self, weight: Float[Tensor, "edges kh kw"]) -> Float[Tensor, "out_c in_c_of_a_group kh kw"]:
+        """The weight at its place, zeros off the table; no zeros where the table is groups. Differentiable."""
+        if self.groups is not None:
+            return weight.reshape(self.full_shape)
+        if _plain(weight) and not (weight.requires_grad and torch.is_grad_enabled()):
+            rows = np.zeros((self.channels[0] * self.channels[1], *self.kernel_size), _KINDS[weight.dtype])
+            rows[self.flat] = array(weight)  # numpy copies rows, torch number by number
+            return torch.from_numpy(rows).view(self.full_shape)
+        zeros = weight.new_zeros(self.channels[0] * self.channels[1], *self.kernel_size)
+        return zeros.index_copy(0, self.places(weight.device), weight).view(self.full_shape)
 
     @property
-    def steps(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-        return self.stride, self.padding, self.dilation
+    def full_shape(self) -> tuple[int, ...]:
+        return (self.channels[0], self.channels[1] // (self.groups or 1), *self.kernel_size)
+
+    def on_edges(self, dense: Tensor) -> Float[Tensor, "edges kh kw"]:
+        """The entries of a dense weight that are edges."""
+        flat = dense.reshape(-1, *self.kernel_size)
+        if self.groups is not None:
+            return flat
+        if _plain(flat) and not flat.requires_grad:
+            return torch.from_numpy(array(flat).take(self.flat, axis=0))
+        return flat.index_select(0, self.places(dense.device))
+
+    def ways(self, x: Tensor, shape: torch.Size) -> Ways:
+        """How images of `shape` and the kind of `x` are convolved, with torch's present number of threads."""
+        if not x.is_cpu or type(x) not in (Tensor, torch.nn.Parameter):
+            return NO_WAYS
+        return table_native.ways(self, shape, x.dtype, torch.get_num_threads())
 
 
-def dense_weight(weight: Float[Tensor, "edges kh kw"], where: Geometry) -> Float[Tensor, "out_c in_c kh kw"]:
-    """The weights at their place, zeros off the table."""
-    zeros = weight.new_zeros(where.out_channels, where.in_channels, *weight.shape[1:])
-    return zeros.index_put((where.edge[:, 0], where.edge[:, 1]), weight)
+_KINDS: dict[Any, Any] = {torch.float32: np.float32, torch.float64: np.float64}
+
+
+def _plain(x: Tensor) -> bool:
+    """Whether numpy may read the numbers: on the processor, of a kind it knows, and no stand-in for others."""
+    return x.is_cpu and x.dtype in _KINDS and type(x) in (Tensor, torch.nn.Parameter)
 
 
 def seen_finite(x: Tensor) -> bool:
     """True only if every number in `x` is finite; a look at the values, so on a GPU it waits for them."""
-    if x.device.type == "meta":
+    if x.is_meta:
         return True
     dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
-    return math.isfinite(x.detach().sum(dtype=dtype).item())
+    return math.isfinite(x.sum(dtype=dtype).item())
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, where: Geometry, dense: Tensor | None = None) -> Tensor:
+    """conv(X, w) + bias; `dense` is the full weight, where it is known."""
+    kernel = where.ways(x, x.shape).forward
+    if kernel is not None and weight.dtype == x.dtype:
+        return torch.from_numpy(kernel.forward(array(x), array(weight), None if bias is None else array(bias)))
+    steps = (where.stride, where.padding, where.dilation)
+    y = torch.conv2d(x, where.full(weight) if dense is None else dense, bias, *steps, where.groups or 1)
+    if where.groups is not None or seen_finite(y[:, 0]):
+        return y
+    y = torch.zeros_like(y)
+    for e, (o, i) in enumerate(where.table.edges):
+        y[:, o] += torch.conv2d(x[:, i : i + 1], weight[e][None, None], None, *steps)[:, 0]
+    return y if bias is None else y + bias[:, None, None]
+
+
+def gradients(
+    x: Tensor | None,
+    weight: Tensor | None,
+    g: Tensor,
+    shape: torch.Size,
+    where: Geometry,
+    wanted: tuple[bool, bool, bool],
+    full: Tensor | None = None,
+) -> Gradients:
+    """back(G, w) of images of `shape`, filters(X, G) and the sums of G, those that are wanted, in one go.
+
+    `weight` is needed for the first, `x` for the second; `full` is the full weight, where it is known.
+    """
+    kernel = where.ways(g, shape).backward
+    if kernel is None or any(some is not None and some.dtype != g.dtype for some in (x, weight)):
+        return _gradients_of_torch(x, weight, g, shape, where, wanted, full)
+    found = kernel.backward(
+        array(x) if wanted[1] and x is not None else None,
+        array(g),
+        array(weight) if wanted[0] and weight is not None else None,
+        wanted,
+    )
+    dx, dw, db = (None if part is None else torch.from_numpy(part) for part in found)
+    return dx, dw, db
+
+
+def _gradients_of_torch(
+    x: Tensor | None,
+    weight: Tensor | None,
+    g: Tensor,
+    shape: torch.Size,
+    where: Geometry,
+    wanted: tuple[bool, bool, bool],
+    full: Tensor | None,
+) -> Gradients:
+    steps = (where.stride, where.padding, where.dilation)
+    # what is not given is not read either: only its shape and kind are
+    images = g.new_empty(1).expand(shape) if x is None else x
+    given = g.new_empty(1).expand(where.edges, *where.kernel_size) if weight is None else weight
+    if full is None:
+        full = where.full(given) if wanted[0] else given.new_empty(1).expand(where.full_shape)
+    biases = [where.channels[0]] if wanted[2] else None
+    rest = (False, (0, 0), where.groups or 1, wanted)
+    dx, dense_dw, db = _backward(g, images, full, biases, *steps, *rest)
+    dw = None if dense_dw is None else where.on_edges(dense_dw)
+    if dx is None or where.groups is not None or seen_finite(dx[:, 0]):
+        return dx, dw, db
+    dx = torch.zeros_like(dx)
+    one = dx[:, :1]
+    for e, (o, i) in enumerate(where.table.edges):
+        edge = given[e][None, None]
+        some = (None, *steps, False, (0, 0), 1, (True, False, False))
+        dx[:, i] += _backward(g[:, o : o + 1], one, edge, *some)[0][:, 0]
+    return dx, dw, db
 
 
 class _Conv(torch.autograd.Function):
@@ -73,49 +198,35 @@ class _Conv(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, where: Geometry) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.where = where
-        native = kernel(x, weight, where, x.shape)
-        if native is not None:
-            b = None if bias is None else array(bias)
-            return torch.from_numpy(native.forward(array(x), array(weight), b))
-        if seen_finite(x):
-            return torch.conv2d(x, dense_weight(weight, where), bias, *where.steps)
-        y = x.new_zeros(x.shape[0], where.out_channels, *_output_size(x, weight, where))
-        for e, (o, i) in enumerate(where.edge.tolist()):
-            y[:, o] += torch.conv2d(x[:, i : i + 1], weight[e][None, None], None, *where.steps)[:, 0]
-        return y if bias is None else y + bias[:, None, None]
+        found = where.ways(x, x.shape)
+        ctx.full = None if found.forward and found.backward else where.full(weight)
+        return convolve(x, weight, bias, where, ctx.full)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
-        dx = _apply(_Back, g, weight, x.shape, ctx.where) if ctx.needs_input_grad[0] else None
-        dw = _apply(_Filters, x, g, weight.shape, ctx.where) if ctx.needs_input_grad[1] else None
-        return dx, dw, g.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None, None
+        wanted: tuple[bool, bool, bool] = ctx.needs_input_grad[:3]
+        if not torch.is_grad_enabled():
+            return *gradients(x, weight, g, x.shape, ctx.where, wanted, ctx.full), None
+        dx = _apply(_Back, g, weight, x.shape, ctx.where) if wanted[0] else None
+        dw = _apply(_Filters, x, g, ctx.where) if wanted[1] else None
+        return dx, dw, g.sum((0, 2, 3)) if wanted[2] else None, None
 
 
 class _Back(torch.autograd.Function):
     """X' = back(G, w): the derivative of <G, conv(X, w)> in X."""
 
     @staticmethod
-    def forward(ctx: Any, g: Tensor, weight: Tensor, shape: torch.Size, where: Geometry) -> Tensor:
+    def forward(ctx: Any, g: Tensor, weight: Tensor, shape: torch.Size, where: Geometry) -> Tensor | None:
         ctx.save_for_backward(g, weight)
         ctx.where = where
-        native = kernel(g, weight, where, shape)
-        if native is not None:
-            return torch.from_numpy(native.back(array(g), array(weight)))
-        if seen_finite(g):
-            dense: Tensor = conv2d_input(shape, dense_weight(weight, where), g, *where.steps)
-            return dense
-        back = g.new_zeros(shape)
-        one = (shape[0], 1, *shape[2:])
-        for e, (o, i) in enumerate(where.edge.tolist()):
-            back[:, i] += conv2d_input(one, weight[e][None, None], g[:, o : o + 1], *where.steps)[:, 0]
-        return back
+        return gradients(None, weight, g, shape, where, (True, False, False))[0]
 
     @staticmethod
     def backward(ctx: Any, v: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         g, weight = ctx.saved_tensors
         dg = _apply(_Conv, v, weight, None, ctx.where) if ctx.needs_input_grad[0] else None
-        dw = _apply(_Filters, v, g, weight.shape, ctx.where) if ctx.needs_input_grad[1] else None
+        dw = _apply(_Filters, v, g, ctx.where) if ctx.needs_input_grad[1] else None
         return dg, dw, None, None
 
 
@@ -123,22 +234,17 @@ class _Filters(torch.autograd.Function):
     """w' = filters(X, G): the derivative of <G, conv(X, w)> in w, read on the edges."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, g: Tensor, shape: torch.Size, where: Geometry) -> Tensor:
+    def forward(ctx: Any, x: Tensor, g: Tensor, where: Geometry) -> Tensor | None:
         ctx.save_for_backward(x, g)
         ctx.where = where
-        native = kernel(x, x.new_empty(shape), where, x.shape)
-        if native is not None:
-            return torch.from_numpy(native.filters(array(x), array(g)))
-        full = (where.out_channels, where.in_channels, *shape[1:])
-        dense: Tensor = conv2d_weight(x, full, g, *where.steps)
-        return dense[where.edge[:, 0], where.edge[:, 1]]
+        return gradients(x, None, g, x.shape, where, (False, True, False))[1]
 
     @staticmethod
-    def backward(ctx: Any, u: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, u: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, g = ctx.saved_tensors
         dx = _apply(_Back, g, u, x.shape, ctx.where) if ctx.needs_input_grad[0] else None
         dg = _apply(_Conv, x, u, None, ctx.where) if ctx.needs_input_grad[1] else None
-        return dx, dg, None, None
+        return dx, dg, None
 
 
 def _apply(function: type[torch.autograd.Function], *arguments: Any) -> Tensor:
@@ -146,17 +252,29 @@ def _apply(function: type[torch.autograd.Function], *arguments: Any) -> Tensor:
     return result
 
 
-def _output_size(x: Tensor, weight: Tensor, where: Geometry) -> tuple[int, ...]:
-    sizes = zip(x.shape[2:], weight.shape[1:], *where.steps, strict=True)
-    return tuple((h + 2 * p - d * (k - 1) - 1) // s + 1 for h, k, s, p, d in sizes)
-
-
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # the look at the values cannot be traced: a compiled model breaks its graph here
-def guarded_conv2d(
+def table_conv2d(
     x: Float[Tensor, "n in_c h w"],
     weight: Float[Tensor, "edges kh kw"],
     bias: Float[Tensor, " out_c"] | None,
     where: Geometry,
 ) -> Float[Tensor, "n out_c oh ow"]:
-    """conv(X, w) + bias by one dense convolution; edge by edge where an argument is not finite."""
+    """conv(X, w) + bias by the fastest way, with derivatives where one is asked for."""
+    if not torch.is_grad_enabled() or not (
+        x.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
+    ):
+        return convolve(x, weight, bias, where)
+    found = where.ways(x, x.shape)
+    if where.groups is not None and found.forward is None and found.backward is None:  # torch's derivatives are right
+        return torch.conv2d(x, where.full(weight), bias, where.stride, where.padding, where.dilation, where.groups)
     return _apply(_Conv, x, weight, bias, where)
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # the kernels and the look cannot be traced: the graph breaks here
+def untraced_table_conv2d(
+    x: Float[Tensor, "n in_c h w"],
+    weight: Float[Tensor, "edges kh kw"],
+    bias: Float[Tensor, " out_c"] | None,
+    where: Geometry,
+) -> Float[Tensor, "n out_c oh ow"]:
+    """`table_conv2d` within `torch.compile`."""
+    return table_conv2d(x, weight, bias, where)

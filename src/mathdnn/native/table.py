@@ -71,6 +71,8 @@ class TableKernel:
         table = [g for inputs in geometry.maps for g in inputs]
         sizes = [*geometry.shape, *geometry.output, *geometry.kernel, *geometry.stride]
         sizes += [*geometry.padding, *geometry.dilation]
+        self._output, self._biases = geometry.output, (len(geometry.maps),)
+        self._weights = (geometry.edges, *geometry.kernel)
         make = kernels.TableFloat if self.dtype == np.float32 else kernels.TableDouble
         self._kernel = make(begin, table, sizes, threads, known_set(instruction_set))
 
@@ -78,41 +80,58 @@ class TableKernel:
         self, x: Float[np.ndarray, "n g h w"], w: Float[np.ndarray, "e a b"], bias: Float[np.ndarray, "l"] | None
     ) -> Float[np.ndarray, "n l p q"]:
         """conv(X, w) + bias."""
-        y = np.empty((len(x), *self.geometry.output), self.dtype)
         if bias is not None:
-            bias = self._take(bias, "bias", (len(self.geometry.maps),))
-        self._kernel.forward(self._images(x), self._weight(w), bias, y)
+            bias = self._take(bias, "bias", self._biases)
+        y: np.ndarray = self._kernel.forward(self._images(x), self._weight(w), bias)
         return y
 
-    def back(self, g: Float[np.ndarray, "n l p q"], w: Float[np.ndarray, "e a b"]) -> Float[np.ndarray, "n g h w"]:
-        """The derivative of <G, conv(X, w)> in X."""
-        dx = np.empty((len(g), *self.geometry.shape), self.dtype)
-        self._kernel.back(self._outputs(g), self._weight(w), dx)
-        return dx
+    def backward(
+        self,
+        x: Float[np.ndarray, "n g h w"] | None,
+        g: Float[np.ndarray, "n l p q"],
+        w: Float[np.ndarray, "e a b"] | None,
+        wanted: tuple[bool, bool, bool] = (True, True, True),
+    ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+        """The derivatives of <G, conv(X, w) + bias> in X, w and bias, those that are `wanted`, in one go.
 
-    def filters(self, x: Float[np.ndarray, "n g h w"], g: Float[np.ndarray, "n l p q"]) -> Float[np.ndarray, "e a b"]:
-        """The derivative of <G, conv(X, w)> in w."""
-        if len(x) != len(g):
+        `x` is needed for the derivative in w, and `w` for that in x; either may be None otherwise.
+        """
+        g = self._take(g, "g", (len(g), *self._output))
+        w = self._weight(w) if wanted[0] and w is not None else None
+        x = self._images(x) if wanted[1] and x is not None else None
+        if (wanted[0] and w is None) or (wanted[1] and x is None):
+            _refuse("x, w", "w for the derivative in x, and x for that in w", "None", "give it")
+        if x is not None and len(x) != len(g):
             _refuse("x, g", "as many images in both", f"{len(x)} and {len(g)}", "match them")
-        dw = np.empty((self.geometry.edges, *self.geometry.kernel), self.dtype)
-        self._kernel.filters(self._images(x), self._outputs(g), dw)
-        return dw
+        found: tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None] = self._kernel.backward(x, g, w, *wanted)
+        return found
+
+    def fill(self, images: int) -> float:
+        """The part of the lanes that hold something when so many images are computed."""
+        return float(self._kernel.fill(images))
+
+    def bytes(self, images: int) -> int:
+        """What the lanes of a block's input and output take; a core's second-level cache should hold them."""
+        return int(self._kernel.bytes(images))
+
+    @property
+    def threads_are_torchs(self) -> bool:
+        """Whether the work runs on the threads that torch keeps for the calling one."""
+        return bool(self._kernel.shared)
 
     def _images(self, x: np.ndarray) -> np.ndarray:
         return self._take(x, "x", (len(x), *self.geometry.shape))
 
-    def _outputs(self, g: np.ndarray) -> np.ndarray:
-        return self._take(g, "g", (len(g), *self.geometry.output))
-
     def _weight(self, w: np.ndarray) -> np.ndarray:
-        return self._take(w, "w", (self.geometry.edges, *self.geometry.kernel))
+        return self._take(w, "w", self._weights)
 
     def _take(self, array: np.ndarray, name: str, shape: tuple[int, ...]) -> np.ndarray:
         if array.shape != shape or array.dtype != self.dtype:
             _refuse(
                 name, f"{self.dtype} of shape {shape}", f"{array.dtype} of shape {array.shape}", "match the geometry"
             )
-        return np.require(array, requirements=["C", "A"])
+        packed = array.flags.c_contiguous and array.flags.aligned
+        return array if packed else np.require(array, requirements=["C", "A"])
 
 
 @lru_cache(maxsize=16)

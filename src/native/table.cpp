@@ -1,0 +1,358 @@
+#include "table.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+
+namespace mathdnn {
+namespace {
+
+template <class T> const ConvolutionKernels<T> &kernels(const std::string &set);
+template <> const ConvolutionKernels<float> &kernels<float>(const std::string &set) { return float_kernels(set); }
+template <> const ConvolutionKernels<double> &kernels<double>(const std::string &set) { return double_kernels(set); }
+
+// What a strip costs beside its rows: turning its images into lanes and back. A row here is a row of all output maps.
+constexpr double strip_cost = 0.5;
+// Below so many multiply-adds the calling thread is done before another has begun.
+constexpr double worth_threads = 1e6;
+// Turning a block into lanes and back, as a part of all that is done to it.
+constexpr double sharing_cost = 0.08;
+// Folding a sum's lanes costs a thread what so many positions of multiply-adds cost it, divided by the share it may take.
+constexpr std::int64_t positions_a_fold = 200, most_pieces = 64;
+
+}  // namespace
+
+template <class T>
+Table<T>::Table(std::vector<std::int32_t> begin, std::vector<std::int32_t> map, const std::vector<int> &size, int threads,
+                const std::string &set)
+    : begin_(std::move(begin)), map_(std::move(map)), k_(kernels<T>(set)), pool_(threads), threads_(threads),
+      maps_in_(size.at(0)), rows_(size.at(1)), columns_(size.at(2)), maps_out_(size.at(3)), out_rows_(size.at(4)),
+      out_columns_(size.at(5)) {
+    back_begin_.push_back(0);
+    for (int g = 0; g < maps_in_; g++) {
+        for (int l = 0; l < maps_out_; l++)
+            for (int e = begin_[l]; e < begin_[l + 1]; e++)
+                if (map_[e] == g) {
+                    back_edge_.push_back(e);
+                    back_map_.push_back(l);
+                }
+        back_begin_.push_back(static_cast<std::int32_t>(back_edge_.size()));
+    }
+    c_.rows = size.at(6);
+    c_.columns = size.at(7);
+    c_.stride_rows = size.at(8);
+    c_.stride_columns = size.at(9);
+    c_.pad_rows = size.at(10);
+    c_.pad_columns = size.at(11);
+    c_.dilation_rows = size.at(12);
+    c_.dilation_columns = size.at(13);
+    c_.begin = begin_.data();
+    c_.map = map_.data();
+    c_.back_begin = back_begin_.data();
+    c_.back_edge = back_edge_.data();
+    c_.back_map = back_map_.data();
+    inside_ = std::int64_t(maps_in_) * rows_ * columns_;
+    outside_ = std::int64_t(maps_out_) * out_rows_ * out_columns_;
+    weights_ = std::int64_t(map_.size()) * c_.rows * c_.columns;
+    zeros_ = aligned<T>(std::max(inside_, outside_));
+
+    Cut all = cut(out_rows_, 1, 0);
+    all.c.pad_rows = c_.pad_rows;
+    all.c.in.rows = rows_ + 2 * c_.pad_rows;
+    all.c.in.map = all.c.in.pitch * all.c.in.rows;
+    whole_ = {all};
+    std::int64_t largest = all.c.in.map;
+    for (int images = 0; images < block; images++) {
+        int at_once = block;
+        rest_.push_back(images ? strips_for(images, at_once) : whole_);
+        at_once_.push_back(at_once);
+        for (const Cut &some : rest_.back()) largest = std::max(largest, some.c.in.map);
+    }
+    for (int rank = 0; rank < threads; rank++) {
+        Room room;
+        room.in = aligned<T>(maps_in_ * largest * block);
+        room.out = aligned<T>(outside_ * block);
+        room.scratch = aligned<T>(largest * block);
+        room.row = aligned<T>(std::int64_t(columns_) * block);
+        rooms_.push_back(std::move(room));
+    }
+}
+
+template <class T> typename Table<T>::Cut Table<T>::cut(int rows, int strips, int first) const {
+    Convolution c = c_;
+    c.pad_rows = 0;  // the rows of a strip hold the padding they need
+    const std::int64_t pitch = columns_ + 2 * c.pad_columns;
+    const int tall = (rows - 1) * c.stride_rows + (c.rows - 1) * c.dilation_rows + 1;
+    c.in = {tall, int(pitch), pitch, pitch * tall};
+    c.out = {rows, out_columns_, out_columns_, std::int64_t(rows) * out_columns_};
+    return {c, strips, first};
+}
+
+// The cut that takes the fewest rows, strips and all: s strips of `rows`, and what they leave.
+template <class T> std::vector<typename Table<T>::Cut> Table<T>::strips_for(int images, int &at_once) const {
+    double least = std::numeric_limits<double>::max();
+    std::vector<Cut> best;
+    for (int s = 1; s <= std::min(block, out_rows_); s++) {
+        const int together = block / s, times = (images + together - 1) / together;
+        const int rows = out_rows_ / s, left = out_rows_ - s * rows;
+        const double cost = times * (rows + strip_cost * (s > 1) + (left ? left + strip_cost : 0));
+        if (cost >= least) continue;
+        least = cost;
+        at_once = together;
+        best.clear();
+        if (s == 1) best = whole_;
+        else best.push_back(cut(rows, s, 0));
+        if (left) best.push_back(cut(left, 1, s * rows));
+    }
+    return best;
+}
+
+template <class T> std::vector<typename Table<T>::Group> Table<T>::groups(std::int64_t n) const {
+    std::vector<Group> all;
+    std::int64_t at = 0;
+    for (; at + block <= n; at += block) all.push_back({at, block, &whole_});
+    const int left = int(n - at), together = at_once_[left];
+    for (; at < n; at += together) all.push_back({at, int(std::min<std::int64_t>(together, n - at)), &rest_[left]});
+    return all;
+}
+
+// The maps in `parts` runs with about as many edges each.
+template <class T> std::vector<typename Table<T>::Share> Table<T>::shares(int parts) const {
+    const auto bound = [&](const std::vector<std::int32_t> &begin, int part) {
+        const auto edges = std::int64_t(map_.size()) * part / parts;
+        const auto found = std::lower_bound(begin.begin(), begin.end(), edges);
+        return part == parts ? int(begin.size()) - 1 : int(found - begin.begin());
+    };
+    std::vector<Share> all;
+    for (int part = 0; part < parts; part++)
+        all.push_back({bound(begin_, part), bound(begin_, part + 1), bound(back_begin_, part), bound(back_begin_, part + 1)});
+    return all;
+}
+
+// When the last thread is done, if each takes the next unit: the first `whole` pieces, then the others in `parts` each.
+template <class T>
+double Table<T>::finished(const std::vector<double> &loads, std::size_t whole, int parts) const {
+    std::vector<double> busy(std::size_t(threads_), 0.0);
+    for (std::size_t piece = 0; piece < loads.size(); piece++)
+        for (int part = 0; part < (piece < whole ? 1 : parts); part++) {
+            const double load = piece < whole ? 1 + sharing_cost : 1.0 / parts + sharing_cost;
+            *std::min_element(busy.begin(), busy.end()) += loads[piece] * load;
+        }
+    return *std::max_element(busy.begin(), busy.end());
+}
+
+// Pieces are taken whole, or the last of them shared out by maps, if that is sooner done.
+template <class T>
+typename Table<T>::Schedule Table<T>::schedule(const std::vector<Group> &all, std::int64_t pieces, std::int64_t size) {
+    const auto key = std::pair{all.back().at + all.back().images, pieces};
+    if (const auto known = schedules_.find(key); known != schedules_.end()) return known->second;
+    std::vector<double> loads(std::size_t(pieces), 0.0);
+    for (std::size_t i = 0; i < all.size(); i++)
+        for (const Cut &cut : *all[i].cuts) loads[i / std::size_t(size)] += double(cut.c.out.rows) / out_rows_;
+    Schedule best{pieces, 1};
+    double least = finished(loads, loads.size(), 1);
+    for (std::int64_t left = 1; left <= std::min<std::int64_t>(pieces, 2 * threads_ - 1); left++)
+        for (int parts = 2; parts <= std::min({threads_, maps_in_, maps_out_}); parts++)
+            if (const double end = finished(loads, std::size_t(pieces - left), parts); end < least) {
+                least = end;
+                best = {pieces - left, parts};
+            }
+    if (schedules_.size() >= 64) schedules_.clear();
+    return schedules_[key] = best;
+}
+
+// work(room, piece, share) for each piece, of `size` groups, and share of the maps.
+template <class T>
+template <class Work> void Table<T>::run(const std::vector<Group> &all, std::int64_t pieces, std::int64_t size, Work work) {
+    if (all.empty()) return;
+    const double multiply_adds = double(all.back().at + all.back().images) * double(weights_) * out_rows_ * out_columns_;
+    const bool together = threads_ > 1 && multiply_adds >= worth_threads;
+    const Schedule plan = together ? schedule(all, pieces, size) : Schedule{pieces, 1};
+    const Share everything = {0, maps_out_, 0, maps_in_};
+    const std::vector<Share> split = shares(plan.parts);
+    const std::int64_t units = plan.whole + (pieces - plan.whole) * plan.parts;
+    std::atomic<std::int64_t> taken{0};
+    pool_.run([&](int rank) {
+        for (std::int64_t unit = taken++; unit < units; unit = taken++) {
+            const std::int64_t later = unit - plan.whole;
+            if (later < 0) work(rooms_[rank], unit, everything);
+            else work(rooms_[rank], plan.whole + later / plan.parts, split[later % plan.parts]);
+        }
+    }, together);
+}
+
+template <class T> int Table<T>::start(const Cut &cut, int strip) const {
+    return (cut.first + strip * cut.c.out.rows) * c_.stride_rows - c_.pad_rows;
+}
+
+// Images into the lanes: the input, or the derivative of the output.
+template <class T>
+void Table<T>::load(const Cut &cut, const Group &group, const T *images, int maps, bool input, T *to) const {
+    const bool all = cut.strips == 1 && cut.c.out.rows == out_rows_;
+    const Plane &plane = input ? cut.c.in : cut.c.out;
+    const int columns = input ? columns_ : out_columns_, rows = input ? rows_ : out_rows_;
+    const std::int64_t size = input ? inside_ : outside_;
+    const T *lane[block];
+    const auto point = [&](int map, int row) {  // row of the plane, in each strip
+        for (int i = 0; i < block; i++) {
+            const int image = i / cut.strips, strip = i % cut.strips;
+            const int at = row + (input ? start(cut, strip) : cut.first + strip * plane.rows);
+            const bool there = image < group.images && at >= 0 && at < rows;
+            lane[i] = there ? images + (group.at + image) * size + (std::int64_t(map) * rows + at) * columns : zeros_.get();
+        }
+    };
+    if (input && padded()) {
+        for (int m = 0; m < maps; m++)
+            for (int r = 0; r < plane.rows; r++) {
+                point(m, r);
+                k_.lanes_in(lane, to + (m * plane.map + r * plane.pitch + c_.pad_columns) * block, columns);
+            }
+    } else if (all) {
+        point(0, 0);
+        k_.lanes_in(lane, to, size);
+    } else {
+        for (int m = 0; m < maps; m++) {
+            point(m, 0);
+            k_.lanes_in(lane, to + m * plane.map * block, plane.map);
+        }
+    }
+}
+
+// Lanes to the output's images, maps `first` to `end`.
+template <class T>
+void Table<T>::take_out(const Cut &cut, const Group &group, const T *from, int first, int end, T *images) const {
+    const Plane &plane = cut.c.out;
+    const std::int64_t map = std::int64_t(out_rows_) * out_columns_;
+    T *lane[block];
+    const int filled = group.images * cut.strips;
+    const bool all = plane.map == map;
+    for (int m = first; m < end; m += all ? end - first : 1) {
+        for (int i = 0; i < filled; i++)
+            lane[i] = images + (group.at + i / cut.strips) * outside_ + m * map +
+                      (cut.first + i % cut.strips * std::int64_t(plane.rows)) * out_columns_;
+        k_.lanes_out(from + m * plane.map * block, lane, filled, all ? (end - first) * map : plane.map);
+    }
+}
+
+// Lanes to the gradient of the input's images: strips overlap there, and are added.
+template <class T>
+void Table<T>::add_in(const Cut &cut, const Group &group, Room &room, int first, int end, T *images) const {
+    const Plane &plane = cut.c.in;
+    const int filled = group.images * cut.strips;
+    const bool all = cut.strips == 1 && cut.c.out.rows == out_rows_;
+    const std::int64_t map = std::int64_t(rows_) * columns_;
+    T *lane[block];
+    const auto image = [&](int i, int m) { return images + (group.at + i / cut.strips) * inside_ + m * map; };
+    if (all && !padded()) {
+        for (int i = 0; i < filled; i++) lane[i] = image(i, first);
+        if (first < end) k_.lanes_out(room.in.get() + first * map * block, lane, filled, (end - first) * map);
+        return;
+    }
+    for (int m = first; m < end; m++) {
+        for (int r = 0; r < plane.rows; r++) {
+            const T *from = room.in.get() + (m * plane.map + r * plane.pitch + c_.pad_columns) * block;
+            if (all) {
+                if (r < c_.pad_rows || r >= c_.pad_rows + rows_) continue;
+                for (int i = 0; i < filled; i++) lane[i] = image(i, m) + (r - c_.pad_rows) * std::int64_t(columns_);
+                k_.lanes_out(from, lane, filled, columns_);
+                continue;
+            }
+            for (int i = 0; i < filled; i++) lane[i] = room.row.get() + std::int64_t(i) * columns_;
+            k_.lanes_out(from, lane, filled, columns_);
+            for (int i = 0; i < filled; i++) {
+                const int at = start(cut, i % cut.strips) + r;
+                if (at < 0 || at >= rows_) continue;
+                T *to = image(i, m) + std::int64_t(at) * columns_;
+                for (int x = 0; x < columns_; x++) to[x] += lane[i][x];
+            }
+        }
+    }
+}
+
+template <class T> double Table<T>::fill(std::int64_t n) const {
+    std::int64_t rows = 0;
+    for (const Group &group : groups(n))
+        for (const Cut &cut : *group.cuts) rows += cut.c.out.rows;
+    return rows ? double(n * out_rows_) / double(rows * block) : 1;
+}
+
+template <class T> std::int64_t Table<T>::bytes(std::int64_t n) const {
+    std::int64_t most = 0;
+    for (const Group &group : groups(std::min<std::int64_t>(n, 2 * block - 1)))
+        for (const Cut &cut : *group.cuts)
+            most = std::max(most, (maps_in_ * cut.c.in.map + maps_out_ * cut.c.out.map) * std::int64_t(block * sizeof(T)));
+    return most;
+}
+
+template <class T> void Table<T>::forward(std::int64_t n, const T *x, const T *w, const T *bias, T *y) {
+    const std::lock_guard<std::mutex> lock(one_at_a_time_);
+    const std::vector<Group> all = groups(n);
+    run(all, std::int64_t(all.size()), 1, [&](Room &room, std::int64_t number, const Share &share) {
+        const Group &group = all[number];
+        for (const Cut &cut : *group.cuts) {
+            load(cut, group, x, maps_in_, true, room.in.get());
+            for (int l = share.first_out; l < share.end_out; l++)
+                k_.forward(cut.c, room.in.get(), w, bias, room.out.get(), l, 0, cut.c.out.rows);
+            take_out(cut, group, room.out.get(), share.first_out, share.end_out, y);
+        }
+    });
+}
+
+template <class T>
+void Table<T>::backward(std::int64_t n, const T *x, const T *g, const T *w, T *dx, T *dw, T *db) {
+    const std::lock_guard<std::mutex> lock(one_at_a_time_);
+    const std::vector<Group> all = groups(n);
+    const auto count = std::int64_t(all.size());
+    // As many groups to a piece as hide the folding of its sums.
+    const std::int64_t positions = std::max<std::int64_t>(1, std::int64_t(out_rows_) * out_columns_);
+    const std::int64_t size = std::max((positions_a_fold + positions - 1) / positions, (count + most_pieces - 1) / most_pieces);
+    const std::int64_t pieces = (count + size - 1) / size;
+    const std::int64_t sums = weights_ + maps_out_, taps = std::int64_t(c_.rows) * c_.columns;
+    while (std::int64_t(found_.size()) < pieces) found_.push_back(aligned<T>(sums));
+    for (Room &room : rooms_)
+        if (!room.sums) room.sums = aligned<T>(sums * block);
+    run(all, pieces, size, [&](Room &room, std::int64_t piece, const Share &share) {
+        bool fresh = true;
+        for (std::int64_t number = piece * size; number < std::min(count, (piece + 1) * size); number++) {
+            const Group &group = all[number];
+            const bool strips = group.cuts != &whole_ && (group.cuts->size() > 1 || group.cuts->front().strips > 1);
+            for (int i = 0; dx && strips && i < group.images; i++) {
+                T *image = dx + (group.at + i) * inside_;
+                std::fill(image + share.first_in * std::int64_t(rows_) * columns_, image + share.end_in * std::int64_t(rows_) * columns_, T(0));
+            }
+            for (const Cut &cut : *group.cuts) {
+                load(cut, group, g, maps_out_, false, room.out.get());
+                if (dw) load(cut, group, x, maps_in_, true, room.in.get());
+                for (int l = share.first_out; l < share.end_out; l++) {
+                    if (db) k_.bias_gradient(cut.c.out, room.out.get(), room.sums.get() + weights_ * block, l, fresh);
+                    for (int e = begin_[l]; dw && e < begin_[l + 1]; e++)
+                        k_.weight_gradient(cut.c, room.in.get(), room.out.get(), room.sums.get(), l, map_[e], e, fresh);
+                }
+                fresh = false;
+                if (!dx) continue;
+                for (int m = share.first_in; m < share.end_in; m++)
+                    k_.input_gradient(cut.c, room.out.get(), w, room.in.get(), {}, m, room.scratch.get());
+                add_in(cut, group, room, share.first_in, share.end_in, dx);
+            }
+        }
+        const auto fold = [&](std::int64_t from, std::int64_t end) {
+            k_.fold(room.sums.get() + from * block, found_[piece].get() + from, end - from);
+        };
+        if (dw) fold(begin_[share.first_out] * taps, begin_[share.end_out] * taps);
+        if (db) fold(weights_ + share.first_out, weights_ + share.end_out);
+    });
+    const auto add = [&](T *to, std::int64_t from, std::int64_t end) {
+        for (std::int64_t i = from; i < end; i++) {
+            T sum = pieces ? found_[0][i] : T(0);
+            for (std::int64_t k = 1; k < pieces; k++) sum += found_[k][i];
+            to[i - from] = sum;
+        }
+    };
+    if (dw) add(dw, 0, weights_);
+    if (db) add(db, weights_, sums);
+}
+
+template class Table<float>;
+template class Table<double>;
+
+}  // namespace mathdnn
