@@ -81,9 +81,9 @@ def folder(tmp_path, monkeypatch):
 
 
 ANSWERS = {
-    "conv": (["conv", "filters:blur", "--shape", "1,8,8"], 0, "PROVED: on 1 x 8 x 8 images, the operation is this"),
-    "a layer": (["conv", "filters:layer", "--shape", "1,8,8"], 0, "PROVED: on 1 x 8 x 8 images, the operation is"),
-    "dots": (["conv", "filters:Filters.down", "--shape", "5,6"], 0, "PROVED: on 5 x 6 images, the operation is this"),
+    "conv": (["conv", "filters:blur", "--shape", "1,8,8"], 0, "PROVED: on 1 x 8 x 8 images, and for every height"),
+    "a layer": (["conv", "filters:layer", "--shape", "1,8,8"], 0, "PROVED: on 1 x 8 x 8 images, and for every height"),
+    "dots": (["conv", "filters:Filters.down", "--shape", "5,6"], 0, "PROVED: on 5 x 6 images, and for every height"),
     "float64": (["conv", "filters:blur", "--shape", "1,8,8", "--dtype", "float64"], 0, "PROVED: on 1 x 8 x 8 images"),
     "opaque": (["conv", "filters:rows", "--shape", "5,6", "--opaque"], 0, "PROVED: on 5 x 6 images, the operation's"),
     "not affine": (["conv", "filters:relu", "--shape", "1,4,4"], 1, "REFUTED: on 1 x 4 x 4 images, the operation is"),

@@ -111,6 +111,11 @@ def _text(x):
     return 2 * x if str(x.shape[-1]) == "37" else x
 
 
+def _checked(x):
+    torch._check(x.shape[-1] < 100)
+    return x
+
+
 def _known(x):
     return {24: x}.get(x.shape[-1], 2 * x)
 
@@ -135,6 +140,12 @@ ONE = {
     "branch on a list of widths": lambda x: x if x.shape[-1] in (24, 28) else 2 * x,
     "branch on the text of the width": _text,
     "a table of widths": _known,
+    "checked against a width": _checked,
+    "an array of its width": lambda x: x + torch.zeros(x.shape[-1], x.shape[-1])[0].add(1),
+    "an identity of its width": lambda x: x @ torch.eye(x.shape[-1]),
+    "a number made of its width": lambda x: x * torch.tensor(x.shape[-1]),
+    "an array from NumPy": lambda x: x * torch.from_numpy(np.ones(x.shape[-1], np.float32)),
+    "an array not of its size": lambda x: x + x.new_zeros(1, 1, 1, 1) + torch.empty(x.shape[-1]).fill_(0).sum(),
     "a loop over its columns": lambda x: torch.cat([x[..., k : k + 1] for k in range(x.shape[-1])], -1),
     "a list of its rows": lambda x: torch.stack(list(x[0, 0]))[None, None],
     "global average": nn.AdaptiveAvgPool2d(1),
