@@ -9,6 +9,7 @@ from mathdnn.convolution.equal import equal_maps
 from mathdnn.convolution.form import ConvForm
 from mathdnn.convolution.grade import grade
 from mathdnn.convolution.prove import as_conv2d
+from mathdnn.convolution.witness import reproduces
 
 __all__ = [
     "ConvCertificate",
@@ -21,5 +22,6 @@ __all__ = [
     "form_of",
     "grade",
     "padded",
+    "reproduces",
     "scaled",
 ]

@@ -25,8 +25,9 @@ from mathdnn.convolution.nonlinear import find_nonlinearity
 from mathdnn.convolution.pool import Pool
 from mathdnn.convolution.rational import nearest
 from mathdnn.convolution.side import Operation, Settings, Shape, Side, Unread, read, require_shape, run, settings
+from mathdnn.convolution.witness import sealed
 from mathdnn.errors import InvalidInput
-from mathdnn.verdict import Counterexample, Equality, Plain, Verdict, pack_array, refuted, undecided
+from mathdnn.verdict import Counterexample, Equality, Plain, Verdict, pack_array, undecided
 
 if TYPE_CHECKING:
     from mathdnn.convolution.form import ConvForm
@@ -79,11 +80,11 @@ def equal_maps(
     difference = _difference(left, right, pool, how if rounded else None)
     if difference is None:
         return _proved(claim, left, right, pool, how, rounded)
-    at_size = _counterexample(difference, left, right, pool, how)
+    at_size = _counterexample(difference, left, right, pool, how, rounded)
     hows = [replace(how, batched=len(side.called.shape) == 4) if len(shape) == 3 else how for side in sides]
     small = _smallest(f, g, shape, hows, rounded) if smallest else None
     evidence = at_size if small is None else _with(small, at_size)
-    return refuted(claim, evidence, equality=equality, assumptions=_assumptions(left, right))
+    return sealed(claim, evidence, equality=equality, assumptions=_assumptions(left, right))
 
 
 def _assumptions(left: Side, right: Side) -> tuple[Any, ...]:
@@ -143,18 +144,16 @@ def _proved(claim: str, left: Side, right: Side, pool: Pool, how: Settings, roun
     )
 
 
-def exact_values(side: Side, pool: Pool, pixel: int) -> list[Fraction]:
-    """The exact output for the image with 1 in `pixel` (or for zeros, with pixel -1)."""
-    flat = side.ids.ravel()
-    place, columns, codes = pool.entries(flat)
-    values = [pool.numbers.values[code] for code in pool.constant_codes(flat).tolist()]
-    for at in np.flatnonzero(columns == pixel).tolist():
-        values[place[at]] += pool.numbers.values[codes[at]]
-    return values
+def exact_value(side: Side, pool: Pool, place: int, pixel: int) -> Fraction:
+    """The exact output at a place for the image with 1 in `pixel` (or for zeros, with pixel -1)."""
+    row = side.ids.ravel()[place : place + 1]
+    _, columns, codes = pool.entries(row)
+    terms = [pool.numbers.values[code] for code in codes[columns == pixel].tolist()]
+    return sum(terms, pool.numbers.values[int(pool.constant_codes(row)[0])])
 
 
 def _counterexample(
-    difference: tuple[int, int] | str, left: Side, right: Side, pool: Pool, how: Settings
+    difference: tuple[int, int] | str, left: Side, right: Side, pool: Pool, how: Settings, rounded: bool
 ) -> Counterexample:
     shape = left.called.shape
     image = torch.zeros(shape, dtype=how.dtype)
@@ -162,13 +161,19 @@ def _counterexample(
     if pixel >= 0:
         image.view(-1)[pixel] = 1
     outputs = [run(side.called.call, image.reshape(side.called.shape), how) for side in (left, right)]
-    data: dict[str, Plain] = {"output_shapes": [list(side.called.output) for side in (left, right)]}
+    data: dict[str, Plain] = {
+        "kind": "maps differ",
+        "left": left.plain,
+        "right": right.plain,
+        "relation": f"rounded to {str(how.dtype).removeprefix('torch.')}" if rounded else "equal",
+        "pixel": pixel,
+        "output_shapes": [list(side.called.output) for side in (left, right)],
+    }
     if isinstance(difference, str):
         said = f"on {_size(shape)} images {difference}."
     else:
-        exact = [exact_values(side, pool, pixel) for side in (left, right)]
-        data["exact"] = [[str(value) for value in values] for values in exact]
-        first, second = (values[difference[0]] for values in exact)
+        first, second = (exact_value(side, pool, difference[0], pixel) for side in (left, right))
+        data["exact"] = [str(first), str(second)]
         at = np.unravel_index(difference[0], left.ids.shape)[1:]
         data["output_place"] = [int(place) for place in at]
         said = f"{_describe(shape, pixel)}, the first gives {_short(first)} and the second {_short(second)}"
@@ -213,7 +218,7 @@ def _smallest(f: Any, g: Any, shape: Shape, hows: list[Settings], rounded: bool)
         except (InvalidInput, Unread):
             continue
         if difference is not None:
-            return _counterexample(difference, left, right, pool, hows[0])
+            return _counterexample(difference, left, right, pool, hows[0], rounded)
     return None
 
 
@@ -232,11 +237,9 @@ def _unread(claim: str, name: str, error: Unread, f: Any, g: Any, shape: Shape, 
         try:
             read(other, shape, Pool(int(np.prod(shape))), how)
             text = f"The {name} operation is not affine, and the other is: {found.statement}"
-            return refuted(
-                claim,
-                Counterexample(text, found.input, found.claimed, found.found, found.data),
-                equality=Equality.REALS,
-            )
+            data = {**found.data, "operation": error.graph}
+            evidence = Counterexample(text, found.input, found.claimed, found.found, data)
+            return sealed(claim, evidence, equality=Equality.REALS)
         except Unread:
             pass
     return undecided(

@@ -22,6 +22,7 @@ from mathdnn.convolution.compose import dense
 from mathdnn.convolution.equal import equal_maps
 from mathdnn.convolution.form import ConvForm
 from mathdnn.convolution.prove import as_conv2d
+from mathdnn.convolution.witness import sealed
 from mathdnn.errors import InvalidInput, sentence
 from mathdnn.verdict import Counterexample, Status, Verdict
 
@@ -72,7 +73,7 @@ def grade(
     evidence = msgspec.structs.replace(
         verdict.evidence, statement=f"{words} {said}".strip(), data={**verdict.evidence.data, "remark": said}
     )
-    return msgspec.structs.replace(verdict, evidence=evidence)
+    return sealed(verdict.claim, evidence, equality=verdict.equality, assumptions=verdict.assumptions)
 
 
 def _four(weight: Any) -> Any:

@@ -32,6 +32,7 @@ class Violation:
     images: tuple[torch.Tensor, ...]
     expected: torch.Tensor
     found: torch.Tensor
+    factor: int | None = None  # None: the law of sums
 
 
 def find_nonlinearity(operation: Any, shape: Shape, how: Settings) -> Counterexample | None:
@@ -82,7 +83,7 @@ def _homogeneity(called: Called, x: torch.Tensor, how: Settings) -> Violation | 
             return None
         expected = factor * at_x + (1 - factor) * at_zero
         if _far(expected, scaled, at_x, at_zero):
-            return Violation(f"f({factor} x) = {factor} f(x) + {1 - factor} f(0)", (x,), expected, scaled)
+            return Violation(f"f({factor} x) = {factor} f(x) + {1 - factor} f(0)", (x,), expected, scaled, factor)
     return None
 
 
@@ -111,5 +112,11 @@ def _counterexample(violation: Violation) -> Counterexample:
         inputs,
         pack_array(violation.expected.numpy()),
         pack_array(violation.found.numpy()),
-        {"law": violation.law, "output_index": worst},
+        {
+            "kind": "not affine",
+            "law": violation.law,
+            "factor": violation.factor,
+            "output_index": worst,
+            "operation": None,
+        },
     )

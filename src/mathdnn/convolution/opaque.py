@@ -23,7 +23,8 @@ from mathdnn.convolution.certificate import certified
 from mathdnn.convolution.nonlinear import find_nonlinearity
 from mathdnn.convolution.pool import Pool
 from mathdnn.convolution.side import Called, Settings, Shape, Side, find_call, float_values, refuse, run
-from mathdnn.verdict import Assumption, Plain, Verdict, pack_array, refuted, undecided
+from mathdnn.convolution.witness import sealed
+from mathdnn.verdict import Assumption, Plain, Verdict, pack_array, undecided
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -51,7 +52,7 @@ def as_conv2d_opaque(op: Any, shape: Shape, how: Settings) -> Verdict:
     called = find_call(operation, shape, how)
     violation = find_nonlinearity(operation, shape, how)
     if violation is not None:
-        return refuted(f"{claim}, so it is affine", violation)
+        return sealed(f"{claim}, so it is affine", violation)
     constant, responses = _responses(called, how)
     scale = float(np.abs(responses).max(initial=0.0))
     tolerance = TOLERANCE[str(how.dtype).removeprefix("torch.")] * (scale + float(np.abs(constant).max(initial=0.0)))
@@ -149,7 +150,7 @@ def _decide(side: Side, pool: Pool, size: str, how: Settings, tolerance: float, 
         return _proved(side, found, pool, size, tolerance, assumptions, full)
     outcome = exclude(side, stencil, None if bias is None else bias[0], full, pool, how)
     if outcome.counterexample is not None:
-        return refuted(f"{claim} ({outcome.kinds})", outcome.counterexample, assumptions=assumptions)
+        return sealed(f"{claim} ({outcome.kinds})", outcome.counterexample, assumptions=assumptions)
     why = "no form fits that was tried, and not every form is excluded"
     return undecided(claim, why, "an image large enough for the kernel to lie inside it", assumptions=assumptions)
 

@@ -41,7 +41,8 @@ from mathdnn.convolution.side import (
 )
 from mathdnn.convolution.sizes import AS_NUMBERS, all_sizes
 from mathdnn.convolution.stencil import Stencil
-from mathdnn.verdict import Equality, Plain, Verdict, refuted, undecided
+from mathdnn.convolution.witness import sealed
+from mathdnn.verdict import Equality, Plain, Verdict, undecided
 
 if TYPE_CHECKING:
     import torch
@@ -107,7 +108,7 @@ def decide(side: Side, pool: Pool, size: str, how: Settings) -> Verdict:
         return _proved(side, found, pool, size, how)
     if outcome.counterexample is not None:
         claim = f"on {size} images, the operation is a convolution ({outcome.kinds})"
-        return refuted(claim, outcome.counterexample, equality=Equality.REALS, assumptions=side.assumptions)
+        return sealed(claim, outcome.counterexample, equality=Equality.REALS, assumptions=side.assumptions)
     return undecided(
         f"on {size} images, the operation is a convolution",
         "no form fits that was tried, and not every form is excluded",
@@ -216,7 +217,7 @@ def _unread(op: Any, shape: Shape, size: str, error: Unread, how: Settings) -> V
     claim = f"on {size} images, the operation is a convolution"
     found = find_nonlinearity(op, shape, how)
     if found is not None:
-        return refuted(f"{claim}, so it is affine", _blaming(found, error), equality=Equality.REALS)
+        return sealed(f"{claim}, so it is affine", _blaming(found, error), equality=Equality.REALS)
     return undecided(
         claim,
         f"it is not shown that the operation is affine: {error.why}; and no image was found that shows that it is not",
@@ -229,5 +230,5 @@ def _blaming(found: Any, error: Unread) -> Any:
     import msgspec
 
     step = f" The step that breaks it: {error.op}." if error.op else ""
-    data = {**found.data, "step": error.op, "why": error.why}
+    data = {**found.data, "step": error.op, "why": error.why, "operation": error.graph}
     return msgspec.structs.replace(found, statement=found.statement + step, data=data)

@@ -41,11 +41,11 @@ SAME_CODE = Assumption(
 
 
 class Unread(Exception):
-    """An operation whose exact map could not be read: `why`, and the ATen operation to blame if there is one."""
+    """An operation whose exact map could not be read: `why`, the ATen operation to blame, the graph, if there are."""
 
-    def __init__(self, why: str, op: str | None = None) -> None:
+    def __init__(self, why: str, op: str | None = None, graph: dict[str, Plain] | None = None) -> None:
         super().__init__(why)
-        self.why, self.op = why, op
+        self.why, self.op, self.graph = why, op, graph
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,8 @@ def read(operation: Any, shape: Shape, pool: Pool, how: Settings) -> Side:
     except NotTraced as error:
         raise Unread(f"its graph could not be read, because {error}") from None
     except NotAffine as error:
-        raise Unread(f"{error.op} is not shown to be affine: {error.why}", error.op) from None
+        seen = graph_plain(graph, called)
+        raise Unread(f"{error.op} is not shown to be affine: {error.why}", error.op, seen) from None
     assumptions = (SAME_CODE, *_other_reading(called, shape, how))
     side = Side(_as_batch(ids), graph_plain(graph, called), called, roundings, assumptions)
     _compare_with_call(side, pool, how)
@@ -253,9 +254,8 @@ def run(operation: Operation, image: torch.Tensor, how: Settings) -> torch.Tenso
             "convert the result, or ask in that dtype",
         )
     if not torch.equal(given, image):
-        raise refuse(
-            how.who, "an operation that leaves its input alone", "one that writes into it", "let it work on a copy"
-        )
+        expected, got = "an operation that leaves its input alone", "one that writes into it"
+        raise refuse(how.who, expected, got, "let it work on a copy")
     if not bool(torch.isfinite(output).all()):
         raise refuse(how.who, "finite numbers for finite pixels", "NaN or infinity", "keep the operation finite")
     return output.detach()

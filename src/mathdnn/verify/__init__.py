@@ -18,7 +18,7 @@ from mathdnn.verdict import Certificate, Counterexample, Estimate, Undecided, Ve
 
 __all__ = ["verify"]
 
-_CHECKERS = ("convolution", "monotone", "backprop", "homework")  # each has KINDS, and check(verdict)
+_CHECKERS = ("convolution", "counterexamples", "monotone", "backprop", "homework")  # each has KINDS, and check(verdict)
 _LARGEST = 1 << 29  # bytes of a file
 
 

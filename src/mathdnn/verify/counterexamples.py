@@ -1,0 +1,190 @@
+"""Checks counterexamples of convolutions from their file alone: the graphs in it are run again, with code of its own.
+
+"maps differ": two sides, an image, an output where they are not the same number. Exactly: modulo a random prime, where
+different remainders are different rationals.
+
+"no convolution": two outputs of one bias, two images of one batch, or every pair of strides (`excluded`).
+
+"not affine": a law that every affine f keeps, and images at which the graph, run in floats, does not.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+import numpy as np
+
+from mathdnn.verdict import Counterexample, Status, Verdict, unpack_array
+from mathdnn.verify import convolution as maps
+from mathdnn.verify.excluded import Map, no_strides
+from mathdnn.verify.forms import form_output
+from mathdnn.verify.numbers import Modular
+from mathdnn.verify.running import run
+from mathdnn.verify.sealing import BROKEN, seal_holds
+
+Answer = tuple[bool | None, str]
+KINDS = ("maps differ", "no convolution", "not affine")
+_FAR, _NEAR = 5e-4, 1e-4  # a violation, and how well outputs agree with the file's, as shares of the largest value
+_NO_GRAPH = (
+    "the operation left no graph in the file (a function of NumPy arrays, or Python code that looks at pixels), so it "
+    "has to be run itself: mathdnn.convolution.reproduces(verdict, operation) does that"
+)
+_WRONG = (*maps._WRONG, RuntimeError, NotImplementedError, AssertionError)
+
+
+def check(verdict: Verdict, generator: random.Random | None = None) -> Answer:
+    """(True, what holds), (False, why not), or (None, what has to be run)."""
+    evidence = verdict.evidence
+    if not isinstance(evidence, Counterexample) or verdict.status is not Status.REFUTED:
+        return None, "it holds no counterexample"
+    if not seal_holds(verdict):
+        return False, BROKEN
+    try:
+        maps._require_small(evidence.data)
+        with np.errstate(all="ignore"):
+            return _CHECKS[evidence.data["kind"]](_plain(evidence), generator or random.SystemRandom())
+    except _WRONG as error:
+        return False, f"the counterexample is malformed: {type(error).__name__}: {str(error)[:120]}"
+
+
+def _plain(evidence: Counterexample) -> dict[str, Any]:
+    return {"input": evidence.input, "claimed": evidence.claimed, "found": evidence.found, "data": evidence.data}
+
+
+def _size(side: dict[str, Any]) -> str:
+    return " x ".join(map(str, side["input"]))
+
+
+def _floats(side: dict[str, Any], image: np.ndarray) -> np.ndarray:
+    """A side's output in floats."""
+    if "form" in side:
+        return form_output(side["form"], image.astype(np.float64).reshape(side["input"]), maps._Floats())[0]
+    return run(side["graph"], image.reshape(side["input"]))
+
+
+def _differ(evidence: dict[str, Any], generator: random.Random) -> Answer:
+    answer = _differ_at(evidence, generator)
+    asked = evidence["data"].get("at_the_size_asked")
+    return _differ_at(asked, generator) if answer[0] and asked else answer
+
+
+def _differ_at(evidence: dict[str, Any], generator: random.Random) -> Answer:
+    """The two sides at one image: exactly, and their floats as the file has them."""
+    data, image = evidence["data"], unpack_array(evidence["input"])
+    sides, pixel = (data["left"], data["right"]), data["pixel"]
+    right = np.zeros(image.size)
+    right[pixel if pixel >= 0 else slice(0, 0)] = 1
+    if any(math.prod(side["input"]) != image.size for side in sides) or not np.array_equal(image.ravel(), right):
+        return False, "the image is another than the one that the sentence names"
+    exact = []
+    for side, packed in zip(sides, (evidence["claimed"], evidence["found"]), strict=True):
+        value = _floats(side, image)
+        said = unpack_array(packed)
+        scale = _NEAR * max(1.0, float(np.abs(value).max(initial=0.0)))
+        if value.size != said.size or not (np.abs(value.ravel() - said.ravel()) <= scale).all():
+            return False, "an output is another than the file says"
+        exact.append(value)
+    if exact[0].shape != exact[1].shape:
+        return True, f"on {_size(sides[0])} images the two sides have outputs of different sizes"
+    if data["relation"] not in ("equal", "rounded to float32", "rounded to float64"):
+        return False, "no such relation"
+    if data["relation"] != "equal":
+        return _not_rounded(sides, pixel, data["relation"].removeprefix("rounded to "))
+    prime = maps._prime(generator)
+    whole = image.ravel().astype(np.int64)
+    a, b = (maps._run(side, whole, Modular(prime))[0] for side in sides)
+    if np.array_equal(a, b):
+        return False, "the two sides agree at the image"
+    return True, f"on {_size(sides[0])} images the two sides differ at the image in the file, run again exactly"
+
+
+def _not_rounded(sides: tuple[dict[str, Any], dict[str, Any]], pixel: int, dtype: str) -> Answer:
+    """Some coefficient of the second is not the first's nearest float."""
+    columns = []
+    for side in sides:
+        images = [np.array([int(k == p) for k in range(math.prod(side["input"]))], object) for p in {-1, pixel}]
+        values = [maps._unsigned(side, image).ravel() for image in images]
+        columns.append(values[0] if pixel < 0 else values[1 - [-1, pixel].index(-1)] - values[0])
+    if all(maps._nearest(a, dtype) == b for a, b in zip(*columns, strict=True)):
+        return False, f"the second side is the first, {dtype} by {dtype}"
+    return True, f"on {_size(sides[0])} images a coefficient of the second side is not the first's, rounded to {dtype}"
+
+
+def _no_convolution(evidence: dict[str, Any], generator: random.Random) -> Answer:
+    data, side = evidence["data"], evidence["data"]["operation"]
+    if side is None:
+        return None, _NO_GRAPH
+    full = [1] * (4 - len(side["input"])) + side["input"]
+    found = Map(side, generator)
+    if not _outputs_agree(evidence, side):
+        return False, "an output is another than the file says"
+    places, pixels, reason = data["output_places"], data["pixels"], data["reason"]
+    n, flat = math.prod(full[1:]), found.at_zero.reshape(-1)
+    each = found.at_zero[0].size
+    if reason == "bias":
+        channels = {np.unravel_index(p, found.at_zero.shape)[1] for p in places}
+        holds = len(channels) == 1 and bool(flat[places[0]] != flat[places[1]])
+        words = "the image of zeros gives one channel two values"
+    elif reason == "another image":
+        response = found.response(pixels[0]).reshape(-1)[places[0]]
+        holds, words = (
+            places[0] // each != pixels[0] // n and bool(response),
+            "an image depends on another of its batch",
+        )
+    elif reason == "unlike images":
+        a, b = (found.response(pixel).reshape(-1)[place] for pixel, place in zip(pixels, places, strict=True))
+        moved = (pixels[1] - pixels[0]) % n == 0 and (pixels[1] - pixels[0]) // n == (places[1] - places[0]) // each
+        holds = bool(a != b) and moved and (places[1] - places[0]) % each == 0
+        words = "two images of a batch are not treated alike"
+    else:
+        return no_strides(data, found, full, generator)
+    return (holds, f"on {_size(side)} images {words}" if holds else "the responses do not show it")
+
+
+def _outputs_agree(evidence: dict[str, Any], side: dict[str, Any]) -> bool:
+    for name, packed in evidence["input"].items():
+        image, said = unpack_array(packed), unpack_array(evidence["found"][name]).ravel()
+        value = _floats(side, image).ravel()
+        if value.size != said.size or np.abs(value - said).max() > _NEAR * max(1.0, float(np.abs(value).max())):
+            return False
+        ones = np.flatnonzero(image)
+        if len(ones) > 1 or (
+            len(ones) and (image.flat[ones[0]] != 1 or int(ones[0]) not in evidence["data"]["pixels"])
+        ):
+            return False
+    return True
+
+
+def _not_affine(evidence: dict[str, Any], generator: random.Random) -> Answer:
+    """f(a x) = a f(x) + (1 - a) f(0), or f(x + y) = f(x) + f(y) - f(0), run again in floats."""
+    data, side = evidence["data"], evidence["data"]["operation"]
+    if side is None:
+        return None, _NO_GRAPH
+    images = {name: unpack_array(packed) for name, packed in evidence["input"].items()}
+    x, factor = images["x"], data["factor"]
+    at_zero, at_x = (run(side["graph"], image).astype(np.float64) for image in (np.zeros_like(x), x))
+    if factor is None:
+        at_y = run(side["graph"], images["y"]).astype(np.float64)
+        expected, found, law = (
+            at_x + at_y - at_zero,
+            run(side["graph"], x + images["y"]),
+            "f(x + y) = f(x) + f(y) - f(0)",
+        )
+    else:
+        if factor not in (-1, 2) or "y" in images:
+            return False, "no such law"
+        expected, found = factor * at_x + (1 - factor) * at_zero, run(side["graph"], x * x.dtype.type(factor))
+        law = f"f({factor} x) = {factor} f(x) + {1 - factor} f(0)"
+    size = max(float(np.abs(v).max()) for v in (expected, found, at_x, at_zero))
+    said = [unpack_array(evidence[name]) for name in ("claimed", "found")]
+    for value, other in zip((expected, found), said, strict=True):
+        if value.shape != other.shape or not (np.abs(value - other) <= _NEAR * size).all():
+            return False, "an output is another than the file says"
+    if law != data["law"] or not float(np.abs(expected - found).max()) > _FAR * size:
+        return False, "the law holds at these images"
+    return True, f"on {_size(side)} images {law} fails at the images in the file, run again"
+
+
+_CHECKS = {"maps differ": _differ, "no convolution": _no_convolution, "not affine": _not_affine}

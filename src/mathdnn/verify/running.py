@@ -1,0 +1,101 @@
+"""Runs a graph in floats: torch's own operations, named by the file and allowed by this list, on the file's images.
+
+The list holds functions of tensors only: nothing that draws, writes, reads a file or keeps anything. What a node says
+of its shape is held against what torch derives without computing, before anything is computed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from mathdnn.verdict import unpack_array
+from mathdnn.verify.numbers import Malformed
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+_NAMES = """
+    _adaptive_avg_pool2d _softmax _log_softmax _to_copy _unsafe_view abs acos adaptive_avg_pool1d adaptive_max_pool2d
+    add addmm alias all amax amin any arange argmax argmin argsort asin atan atan2 avg_pool1d avg_pool2d avg_pool3d
+    bitwise_and bitwise_not bitwise_or bitwise_xor bmm cat ceil celu channel_shuffle clamp clamp_max clamp_min clone
+    constant_pad_nd contiguous convolution copy cos cosh cummax cummin cumprod cumsum detach diagonal div elu eq erf
+    erfc exp exp2 expand expm1 fill flip floor floor_divide fmod frac full_like gather ge gelu grid_sampler_2d gt
+    hardsigmoid hardswish hardtanh im2col index index_put index_select kthvalue le leaky_relu lift_fresh_copy
+    linalg_vector_norm log log10 log1p log2 log_sigmoid_forward logical_and logical_not logical_or logical_xor
+    logsumexp lt masked_fill max max_pool2d_with_indices maximum mean median min minimum mish mm mode mul
+    native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training native_channel_shuffle
+    native_group_norm native_layer_norm ne neg new_zeros norm ones_like permute pixel_shuffle pixel_unshuffle positive
+    pow prod reciprocal reflection_pad1d reflection_pad2d reflection_pad3d relu remainder repeat replication_pad1d
+    replication_pad2d replication_pad3d reshape roll rot90 round rsqrt rsub scalar_tensor select select_scatter selu
+    sigmoid sign sgn silu sin sinh slice slice_scatter softplus softshrink sort split split_with_sizes sqrt square
+    squeeze stack std sub sum t tan tanh topk transpose tril triu trunc unbind unfold unsqueeze upsample_bicubic2d
+    upsample_bilinear2d upsample_linear1d upsample_nearest1d upsample_nearest2d var var_mean view where
+    zeros_like"""
+ALLOWED = frozenset(_NAMES.split())
+_ROOM = 1 << 28  # values in one array
+
+
+def run(graph: dict[str, Any], image: np.ndarray) -> np.ndarray:
+    """The graph's output for one image, as torch computes it here. Raises `Malformed` and torch's own errors."""
+    import torch
+
+    constants = [torch.from_numpy(unpack_array(item)) for item in graph["constants"]]
+    values: list[Any] = []
+    for place, node in enumerate(graph["nodes"]):
+        if place == 0:
+            if node["op"] != "input" or node["shape"] != list(image.shape) or node["dtype"] != image.dtype.name:
+                raise Malformed("the image is no input of the graph")
+            values.append(torch.from_numpy(image.copy()))
+        elif node["op"] == "getitem":
+            values.append(values[node["args"][0]["node"]][node["args"][1]])
+        else:
+            values.append(_node(node, values, constants))
+    output = graph["output"]
+    result: torch.Tensor = constants[output["constant"]] if "constant" in output else values[output["node"]]
+    return result.numpy()
+
+
+def _node(node: dict[str, Any], values: list[Any], constants: list[Any]) -> Any:
+    import torch
+
+    library, base, overload = node["op"].split(".")
+    if library != "aten" or base not in ALLOWED:
+        raise Malformed(f"an operation that is not on the list: {node['op']:.60}")
+    function = getattr(getattr(torch.ops.aten, base), overload)
+
+    def known(argument: Any, device: str) -> Any:
+        if isinstance(argument, dict):
+            chosen = values[argument["node"]] if "node" in argument else constants[argument["constant"]]
+            return chosen.to(device)
+        if isinstance(argument, list):
+            return [known(item, device) for item in argument]
+        return getattr(torch, argument) if isinstance(argument, str) and _is_dtype(argument) else argument
+
+    def result(device: str) -> Any:
+        return function(*(known(item, device) for item in node["args"]), **{
+            key: known(value, device) for key, value in node["kwargs"].items()
+        })  # fmt: skip
+
+    try:
+        shape = _shape(result("meta"))
+    except NotImplementedError:
+        shape = node["shape"]  # no rule for it without computing: as the file says
+    if shape != node["shape"] or (shape is not None and math.prod(shape) > _ROOM):
+        raise Malformed(f"{node['op']} gives {shape}, not {node['shape']}")
+    with torch.no_grad():
+        made = result("cpu")
+    if node["dtype"] is not None and str(made.dtype) != f"torch.{node['dtype']}":
+        raise Malformed(f"{node['op']} gives {made.dtype}, not {node['dtype']}")
+    return made
+
+
+def _shape(made: Any) -> list[int] | None:
+    return list(made.shape) if hasattr(made, "shape") else None
+
+
+def _is_dtype(text: str) -> bool:
+    import torch
+
+    return isinstance(getattr(torch, text, None), torch.dtype)

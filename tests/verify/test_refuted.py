@@ -1,0 +1,190 @@
+"""Counterexamples of convolutions: true ones pass from their file alone, changed ones do not, even with a new seal."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+
+import msgspec
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mathdnn.convolution import ConvForm, as_conv2d, equal_maps, grade, reproduces
+from mathdnn.errors import InvalidInput
+from mathdnn.verdict import Status, Verdict, pack_array
+from mathdnn.verify import verify
+from mathdnn.verify.running import ALLOWED
+
+
+def _bump(x: torch.Tensor) -> torch.Tensor:
+    y = F.conv2d(x, torch.ones(1, 1, 3, 3), padding=1).clone()
+    y[..., 0, 3] += x[..., 0, 3]
+    return y
+
+
+RAMP = torch.arange(5.0)
+REFUTED = {
+    "border": lambda: as_conv2d(_bump, (1, 6, 7)),
+    "inside": lambda: as_conv2d(lambda x: x.flip(-1), (1, 5, 5)),
+    "bias": lambda: as_conv2d(lambda x: x + RAMP, (1, 4, 5)),
+    "batch": lambda: as_conv2d(lambda x: x - x.mean(0, keepdim=True), (2, 1, 4, 5)),
+    "second image": lambda: as_conv2d(lambda x: torch.cat([x[:1], 2 * x[1:]]), (2, 1, 4, 5)),
+    "relu": lambda: as_conv2d(nn.ReLU(), (1, 4, 5)),
+    "sums": lambda: as_conv2d(lambda x: F.max_pool2d(x, 2), (1, 4, 4)),
+    "equal": lambda: equal_maps(nn.AvgPool2d(3), ConvForm.of([[[[1, 0], [0, 0]]]]), (1, 5, 6)),
+    "sizes": lambda: equal_maps(nn.AvgPool2d(2), nn.AvgPool2d(3), (1, 6, 6)),
+    "rounded": lambda: equal_maps(lambda x: x / 3, lambda x: x * 0.34, (1, 2, 2), rounded=True),
+    "not affine": lambda: equal_maps(nn.ReLU(), nn.Identity(), (1, 3, 3)),
+    "graded": lambda: grade([[0, -1, 0], [0, 1, 0], [0, 0, 0]], "sobel-x", padding=1),
+}
+
+
+@pytest.fixture(scope="module", params=REFUTED)
+def verdict(request):
+    return REFUTED[request.param]()
+
+
+def test_a_true_counterexample_passes_from_its_file(verdict, tmp_path):
+    path = tmp_path / "counterexample.json"
+    path.write_text(verdict.to_json())
+    assert verdict.status is Status.REFUTED
+    assert verify(path).status is Status.PROVED, str(verify(path))
+
+
+def _leaves(plain, path=()):
+    if isinstance(plain, dict | list):
+        for key, value in plain.items() if isinstance(plain, dict) else enumerate(plain):
+            yield from _leaves(value, (*path, key))
+    else:
+        yield path
+
+
+def _changed(value):
+    if isinstance(value, bool) or value is None:
+        return not value
+    if isinstance(value, str):
+        return value[:-1] + ("1" if value[-1:] != "1" else "2")
+    return value + 1
+
+
+def _with(plain, path, value):
+    plain = copy.deepcopy(plain)
+    at = plain
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    return plain
+
+
+def _rejected(text) -> bool:
+    try:
+        return verify(Verdict.from_json(text)).status is not Status.PROVED
+    except InvalidInput:
+        return True
+
+
+def test_every_field_changed_in_turn_is_rejected(verdict):
+    plain = verdict.to_plain()
+    paths = list(_leaves(plain))
+    for path in paths[:: max(1, len(paths) // 200)]:
+        value = plain
+        for key in path:
+            value = value[key]
+        assert _rejected(json.dumps(_with(plain, path, _changed(value)))), path
+
+
+def test_500_random_mutations_are_rejected(verdict, rng):
+    text = verdict.to_json(indent=0).encode()
+    for _ in range(50):  # times twelve counterexamples
+        mutated = bytearray(text)
+        for at in rng.integers(len(text), size=rng.integers(1, 4)):
+            mutated[at] = rng.integers(32, 127)
+        try:
+            same = Verdict.from_json(bytes(mutated)) == verdict
+        except InvalidInput:
+            continue
+        assert same or _rejected(bytes(mutated))
+
+
+def _resealed(plain):
+    """What a forger would write: the changed content with a seal that fits."""
+    verdict = Verdict.from_json(json.dumps(plain))
+    data = {key: value for key, value in verdict.evidence.data.items() if key != "seal"}
+    bare = msgspec.structs.replace(verdict, evidence=msgspec.structs.replace(verdict.evidence, data=data))
+    seal = hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest()
+    return msgspec.structs.replace(
+        verdict, evidence=msgspec.structs.replace(verdict.evidence, data={**data, "seal": seal})
+    )
+
+
+DATA = ("evidence", "data")
+GRAPH = (*DATA, "operation", "graph")
+CONVOLUTION = {"nodes": [{"op": "input", "args": [], "kwargs": {}, "shape": [1, 1, 5, 5], "dtype": "float32"}],
+               "constants": [], "output": {"node": 0}}  # fmt: skip
+FORGERIES = [
+    ("inside", GRAPH, CONVOLUTION),  # the identity, which is a convolution
+    ("inside", (*DATA, "pairs"), []),
+    ("inside", (*DATA, "output_places", 0), 3),
+    ("border", (*DATA, "borders"), []),
+    ("border", (*DATA, "borders", 0, "form", "weight", "values", 4), "3"),
+    ("border", (*DATA, "borders", 0, "form", "padding_mode"), "circular"),
+    ("border", (*DATA, "borders", 0, "pixel"), 30),
+    ("bias", (*DATA, "output_places"), [0, 0]),
+    ("batch", (*DATA, "pixels", 0), 0),
+    ("second image", (*DATA, "output_places", 1), 21),
+    ("relu", (*GRAPH, "nodes", 1, "op"), "aten.neg.default"),
+    ("relu", (*GRAPH, "nodes", 1, "op"), "aten.from_file.default"),
+    ("relu", (*GRAPH, "nodes", 1, "shape"), [1, 1, 4, 6]),
+    ("relu", (*DATA, "factor"), 3),
+    ("relu", (*DATA, "law"), "f(3 x) = 3 f(x)"),
+    ("equal", (*DATA, "right"), None),
+    ("equal", (*DATA, "pixel"), 1),
+    ("rounded", (*DATA, "relation"), "rounded to float16"),
+    ("sizes", (*DATA, "at_the_size_asked", "claimed"), pack_array(torch.zeros(1, 1, 2, 2).numpy())),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "value"), FORGERIES)
+def test_forgeries_with_a_seal_that_fits_are_rejected(name, path, value):
+    plain = REFUTED[name]().to_plain()
+    at = plain
+    for key in path[:-1]:
+        at = at[key]
+    if value is None:
+        value = plain["evidence"]["data"]["left"]
+    assert at[path[-1]] != value
+    assert _rejected(_resealed(_with(plain, path, value)).to_json())
+
+
+@pytest.mark.parametrize("name", ["relu", "inside", "graded"])
+def test_an_image_that_shows_nothing_is_rejected(name):
+    plain = REFUTED[name]().to_plain()
+    given = plain["evidence"]["input"]
+    packed = given if "bits" in given else given["x"]
+    packed["bits"] = "0" * len(packed["bits"])
+    assert _rejected(_resealed(plain).to_json())
+
+
+def test_two_equal_sides_with_a_seal_are_rejected():
+    plain = REFUTED["equal"]().to_plain()
+    data = plain["evidence"]["data"]
+    for part in (data, data["at_the_size_asked"]["data"]):
+        part["right"] = part["left"]
+    plain["evidence"]["found"] = plain["evidence"]["claimed"]
+    assert "agree at the image" in str(verify(_resealed(plain)))
+
+
+def test_the_list_of_operations_holds_no_that_draw_write_or_read():
+    assert not {name for name in ALLOWED if name.endswith("_") or "rand" in name or "file" in name or "drop" in name}
+
+
+def test_without_a_graph_it_says_how_to_check():
+    found = as_conv2d(lambda x: 2 * x if x[..., 0, 0] > 0 else x, (1, 4, 5))
+    assert "mathdnn.convolution.reproduces(verdict, operation)" in str(verify(found))
+    with pytest.raises(
+        InvalidInput, match=r"^reproduces\(verdict\): expected a counterexample to a convolution, got a"
+    ):
+        reproduces(as_conv2d(nn.Identity(), (1, 3, 3)), nn.Identity())
