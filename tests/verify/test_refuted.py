@@ -34,6 +34,7 @@ REFUTED = {
     "second image": lambda: as_conv2d(lambda x: torch.cat([x[:1], 2 * x[1:]]), (2, 1, 4, 5)),
     "relu": lambda: as_conv2d(nn.ReLU(), (1, 4, 5)),
     "sums": lambda: as_conv2d(lambda x: F.max_pool2d(x, 2), (1, 4, 4)),
+    "infinite": lambda: as_conv2d(lambda x: F.pad(x, (1, 1), value=float("-inf")).unfold(-1, 3, 1).amax(-1), (1, 4, 4)),
     "equal": lambda: equal_maps(nn.AvgPool2d(3), ConvForm.of([[[[1, 0], [0, 0]]]]), (1, 5, 6)),
     "sizes": lambda: equal_maps(nn.AvgPool2d(2), nn.AvgPool2d(3), (1, 6, 6)),
     "rounded": lambda: equal_maps(lambda x: x / 3, lambda x: x * 0.34, (1, 2, 2), rounded=True),

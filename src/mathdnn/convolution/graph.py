@@ -7,6 +7,7 @@ result. Arguments are plain: numbers, strings, lists, None, {"node": k} or {"con
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,13 @@ class Node:
 
     def to_plain(self) -> dict[str, Plain]:
         shape = None if self.shape is None else list(self.shape)
-        return {"op": self.op, "args": self.args, "kwargs": self.kwargs, "shape": shape, "dtype": self.dtype}
+        return {
+            "op": self.op,
+            "args": _finite(self.args),
+            "kwargs": _finite(self.kwargs),
+            "shape": shape,
+            "dtype": self.dtype,
+        }
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,17 @@ class Graph:
             "constants": [pack_array(constant) for constant in self.constants],
             "output": self.output,
         }
+
+
+def _finite(argument: Any) -> Any:
+    """Infinities and NaN, which JSON has not, as {"float": "inf"}."""
+    if isinstance(argument, float) and not math.isfinite(argument):
+        return {"float": str(argument)}
+    if isinstance(argument, list):
+        return [_finite(item) for item in argument]
+    if isinstance(argument, dict):
+        return {key: _finite(value) for key, value in argument.items()}
+    return argument
 
 
 def references(argument: Any, kind: str) -> list[int]:

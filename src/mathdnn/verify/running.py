@@ -66,6 +66,8 @@ def _node(node: dict[str, Any], values: list[Any], constants: list[Any]) -> Any:
     function = getattr(getattr(torch.ops.aten, base), overload)
 
     def known(argument: Any, device: str) -> Any:
+        if isinstance(argument, dict) and argument.get("float") in ("inf", "-inf", "nan"):
+            return float(argument["float"])
         if isinstance(argument, dict):
             chosen = values[argument["node"]] if "node" in argument else constants[argument["constant"]]
             return chosen.to(device)
