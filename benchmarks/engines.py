@@ -41,21 +41,31 @@ def save(path: Path, document: dict[str, Any]) -> None:
 
 
 def report(runs: list[dict[str, Any]]) -> str:
-    """Both prediction intervals, the paired difference and the test, over the seeds that both engines finished."""
-    by = {engine: {run["seed"]: run["accuracy"] for run in runs if run["engine"] == engine} for engine in ENGINES}
+    """Both prediction intervals, the paired difference and the test, over the seeds that both engines finished.
+
+    Where every seed has the same accuracy on both there is no spread to test, and it is said so.
+    """
+    by = {engine: {run["seed"]: run for run in runs if run["engine"] == engine} for engine in ENGINES}
     seeds = sorted(by["native"].keys() & by["torch"].keys())
     if len(seeds) < 2:
         return f"{len(runs)} runs; two seeds of both engines are needed"
-    native, torch = ([by[engine][seed] for seed in seeds] for engine in ENGINES)
-    difference = paired_difference(native, torch)
-    lines = [
-        f"{name:6} one more run within [{interval.low:.2f}, {interval.high:.2f}] %, mean {interval.center:.2f} %"
-        for name, interval in (("native", prediction_interval(native)), ("torch", prediction_interval(torch)))
-    ]
-    between = f"[{difference.low:+.3f}, {difference.high:+.3f}]"
-    lines.append(f"native - torch: {difference.center:+.3f} points {between}, {len(seeds)} paired seeds")
-    claim = "the engines' mean accuracies differ by less than 0.5 points"
-    lines.append(str(equivalence(native, torch, MARGIN, claim=claim, quantity="native - torch", unit="points")))
+    lines = []
+    for engine in ENGINES:
+        within = prediction_interval([by[engine][seed]["accuracy"] for seed in seeds])
+        lines.append(
+            f"{engine:6} mean {within.center:.2f} %, one more run within [{within.low:.2f}, {within.high:.2f}] %"
+        )
+    for metric, unit, digits in (("accuracy", "points", 3), ("loss", "", 9)):
+        native, torch = ([by[engine][seed][metric] for seed in seeds] for engine in ENGINES)
+        if native == torch:
+            lines.append(f"{metric}: native and torch give the same for each of {len(seeds)} seeds")
+            continue
+        apart = paired_difference(native, torch)
+        between = f"[{apart.low:+.{digits}f}, {apart.high:+.{digits}f}] {unit}".rstrip()
+        lines.append(f"{metric}: native - torch {apart.center:+.{digits}f} {between}, {len(seeds)} paired seeds")
+        if metric == "accuracy":
+            claim = f"the engines' mean accuracies differ by less than {MARGIN:g} points"
+            lines.append(str(equivalence(native, torch, MARGIN, claim=claim, quantity="native - torch", unit=unit)))
     return "\n".join(lines)
 
 
