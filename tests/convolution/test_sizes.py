@@ -19,7 +19,7 @@ from mathdnn.convolution.growing import Class, Unclear
 from mathdnn.convolution.pool import Pool
 from mathdnn.convolution.sizes import RULES
 from mathdnn.convolution.stationary import Larger, Longer
-from mathdnn.convolution.stationary_walk import Walk
+from mathdnn.convolution.stationary.walk import Walk
 from mathdnn.convolution.symbolic import trace_sizes
 from mathdnn.convolution.trace import NotTraced
 from mathdnn.verdict import Status
@@ -27,7 +27,7 @@ from mathdnn.verify import verify
 from mathdnn.verify.growing import Grid
 from mathdnn.verify.sizes import RULES as CHECKER_RULES
 from mathdnn.verify.stationary import track_of
-from mathdnn.verify.stationary_reader import Reader
+from mathdnn.verify.stationary.reader import Reader
 
 
 def _layer(cls, *args, **kwargs):

@@ -25,10 +25,10 @@ from mathdnn.convolution.limit import OutOfTime, limited
 from mathdnn.convolution.pool import Pool, TooLarge
 from mathdnn.convolution.side import Called, Settings, _as_batch, run
 from mathdnn.convolution.stationary import Larger, Longer, Value
-from mathdnn.convolution.stationary_rules import RULES as MOVING_RULES
-from mathdnn.convolution.stationary_walk import Walk
-from mathdnn.convolution.stationary_windows import NEAREST_UP_TO
-from mathdnn.convolution.stationary_windows import RULES as WINDOW_RULES
+from mathdnn.convolution.stationary.rules import RULES as MOVING_RULES
+from mathdnn.convolution.stationary.walk import Walk
+from mathdnn.convolution.stationary.windows import NEAREST_UP_TO
+from mathdnn.convolution.stationary.windows import RULES as WINDOW_RULES
 from mathdnn.convolution.symbolic import SymbolicGraph, trace_sizes
 from mathdnn.convolution.trace import ChangesInput, NotTraced, RandomOperation
 from mathdnn.errors import InvalidInput

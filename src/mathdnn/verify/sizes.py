@@ -19,10 +19,10 @@ from mathdnn.verdict import unpack_array
 from mathdnn.verify.forms import looks
 from mathdnn.verify.growing import Grid
 from mathdnn.verify.numbers import Malformed
-from mathdnn.verify.stationary_reader import Reader
-from mathdnn.verify.stationary_rules import RULES as PLAIN_RULES
-from mathdnn.verify.stationary_windows import FLOATS_UP_TO
-from mathdnn.verify.stationary_windows import RULES as WINDOW_RULES
+from mathdnn.verify.stationary.reader import Reader
+from mathdnn.verify.stationary.rules import RULES as PLAIN_RULES
+from mathdnn.verify.stationary.windows import FLOATS_UP_TO
+from mathdnn.verify.stationary.windows import RULES as WINDOW_RULES
 
 Compare = Callable[[dict[str, Any], dict[str, Any]], bool]
 _MOST = 4096  # rows or columns of a class's first size

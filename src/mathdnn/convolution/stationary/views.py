@@ -10,7 +10,7 @@ from mathdnn.convolution.growing import Poly, Unclear, multiply, number
 from mathdnn.convolution.stationary import Atom, Dim, Field, Value, fixed, product
 
 if TYPE_CHECKING:
-    from mathdnn.convolution.stationary_walk import Walk
+    from mathdnn.convolution.stationary.walk import Walk
 
 
 def view(w: Walk, value: Value, shape: list[Poly]) -> Value:

@@ -1,4 +1,4 @@
-"""The operations of which the checker knows how their results repeat as the image grows (see `stationary`)."""
+"""The operations of which the checker knows how their results repeat as the image grows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mathdnn.verify.stationary import (
     position,
     track_of,
 )
-from mathdnn.verify.stationary_reader import Reader
+from mathdnn.verify.stationary.reader import Reader
 
 
 def _same(r: Reader, x: Any, *rest: Any, **more: Any) -> Array:

@@ -1,4 +1,4 @@
-"""Which operations that move or add elements keep arrays stationary, and how (see `stationary`)."""
+"""Which operations that move or add elements keep arrays stationary, and how (see `mathdnn.convolution.stationary`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from mathdnn.convolution.growing import Unclear, number
 from mathdnn.convolution.stationary import FREE, Dim, Field, Value, fixed, sized
-from mathdnn.convolution.stationary_walk import _END, Walk
+from mathdnn.convolution.stationary.walk import _END, Walk
 
 
 def _elementwise(*places: int) -> Callable[..., Value]:

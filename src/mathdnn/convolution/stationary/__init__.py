@@ -15,7 +15,7 @@ element of a later size has its twin at the first. (N0 >= 2 e keeps apart pixels
 counted from the end; L0 >= 2 z + G lets every i mod G occur inside.) First along one axis, then, for each size of that
 axis, along the other.
 
-Every rule in `stationary_rules` keeps arrays stationary and says with which z, a, b, e; an operation without a rule
+Every rule in `stationary.rules` keeps arrays stationary and says with which z, a, b, e; an operation without a rule
 ends the argument, not the proof for one size. An element inside a wider zone than it needs is counted from an end, too:
 that is why `settle` lets e reach as far as the zone's own pixels.
 """

@@ -11,8 +11,8 @@ import numpy as np
 
 from mathdnn.convolution.growing import Unclear
 from mathdnn.convolution.stationary import Value, fixed, product, sized
-from mathdnn.convolution.stationary_views import view
-from mathdnn.convolution.stationary_walk import Walk
+from mathdnn.convolution.stationary.views import view
+from mathdnn.convolution.stationary.walk import Walk
 
 NEAREST_UP_TO = 1 << 16  # pixels a side; torch finds the nearest pixel in float32, which larger images would strain
 

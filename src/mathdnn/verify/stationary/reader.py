@@ -1,4 +1,4 @@
-"""Reads a graph with open sizes, node by node, keeping account of how its arrays repeat (see `stationary`)."""
+"""Reads a graph with open sizes, node by node, keeping account of how its arrays repeat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More operations of `stationary_rules`: pools, resizings, shuffles, views."""
+"""More operations of `stationary.rules`: pools, resizings, shuffles, views."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from mathdnn.verify.growing import Size, differs, whole
 from mathdnn.verify.numbers import Malformed
 from mathdnn.verify.stationary import Array, Dim, Factor, Track, count, plain
-from mathdnn.verify.stationary_reader import Reader
+from mathdnn.verify.stationary.reader import Reader
 
 FLOATS_UP_TO = 1 << 16  # pixels a side for which float32 finds the nearest pixel
 
