@@ -7,7 +7,10 @@ vertical     operations a second      roofs   min(peak, I bandwidth) of one core
 from __future__ import annotations
 
 import io
+import math
 from typing import TYPE_CHECKING, Any
+
+from mathdnn.bench.convolution import PEAK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,9 +29,9 @@ def roofline(document: dict[str, Any]) -> str:
         matplotlib.rcParams.update(STYLE)
         figure = Figure(figsize=(9.5, 5.2), layout="constrained")
         axes = figure.add_subplot()
+        axes.set(xscale="log", yscale="log", xlabel="operations a byte", ylabel="operations a second")
         _points(axes, document)
         _roofs(axes, document["limits"])
-        axes.set(xscale="log", yscale="log", xlabel="operations a byte", ylabel="operations a second")
         axes.grid(which="major", linewidth=0.4)
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
         buffer = io.StringIO()
@@ -37,16 +40,24 @@ def roofline(document: dict[str, Any]) -> str:
 
 
 def _points(axes: Axes, document: dict[str, Any]) -> None:
-    number = 0
+    drawn: list[tuple[float, float]] = []
     for colour, work in zip(COLOURS * 2, document["works"], strict=False):
         for name, arm in work.get("arms", {}).items():
-            if "intensity" not in arm or work["name"] == "grid":  # the grid alone would fill the picture
+            # the grid alone would fill the picture, and the peak is the roof itself
+            if "intensity" not in arm or work["name"] == "grid" or name == PEAK:
                 continue
-            number += 1
             at, share = (arm["intensity"], arm["operations_per_second"]), arm["share_of_roof"]
-            words = f"{number}  {work['name']}: {name}, {share:.0%} of the roof"
+            words = f"{len(drawn) + 1}  {work['name']}: {name}, {share:.0%} of the roof"
             axes.plot(*at, "o", color=colour, markersize=5, label=words)
-            axes.annotate(str(number), at, xytext=(4, 3), textcoords="offset points", fontsize=8)
+            beside = sum(_near(at, other) for other in drawn)  # numbers of points that lie together stand in a row
+            place = (4 + 13 * beside, 3)
+            axes.annotate(str(len(drawn) + 1), at, xytext=place, textcoords="offset points", fontsize=8, color=colour)
+            drawn.append(at)
+
+
+def _near(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Within a factor of 1.5 in both directions: closer than the height of a number."""
+    return all(abs(math.log(a / b)) < math.log(1.5) for a, b in zip(one, other, strict=True))
 
 
 def _roofs(axes: Axes, limits: dict[str, Any]) -> None:
