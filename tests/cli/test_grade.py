@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mathdnn.cli import main
+from mathdnn.convolution.catalogue import CATALOGUE
 from mathdnn.verdict import Status, Verdict
 from mathdnn.verify import verify
 
@@ -50,7 +51,13 @@ def test_a_right_kernel_is_right_however_it_is_handed_in(form, folder, capsys):
 @pytest.mark.parametrize(
     ("kernel", "remark"),
     [
-        (SHIFTED, "It is the right kernel shifted by (-1, -1): each output reads the pixels that far off"),
+        (
+            SHIFTED,
+            (
+                "It is the right kernel shifted by (-1, -1): each output reads the pixels that far off; it would be right "
+                "without padding at the top and left, and with 2 at the bottom and 2 at the right."
+            ),
+        ),
         (RIGHT_DIFFERENCES[::-1], "It is the right kernel transposed (rows and columns exchanged)."),
         ((-2 * np.array(RIGHT_DIFFERENCES)).tolist(), "It is the right kernel times -2."),
     ],
@@ -67,6 +74,11 @@ def test_a_wrong_kernel_is_shown_and_explained(kernel, remark, capsys):
 def test_the_solutions_kernel_is_right_without_padding_at_the_top_and_left(capsys):
     assert grade_conv(SHIFTED, "conv", "--target", "finite-difference", "--padding", "0,2,0,2") == 0
     assert capsys.readouterr().out.startswith("RIGHT: ")
+
+
+def test_a_shift_by_the_padding_of_another_size_promises_nothing(capsys):
+    assert grade_conv([[1]], "conv", "--target", "identity", "--padding", "2") == 1
+    assert capsys.readouterr().out.endswith("shifted by (-2, -2): each output reads the pixels that far off.\n")
 
 
 def test_swapped_channels_are_told(capsys):
@@ -186,7 +198,19 @@ def test_a_derivative_as_json(capsys):
 
 DO = "write nested lists, as in [[0, 1], [-1, 0]], or an NPY file."
 LISTS = "nested lists of numbers, rows of equal length"
+MISSING = "expected numbers in brackets, or a file, got"
 NUMBERS = {
+    "none": ("", f"{MISSING} ''; {DO}"),
+    "blank": (" ", f"{MISSING} ' '; {DO}"),
+    "alone": ("-1.5", f"{MISSING} '-1.5'; {DO}"),
+    "a long number": (
+        f"[[1{400 * '0'}]]",
+        f"expected {LISTS}, got the number 10000000000000000000... of 401 characters, more than 60; {DO}",
+    ),
+    "longer": (
+        f"[[1{5000 * '0'}]]",
+        f"expected {LISTS}, got the number 10000000000000000000... of 5001 characters, more than 60; {DO}",
+    ),
     "ragged": ("[[1, 2], [3]]", f"expected {LISTS}, got rows of different lengths; {DO}"),
     "mixed": ("[1, [2]]", f"expected {LISTS}, got rows of different lengths; {DO}"),
     "text": ('[["one"]]', f"expected {LISTS}, got 'one', which is no number; {DO}"),
@@ -251,7 +275,7 @@ FILES = {
     "version": (lambda f: b"\x93NUMPY\x09\x00" + bytes(100), "expected an NPY file, got a damaged header ("),
     "empty": (lambda f: b"", f"expected {LISTS}, got Expecting value: line 1 column 1 (char 0)"),
     "words": (lambda f: b"kernel", f"expected {LISTS}, got Expecting value: line 1 column 1 (char 0)"),
-    "a number": (lambda f: b'{"weight": [1]}', f"expected {LISTS}, got {{'weight': [1]}}, which is no number"),
+    "a number": (lambda f: b'{"weight": [1]}', f"expected {LISTS}, got a JSON object, which is no number"),
     "large": (lambda f: b" " * 4_000_001, "expected a file of at most 4,000,000 bytes, got a larger one"),
 }
 
@@ -305,6 +329,26 @@ SENTENCES = {
     "no file": (
         ["conv", "--target", "identity", "--weight", "none.npy"],
         "grade conv --weight none.npy: expected a file, got none of that name; check the path.",
+    ),
+    "no target of that name": (
+        ["conv", "--target", "nope", *KERNEL],
+        f"grade(target=...): expected {' or '.join(CATALOGUE)}, got 'nope'; choose one of these.",
+    ),
+    "time limit": (
+        ["conv", "--target", "identity", *KERNEL, "--time-limit", "0"],
+        "grade conv --time-limit: expected seconds from above 0 to 86400, got 0; give a time limit.",
+    ),
+    "too small": (
+        ["conv", "--target", "identity", "--weight", "[[1, 2], [3, 4]]", "--shape", "1,1,1"],
+        "equal_maps: expected an image for the kernel and padding to fit, got 1 x 1 x 1; ask about a larger image.",
+    ),
+    "save a folder": (
+        ["conv", "--target", "identity", *KERNEL, "--save", "."],
+        "grade conv --save .: expected a file in a folder that may be written, got a folder; name another file.",
+    ),
+    "rank": (
+        ["conv", "--target", "identity", "--weight", "[1]"],
+        "ConvForm.of(weight): expected numbers of shape (out, in / groups, h, w), got shape (1,); reshape them.",
     ),
     "channels": (
         ["conv", "--target", "grey", *KERNEL],

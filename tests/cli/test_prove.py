@@ -219,12 +219,12 @@ SENTENCES = {
         "give the shape of one image."),
     ),
     "seconds": (
-        ["conv", "filters:blur", "--shape", "4,4", "--seconds", "-1"],
-        "prove conv --seconds: expected seconds from above 0 to 86400, got -1; give a time limit.",
+        ["conv", "filters:blur", "--shape", "4,4", "--time-limit", "-1"],
+        "prove conv --time-limit: expected seconds from above 0 to 86400, got -1; give a time limit.",
     ),
     "nan seconds": (
-        ["conv", "filters:blur", "--shape", "4,4", "--seconds", "nan"],
-        "prove conv --seconds: expected seconds from above 0 to 86400, got nan; give a time limit.",
+        ["conv", "filters:blur", "--shape", "4,4", "--time-limit", "nan"],
+        "prove conv --time-limit: expected seconds from above 0 to 86400, got nan; give a time limit.",
     ),
     "save": (
         ["conv", "filters:blur", "--shape", "4,4", "--save", "none/x.json"],
@@ -259,7 +259,7 @@ SENTENCES = {
     ),
     "no time": (
         ["monotone", "torch.tanh", "--time-limit", "0"],
-        "prove monotone --time-limit: expected seconds from above 0 to 86400, got 0.0; give a time limit.",
+        "prove monotone --time-limit: expected seconds from above 0 to 86400, got 0; give a time limit.",
     ),
     "cache and none": (
         ["monotone", "torch.tanh", "--cache", "kept", "--no-cache"],
@@ -407,7 +407,7 @@ def test_json_is_one_document_whatever_else_is_asked(folder, capsys):
 
 
 def test_an_operation_that_runs_for_ever_ends(capsys):
-    assert main(["prove", "conv", "filters:slow", "--shape", "1,4,4", "--seconds", "0.2"]) == 2
+    assert main(["prove", "conv", "filters:slow", "--shape", "1,4,4", "--time-limit", "0.2"]) == 2
     assert capsys.readouterr().err.count("\n") == 2  # the module talks, and one sentence
 
 

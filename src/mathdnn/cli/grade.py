@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from mathdnn.cli.answer import answer
 from mathdnn.cli.formulas import check_typed
-from mathdnn.cli.named import foreign, load, require_place, sizes
+from mathdnn.cli.named import foreign, load_operation, require_place, require_time_limit, sizes
 from mathdnn.cli.output import Json
 from mathdnn.cli.weights import read_numbers
 from mathdnn.errors import InvalidInput, sentence
@@ -66,6 +66,7 @@ def conv(
     dilation: str = "1",
     groups: int = 1,
     shape: str | None = None,
+    time_limit: float = 60.0,
     json: Json = False,
     save: Path | None = None,
 ) -> int:
@@ -91,11 +92,14 @@ def conv(
         Of channels.
     shape
         Of the images. [default: channels x 7 x 8]
+    time_limit
+        Seconds for each call of a target of yours.
     json
         Print the verdict as one JSON document.
     save
         File for the verdict, for mathdnn verify.
     """
+    require_time_limit(time_limit, "grade conv --time-limit")
     require_place(save, "grade conv --save")
     layer: dict[str, Any] = {
         "bias": None if bias is None else read_numbers(bias, "grade conv --bias"),
@@ -105,9 +109,10 @@ def conv(
         "dilation": _geometry(dilation, "dilation", (1, 2)),
         "groups": groups,
         "input_shape": None if shape is None else _image(shape),
+        "seconds": time_limit,
     }
     numbers = read_numbers(weight, "grade conv --weight")
-    goal = load(target, f"grade conv --target {target}") if ":" in target else target
+    goal = load_operation(target, f"grade conv --target {target}") if ":" in target else target
     with foreign(f"grade conv --target {target}"):
         verdict = _grade(numbers, goal, layer)
     return _mark(verdict, json=json, save=save)

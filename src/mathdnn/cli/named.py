@@ -16,15 +16,21 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from mathdnn.cli.memory import limited_memory
 from mathdnn.errors import InvalidInput, OutputError, sentence
 
 
 @contextlib.contextmanager
 def foreign(who: str) -> Iterator[None]:
-    """Around a user's code: its output goes to standard error, and its wish to exit is an error like others."""
+    """Around a user's code: its output goes to standard error; its wish to exit, and to have more memory than there is,
+    are errors like others."""
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), limited_memory():
             yield
+    except MemoryError:
+        raise InvalidInput(
+            sentence(who, "a question that fits in memory", "one that needs more than there is", "ask a smaller one")
+        ) from None
     except SystemExit as stop:
         if isinstance(stop.__context__, BrokenPipeError):
             raise
@@ -45,6 +51,21 @@ def load(name: str, who: str) -> Any:
     except AttributeError:
         got = f"the module {module} without {attribute}"
         raise InvalidInput(sentence(who, f"{attribute} in {module}", got, "check the name")) from None
+
+
+def load_operation(name: str, who: str) -> Any:
+    """What `MODULE:NAME` names, which is no class. Raises `InvalidInput`."""
+    found = load(name, who)
+    if isinstance(found, type):
+        do = "name a function, or an object made from the class"
+        raise InvalidInput(sentence(who, "an operation", f"the class {found.__name__}", do))
+    return found
+
+
+def require_time_limit(seconds: float, who: str) -> None:
+    """Raise `InvalidInput` unless it is a time limit."""
+    if not 0 < seconds <= 86_400:
+        raise InvalidInput(sentence(who, "seconds from above 0 to 86400", f"{seconds:g}", "give a time limit"))
 
 
 def _import(module: str, who: str) -> Any:
@@ -89,6 +110,14 @@ def require_place(path: Path | None, who: str) -> None:
     if path is None:
         return
     folder = path.parent
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        got = "a folder" if path.is_dir() else f"no folder {folder}" if not folder.is_dir() else "one that may not be"
-        raise OutputError(sentence(f"{who} {path}", "a file in a folder that may be written", got, "name another file"))
+    if path.is_dir():
+        got = "a folder"
+    elif path.exists() and not path.is_file():
+        got = "something that is not a regular file (a pipe, a device)"
+    elif not folder.is_dir():
+        got = f"no folder {folder}"
+    elif not os.access(folder, os.W_OK):
+        got = "one that may not be"
+    else:
+        return
+    raise OutputError(sentence(f"{who} {path}", "a file in a folder that may be written", got, "name another file"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from mathdnn.cli.answer import answer
-from mathdnn.cli.named import foreign, load, require_place, sizes
+from mathdnn.cli.named import foreign, load_operation, require_place, require_time_limit, sizes
 from mathdnn.cli.output import Flag, Json, live
 from mathdnn.cli.prove_gradient import EXAMPLES, gradient
 from mathdnn.errors import InvalidInput, sentence
@@ -51,7 +51,7 @@ def conv(
     shape: str,
     dtype: Literal["float32", "float64"] | None = None,
     opaque: Flag = False,
-    seconds: float = 60.0,
+    time_limit: float = 60.0,
     json: Json = False,
     save: Path | None = None,
 ) -> int:
@@ -67,8 +67,8 @@ def conv(
         The numbers it is called with. [default: float32, with --opaque float64]
     opaque
         It takes NumPy arrays and cannot be read: it is probed.
-    seconds
-        Time limit of each call.
+    time_limit
+        Seconds for each call of it.
     json
         Print the verdict as one JSON document.
     save
@@ -76,27 +76,14 @@ def conv(
     """
     who = f"prove conv {operation}"
     image = sizes(shape, "prove conv --shape", "1,28,28")
-    _require_seconds(seconds)
+    require_time_limit(time_limit, "prove conv --time-limit")
     require_place(save, "prove conv --save")
-    found = _instance(load(operation, who), who)
+    found = load_operation(operation, who)
     from mathdnn.convolution import as_conv2d
 
     with foreign(who):
-        verdict = as_conv2d(found, image, dtype=dtype, opaque=opaque, seconds=seconds)
+        verdict = as_conv2d(found, image, dtype=dtype, opaque=opaque, seconds=time_limit)
     return answer(verdict, json=json, save=save)
-
-
-def _require_seconds(seconds: float) -> None:
-    if not 0 < seconds <= 86_400:
-        expected, do = "seconds from above 0 to 86400", "give a time limit"
-        raise InvalidInput(sentence("prove conv --seconds", expected, f"{seconds:g}", do))
-
-
-def _instance(found: Any, who: str) -> Any:
-    if isinstance(found, type):
-        do = "name a function, or an object made from the class"
-        raise InvalidInput(sentence(who, "an operation", f"the class {found.__name__}", do))
-    return found
 
 
 @prove.command(
@@ -143,7 +130,6 @@ def monotone(
         File for the verdict, for mathdnn verify.
     """
     from mathdnn.monotone import commutes_with_max_pool, is_nondecreasing
-    from mathdnn.monotone.guard import require_time_limit
 
     who = f"prove monotone {function}"
     if threads is not None and not 1 <= threads <= 1024:
@@ -152,7 +138,7 @@ def monotone(
     kept = _cache(cache, no_cache)
     require_place(save, "prove monotone --save")
     ours = function.startswith("onnx:") or ":" not in function
-    found = function if ours else _instance(load(function, who), who)
+    found = function if ours else load_operation(function, who)
 
     with live(1.0) as line, foreign(who):
         ask: Callable[..., Verdict] = commutes_with_max_pool if max_pool else is_nondecreasing

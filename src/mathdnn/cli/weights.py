@@ -28,6 +28,8 @@ def read_numbers(text: str, who: str) -> Any:
     if text.lstrip().startswith("["):
         quoted = text if '"' in text else _RATIO.sub(lambda found: f'"{found[0]}"', text)
         return _json(quoted, who)
+    if not text.strip() or (re.fullmatch(r"-?[0-9][0-9./eE+-]*", text) and not Path(text).exists()):
+        raise _wrong(who, "numbers in brackets, or a file", repr(text[:40]))
     path = Path(text)
     with open_regular(path, f"{who} {text}") as file:
         if os.fstat(file.fileno()).st_size > LARGEST:
@@ -47,7 +49,7 @@ def _wrong(who: str, expected: str, got: str) -> InvalidInput:
 
 def _json(text: str, who: str) -> Any:
     try:
-        read = json.loads(text, parse_float=_decimal, parse_constant=_decimal)
+        read = json.loads(text, parse_float=_decimal, parse_constant=_decimal, parse_int=_decimal)
         numbers, shape = _exact(read), _shape(read)
     except (ValueError, ZeroDivisionError, RecursionError) as error:
         got = "lists too deep" if isinstance(error, RecursionError) else str(error)[:120]
@@ -58,7 +60,9 @@ def _json(text: str, who: str) -> Any:
 
 
 def _decimal(text: str) -> Fraction:
-    if len(text) > 60 or not re.fullmatch(r"-?[0-9.]+([eE][+-]?[0-9]{1,2})?", text):
+    if len(text) > 60:
+        raise ValueError(f"the number {text[:20]}... of {len(text)} characters, more than 60")
+    if not re.fullmatch(r"-?[0-9.]+([eE][+-]?[0-9]{1,2})?", text):
         raise ValueError(f"the number {text[:40]}")
     return Fraction(text)
 
@@ -68,11 +72,13 @@ def _exact(item: Any) -> Any:
         return [_exact(part) for part in item]
     if isinstance(item, str) and _RATIO.fullmatch(item):
         return Fraction(item)
-    if type(item) is int and abs(item) < 1 << 64:
-        return Fraction(item)
     if isinstance(item, Fraction):
         return item
-    raise ValueError(f"{item!r:.40}, which is no number")
+    raise ValueError(f"{_said(item)}, which is no number")
+
+
+def _said(item: Any) -> str:
+    return "a JSON object" if isinstance(item, dict) else f"{item!r:.40}"
 
 
 def _shape(item: Any) -> tuple[int, ...]:

@@ -24,7 +24,18 @@ from mathdnn.convolution.compare import first_difference
 from mathdnn.convolution.nonlinear import find_nonlinearity
 from mathdnn.convolution.pool import Pool
 from mathdnn.convolution.rational import nearest
-from mathdnn.convolution.side import Operation, Settings, Shape, Side, Unread, read, require_shape, run, settings
+from mathdnn.convolution.side import (
+    Operation,
+    Settings,
+    Shape,
+    Side,
+    TooSlow,
+    Unread,
+    read,
+    require_shape,
+    run,
+    settings,
+)
 from mathdnn.convolution.witness import sealed
 from mathdnn.errors import InvalidInput
 from mathdnn.verdict import Counterexample, Equality, Plain, Verdict, pack_array, undecided
@@ -215,6 +226,8 @@ def _smallest(f: Any, g: Any, shape: Shape, hows: list[Settings], rounded: bool)
         try:
             left, right = read(f, small, pool, hows[0]), read(g, small, pool, hows[1])
             difference = _difference(left, right, pool, hows[0] if rounded else None)
+        except TooSlow:
+            return None
         except (InvalidInput, Unread):
             continue
         if difference is not None:

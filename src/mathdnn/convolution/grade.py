@@ -1,9 +1,8 @@
 """Grading: a kernel handed in, against what it should compute.
 
 Right, with a certificate; or wrong, with the smallest image that shows it, and, where the kernel is the right one
-shifted,
-turned, transposed, scaled or with channels swapped, that sentence. The remarks only describe: the verdict stands on the
-exact comparison of the two maps (`equal_maps`).
+shifted, turned, transposed, scaled or with channels swapped, that sentence. The remarks only describe: the verdict
+stands on the exact comparison of the two maps (`equal_maps`).
 """
 
 from __future__ import annotations
@@ -40,14 +39,14 @@ def grade(
     dilation: int | tuple[int, int] = 1,
     groups: int = 1,
     input_shape: tuple[int, int, int] | None = None,
+    seconds: float = 60.0,
 ) -> Verdict:
     """Whether the convolution handed in computes the target on images of `input_shape` (default: C x 7 x 8).
 
     weight: numbers of shape (out, in / groups, h, w), or (h, w), or (out, h, w) for one input channel; target: a name
-    of
-    `catalogue.CATALOGUE`, a `ConvForm`, or a torch operation. Returns a `Verdict`: proved or refuted, with the remark
-    at
-    the end of the counterexample's sentence. Raises `InvalidInput`.
+    of `catalogue.CATALOGUE`, a `ConvForm`, or a torch operation; seconds: time limit of each call of that operation.
+    Returns a `Verdict`: proved or refuted, with the remark at the end of the counterexample's sentence. Raises
+    `InvalidInput`.
     """
     form = ConvForm.of(
         _four(weight), bias, stride=stride, padding=padding, padding_mode=padding_mode, dilation=dilation, groups=groups
@@ -63,10 +62,10 @@ def grade(
                 "grade(weight)", f"weights for {shape[0]} input channels", f"{form.in_channels}", "check the shape"
             )
         )
-    verdict = equal_maps(goal, form, shape, claim=claim)
+    verdict = equal_maps(goal, form, shape, claim=claim, seconds=seconds)
     if verdict.status is not Status.REFUTED or not isinstance(verdict.evidence, Counterexample):
         return verdict
-    said = remark(form, goal if isinstance(goal, ConvForm) else _recognised(goal, shape))
+    said = remark(form, goal if isinstance(goal, ConvForm) else _recognised(goal, shape, seconds))
     words = verdict.evidence.statement.replace("the first gives", "the target gives").replace(
         "and the second", "and the kernel handed in"
     )
@@ -93,8 +92,8 @@ def _target(target: Any) -> Any:
     return CATALOGUE[target]()
 
 
-def _recognised(operation: Any, shape: tuple[int, int, int]) -> ConvForm | None:
-    verdict = as_conv2d(operation, shape)
+def _recognised(operation: Any, shape: tuple[int, int, int], seconds: float) -> ConvForm | None:
+    verdict = as_conv2d(operation, shape, seconds=seconds)
     return form_of(verdict) if verdict.status is Status.PROVED else None
 
 
@@ -122,10 +121,10 @@ def remark(form: ConvForm, goal: ConvForm | None) -> str:
     have, want = taps(form), taps(goal)
     if have == want:
         return _same_taps(form, goal)
-    for words, changed in _variants(want, form):
+    for words, changed in _variants(want, form, goal):
         if changed == have:
             return words
-    for words, changed in _variants(want, form):
+    for words, changed in _variants(want, form, goal):
         ratio = _ratio(changed, have)
         if ratio is not None:
             return f"{words[:-1]}, and times {ratio}."
@@ -146,7 +145,7 @@ def _same_taps(form: ConvForm, goal: ConvForm) -> str:
     return "The kernel is right, and the padding is not: the borders differ, or the output's size."
 
 
-def _variants(want: Taps, form: ConvForm) -> Iterator[tuple[str, Taps]]:
+def _variants(want: Taps, form: ConvForm, goal: ConvForm) -> Iterator[tuple[str, Taps]]:
     """The mistakes, as sentences with the taps that each of them gives."""
     have = taps(form)
     if have and want:
@@ -155,7 +154,7 @@ def _variants(want: Taps, form: ConvForm) -> Iterator[tuple[str, Taps]]:
         yield (
             (
                 f"It is the right kernel shifted by ({down}, {right}): each output reads the pixels that far off"
-                f"{_padding_hint(form, down, right)}."
+                f"{_padding_hint(form, goal, down, right)}."
             ),
             moved,
         )
@@ -166,10 +165,14 @@ def _variants(want: Taps, form: ConvForm) -> Iterator[tuple[str, Taps]]:
     yield from _permuted(want, form)
 
 
-def _padding_hint(form: ConvForm, down: int, right: int) -> str:
-    (top, _), (left, _) = form.padding
-    if (-down, -right) == (top, left) and (top or left):
-        return "; it would be right without padding at the top and left"
+def _padding_hint(form: ConvForm, goal: ConvForm, down: int, right: int) -> str:
+    """Whether the shift is the padding at the top and left: then all of it belongs at the bottom and right."""
+    (top, bottom), (left, beyond) = form.padding
+    sizes = [[sum(sides) - n for sides, n in zip(one.padding, one.extent, strict=True)] for one in (form, goal)]
+    same = sizes[0] == sizes[1] and form.padding_mode == goal.padding_mode == "zeros"
+    if same and (-down, -right) == (top, left) and (top or left) and form.exact_bias == goal.exact_bias:
+        sides = f"with {top + bottom} at the bottom and {left + beyond} at the right"
+        return f"; it would be right without padding at the top and left, and {sides}"
     return ""
 
 

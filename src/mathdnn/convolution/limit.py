@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+_ASKED = 10  # times within a second that a thread is told to stop: it may be where exceptions are swallowed
 
 
 class OutOfTime(Exception):
@@ -24,7 +25,9 @@ class _Stop(BaseException):
 
 
 def limited(function: Callable[[], T], seconds: float) -> T:
-    """The result of `function()`, or its exception, or `OutOfTime` after `seconds`."""
+    """The result of `function()`, or its exception, or `OutOfTime` after `seconds`.
+
+    An exception that is no `Exception` (but for KeyboardInterrupt and SystemExit) comes as a `RuntimeError`."""
     box: dict[str, Any] = {}
 
     def work() -> None:
@@ -37,10 +40,16 @@ def limited(function: Callable[[], T], seconds: float) -> T:
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stop))
-        thread.join(1.0)
+        for _ in range(_ASKED):
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stop))
+            thread.join(1.0 / _ASKED)
+            if not thread.is_alive():
+                break
         raise OutOfTime
-    if "error" in box:
-        raise box["error"]
+    error = box.get("error")
+    if isinstance(error, Exception | KeyboardInterrupt | SystemExit):
+        raise error
+    if error is not None:  # GeneratorExit and others of their kind, which nobody above expects
+        raise RuntimeError(f"{type(error).__name__} {error}".strip()) from error
     result: T = box["result"]
     return result

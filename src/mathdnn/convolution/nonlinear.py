@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mathdnn.convolution.side import Called, Settings, Shape, find_call, run
+from mathdnn.convolution.calls import Called, Settings, Shape, TooSlow, find_call, require_steady, run
 from mathdnn.errors import InvalidInput
 from mathdnn.verdict import Counterexample, Plain, pack_array
 
@@ -36,11 +36,15 @@ class Violation:
 
 
 def find_nonlinearity(operation: Any, shape: Shape, how: Settings) -> Counterexample | None:
-    """The smallest violation found, as a counterexample to "f is affine", or None."""
+    """The smallest violation found, as a counterexample to "f is affine", or None.
+
+    Raises `InvalidInput` for an operation that gives two outputs for one image, which would refute anything.
+    """
     try:
         called = find_call(operation, shape, how)
     except InvalidInput:
         return None
+    require_steady(called, how)
     for x, y in _pairs(called.shape, how):
         violation = _homogeneity(called, x, how) or _additivity(called, x, y, how)
         if violation is not None:
@@ -71,6 +75,8 @@ def _far(expected: torch.Tensor, found: torch.Tensor, *terms: torch.Tensor) -> b
 def _try(called: Called, image: torch.Tensor, how: Settings) -> torch.Tensor | None:
     try:
         return run(called.call, image, how)
+    except TooSlow:
+        raise
     except InvalidInput:
         return None
 

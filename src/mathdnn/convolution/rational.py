@@ -106,7 +106,8 @@ def nearest(value: Fraction, dtype: str) -> Any:
     double = float(value)
     if dtype == "float64":
         return np.float64(double)
-    single = np.float32(double)
+    with np.errstate(over="ignore"):
+        single = np.float32(double)
     candidates = [np.nextafter(single, np.float32(-math.inf)), single, np.nextafter(single, np.float32(math.inf))]
     finite = [candidate for candidate in candidates if np.isfinite(candidate)]
     return min(

@@ -34,6 +34,9 @@ def replace_file(path: str | os.PathLike[str], content: bytes | memoryview, who:
     A temporary file in the same folder is written, synced and renamed, then the folder is synced. Raises `OutputError`.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():  # a device would be lost
+        kind = "a folder" if path.is_dir() else "something that is not a regular file (a pipe, a device)"
+        raise OutputError(sentence(f"{who}({path})", "a regular file, or none yet", kind, "name another file"))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
         try:
