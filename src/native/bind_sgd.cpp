@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cfenv>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
@@ -22,6 +21,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "floating_point.hpp"
 #include "sgd.hpp"
 
 namespace nb = nanobind;
@@ -50,21 +50,6 @@ Kernels kernels(const std::string &set) {
     if (set == "baseline") return {baseline::sgd_steps, baseline::sgd_read, baseline::sgd_derivative};
     throw std::invalid_argument("this processor or build has no instruction set " + set);
 }
-
-// Default rounding, subnormals kept: a caller may have set its thread otherwise (flush to zero), which would change bits.
-class DefaultFloatingPoint {
-  public:
-    DefaultFloatingPoint() {
-        std::fegetenv(&saved_);
-        std::fesetenv(FE_DFL_ENV);
-    }
-    ~DefaultFloatingPoint() { std::fesetenv(&saved_); }
-    DefaultFloatingPoint(const DefaultFloatingPoint &) = delete;
-    DefaultFloatingPoint &operator=(const DefaultFloatingPoint &) = delete;
-
-  private:
-    std::fenv_t saved_;
-};
 
 struct Free {
     void operator()(float *memory) const { std::free(memory); }

@@ -1,9 +1,10 @@
 #include "pool.hpp"
 
-#include <cfenv>
 #if defined(__linux__)
 #include <dlfcn.h>
 #endif
+
+#include "floating_point.hpp"
 
 namespace mathdnn {
 namespace {
@@ -27,14 +28,10 @@ struct Call {
     int (*rank)();
 };
 
-// Default rounding, subnormals kept, as in a team of ours.
 void enter(void *data) {
-    std::fenv_t saved;
-    std::fegetenv(&saved);
-    std::fesetenv(FE_DFL_ENV);
+    DefaultFloatingPoint environment;
     const Call &call = *static_cast<Call *>(data);
     call.work(call.rank());
-    std::fesetenv(&saved);
 }
 
 int first() { return 0; }

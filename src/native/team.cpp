@@ -1,28 +1,14 @@
 #include "team.hpp"
 
 #include <algorithm>
-#include <cfenv>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
+#include "floating_point.hpp"
+
 namespace mathdnn {
 namespace {
-
-// Default rounding, subnormals kept, whatever the calling thread has set.
-class DefaultFloatingPoint {
-  public:
-    DefaultFloatingPoint() {
-        std::fegetenv(&saved_);
-        std::fesetenv(FE_DFL_ENV);
-    }
-    ~DefaultFloatingPoint() { std::fesetenv(&saved_); }
-    DefaultFloatingPoint(const DefaultFloatingPoint &) = delete;
-    DefaultFloatingPoint &operator=(const DefaultFloatingPoint &) = delete;
-
-  private:
-    std::fenv_t saved_;
-};
 
 void pause(int &spins) {
     if (++spins > 4000) {

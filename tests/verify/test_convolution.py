@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-import hashlib
-import json
 import subprocess
 import sys
 from fractions import Fraction
 
-import msgspec
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.verify.tampering import each_field_changed, random_mutations, rejected, replaced, resealed
 from torch import nn
 
 from mathdnn.convolution import ConvForm, as_conv2d, equal_maps
 from mathdnn.convolution.linear import LINEAR
 from mathdnn.convolution.moves import MOVES
 from mathdnn.errors import InvalidInput
-from mathdnn.verdict import Certificate, Status, Verdict, pack_array
+from mathdnn.verdict import Status, pack_array
 from mathdnn.verify import verify
 from mathdnn.verify.computing import COMPUTING
 from mathdnn.verify.moving import MOVING
@@ -61,71 +58,14 @@ def test_a_true_certificate_passes_from_its_file(verdict, tmp_path):
     assert verify(path).status is Status.PROVED
 
 
-def _leaves(plain, path=()):
-    if isinstance(plain, dict | list):
-        items = plain.items() if isinstance(plain, dict) else enumerate(plain)
-        for key, value in items:
-            yield from _leaves(value, (*path, key))
-    else:
-        yield path
+def test_every_field_changed_in_turn_isrejected(verdict):
+    for path, text in each_field_changed(verdict, 300):
+        assert rejected(text), path
 
 
-def _changed(value):
-    if isinstance(value, bool) or value is None:
-        return not value
-    if isinstance(value, str):
-        return value[:-1] + ("1" if value[-1:] != "1" else "2")
-    return value + 1
-
-
-def _with(plain, path, value):
-    plain = copy.deepcopy(plain)
-    at = plain
-    for key in path[:-1]:
-        at = at[key]
-    at[path[-1]] = value
-    return plain
-
-
-def _rejected(text) -> bool:
-    try:
-        return verify(Verdict.from_json(text)).status is not Status.PROVED
-    except InvalidInput:
-        return True
-
-
-def test_every_field_changed_in_turn_is_rejected(verdict):
-    plain = verdict.to_plain()
-    paths = list(_leaves(plain))
-    for path in paths[:: max(1, len(paths) // 300)]:
-        value = plain
-        for key in path:
-            value = value[key]
-        assert _rejected(json.dumps(_with(plain, path, _changed(value)))), path
-
-
-def test_500_random_mutations_are_rejected(verdict, rng):
-    text = verdict.to_json(indent=0).encode()
-    for _ in range(100):  # times seven certificates
-        mutated = bytearray(text)
-        for at in rng.integers(len(text), size=rng.integers(1, 4)):
-            mutated[at] = rng.integers(32, 127)
-        try:
-            same = Verdict.from_json(bytes(mutated)) == verdict
-        except InvalidInput:
-            continue
-        assert same or _rejected(bytes(mutated))
-
-
-def _resealed(plain):
-    """What a forger would write: the changed content with a seal that fits."""
-    verdict = Verdict.from_json(json.dumps(plain))
-    data = {key: value for key, value in verdict.evidence.data.items() if key != "seal"}
-    bare = msgspec.structs.replace(verdict, evidence=Certificate(verdict.evidence.kind, verdict.evidence.method, data))
-    seal = hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest()
-    return msgspec.structs.replace(
-        bare, evidence=Certificate(bare.evidence.kind, bare.evidence.method, {**data, "seal": seal})
-    )
+def test_500_random_mutations_arerejected(verdict, rng):
+    for text in random_mutations(verdict, rng, 100):  # times seven certificates
+        assert rejected(text)
 
 
 RIGHT = ("evidence", "data", "right", "form")
@@ -213,17 +153,17 @@ FORGERIES = [
 
 
 @pytest.mark.parametrize(("name", "path", "value"), [*FORGERIES, *TRANSPOSED])
-def test_a_forgery_with_a_seal_that_fits_is_rejected(name, path, value):
-    forged = _resealed(_with(TRUE[name]().to_plain(), path, value))
+def test_a_forgery_with_a_seal_that_fits_isrejected(name, path, value):
+    forged = resealed(replaced(TRUE[name]().to_plain(), path, value))
     assert verify(forged).status is not Status.PROVED
 
 
 def test_a_new_seal_alone_is_no_forgery(verdict):
-    assert verify(_resealed(verdict.to_plain())).status is Status.PROVED
+    assert verify(resealed(verdict.to_plain())).status is Status.PROVED
 
 
 def test_the_checker_says_in_its_own_words_what_it_checked():
-    forged = _resealed(_with(TRUE["layer"]().to_plain(), ("claim",), "the moon is a convolution"))
+    forged = resealed(replaced(TRUE["layer"]().to_plain(), ("claim",), "the moon is a convolution"))
     assert "both sides are the same map on 1 x 2 x 7 x 8 images" in str(verify(forged).evidence)
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-import hashlib
-import json
-
-import msgspec
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.verify.tampering import each_field_changed, random_mutations, rejected, replaced, resealed
 from torch import nn
 
 from mathdnn.convolution import ConvForm, as_conv2d, equal_maps, grade, reproduces
 from mathdnn.errors import InvalidInput
-from mathdnn.verdict import Status, Verdict, pack_array
+from mathdnn.verdict import Status, pack_array
 from mathdnn.verify import verify
 from mathdnn.verify.running import ALLOWED
 
@@ -55,70 +51,14 @@ def test_a_true_counterexample_passes_from_its_file(verdict, tmp_path):
     assert verify(path).status is Status.PROVED, str(verify(path))
 
 
-def _leaves(plain, path=()):
-    if isinstance(plain, dict | list):
-        for key, value in plain.items() if isinstance(plain, dict) else enumerate(plain):
-            yield from _leaves(value, (*path, key))
-    else:
-        yield path
+def test_every_field_changed_in_turn_isrejected(verdict):
+    for path, text in each_field_changed(verdict, 200):
+        assert rejected(text), path
 
 
-def _changed(value):
-    if isinstance(value, bool) or value is None:
-        return not value
-    if isinstance(value, str):
-        return value[:-1] + ("1" if value[-1:] != "1" else "2")
-    return value + 1
-
-
-def _with(plain, path, value):
-    plain = copy.deepcopy(plain)
-    at = plain
-    for key in path[:-1]:
-        at = at[key]
-    at[path[-1]] = value
-    return plain
-
-
-def _rejected(text) -> bool:
-    try:
-        return verify(Verdict.from_json(text)).status is not Status.PROVED
-    except InvalidInput:
-        return True
-
-
-def test_every_field_changed_in_turn_is_rejected(verdict):
-    plain = verdict.to_plain()
-    paths = list(_leaves(plain))
-    for path in paths[:: max(1, len(paths) // 200)]:
-        value = plain
-        for key in path:
-            value = value[key]
-        assert _rejected(json.dumps(_with(plain, path, _changed(value)))), path
-
-
-def test_500_random_mutations_are_rejected(verdict, rng):
-    text = verdict.to_json(indent=0).encode()
-    for _ in range(50):  # times twelve counterexamples
-        mutated = bytearray(text)
-        for at in rng.integers(len(text), size=rng.integers(1, 4)):
-            mutated[at] = rng.integers(32, 127)
-        try:
-            same = Verdict.from_json(bytes(mutated)) == verdict
-        except InvalidInput:
-            continue
-        assert same or _rejected(bytes(mutated))
-
-
-def _resealed(plain):
-    """What a forger would write: the changed content with a seal that fits."""
-    verdict = Verdict.from_json(json.dumps(plain))
-    data = {key: value for key, value in verdict.evidence.data.items() if key != "seal"}
-    bare = msgspec.structs.replace(verdict, evidence=msgspec.structs.replace(verdict.evidence, data=data))
-    seal = hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest()
-    return msgspec.structs.replace(
-        verdict, evidence=msgspec.structs.replace(verdict.evidence, data={**data, "seal": seal})
-    )
+def test_500_random_mutations_arerejected(verdict, rng):
+    for text in random_mutations(verdict, rng, 50):  # times twelve counterexamples
+        assert rejected(text)
 
 
 DATA = ("evidence", "data")
@@ -149,7 +89,7 @@ FORGERIES = [
 
 
 @pytest.mark.parametrize(("name", "path", "value"), FORGERIES)
-def test_forgeries_with_a_seal_that_fits_are_rejected(name, path, value):
+def test_forgeries_with_a_seal_that_fits_arerejected(name, path, value):
     plain = REFUTED[name]().to_plain()
     at = plain
     for key in path[:-1]:
@@ -157,25 +97,25 @@ def test_forgeries_with_a_seal_that_fits_are_rejected(name, path, value):
     if value is None:
         value = plain["evidence"]["data"]["left"]
     assert at[path[-1]] != value
-    assert _rejected(_resealed(_with(plain, path, value)).to_json())
+    assert rejected(resealed(replaced(plain, path, value)).to_json())
 
 
 @pytest.mark.parametrize("name", ["relu", "inside", "graded"])
-def test_an_image_that_shows_nothing_is_rejected(name):
+def test_an_image_that_shows_nothing_isrejected(name):
     plain = REFUTED[name]().to_plain()
     given = plain["evidence"]["input"]
     packed = given if "bits" in given else given["x"]
     packed["bits"] = "0" * len(packed["bits"])
-    assert _rejected(_resealed(plain).to_json())
+    assert rejected(resealed(plain).to_json())
 
 
-def test_two_equal_sides_with_a_seal_are_rejected():
+def test_two_equal_sides_with_a_seal_arerejected():
     plain = REFUTED["equal"]().to_plain()
     data = plain["evidence"]["data"]
     for part in (data, data["at_the_size_asked"]["data"]):
         part["right"] = part["left"]
     plain["evidence"]["found"] = plain["evidence"]["claimed"]
-    assert "agree at the image" in str(verify(_resealed(plain)))
+    assert "agree at the image" in str(verify(resealed(plain)))
 
 
 def test_the_list_of_operations_holds_no_that_draw_write_or_read():

@@ -6,19 +6,16 @@ import hashlib
 import math
 import platform
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 import mathdnn
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import InvalidInput, RunError, sentence
 from mathdnn.training.images import Images, check_split
 from mathdnn.training.recipe import Recipe
 from mathdnn.training.scoring import evaluating, mean_loss
-
-if TYPE_CHECKING:
-    pass
 
 
 def check_seed(seed: int, who: str) -> None:
@@ -113,6 +110,15 @@ def _start_loss(model: torch.nn.Module, images: Images, recipe: Recipe) -> float
             sentence("train(model)", "a finite loss before training", repr(loss), "initialise the model")
         )
     return max(loss, nothing)
+
+
+def check_resumed(own: dict[str, torch.Tensor], kept: dict[str, torch.Tensor], parts: str) -> None:
+    """Raise `RunError` unless the tensors that a checkpoint kept have the names, kinds and shapes of one's own."""
+    wanted, found = ({name: (t.dtype, t.shape) for name, t in held.items()} for held in (own, kept))
+    wrong = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
+    if wrong:
+        expected, got = f"the tensors of this {parts}", f"others: {', '.join(wrong[:3])}"
+        raise RunError(sentence("train(resume=True)", expected, got, f"resume with the {parts} the run began with"))
 
 
 def structure_digest(model: torch.nn.Module) -> str:

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 
 from mathdnn import native
-from mathdnn.errors import InvalidInput, RunError, sentence
+from mathdnn.errors import InvalidInput, sentence
 from mathdnn.native.engine import FIRST, SECOND, NativeEngine, usual_threads
 from mathdnn.native.layers import Shape
 from mathdnn.native.network import NetworkPlan, plan_network
+from mathdnn.training.checks import check_resumed
 from mathdnn.training.images import Images
 from mathdnn.training.native_layers import Unknown, native_layers
 from mathdnn.training.native_scoring import load, metrics, pictures
@@ -120,17 +121,7 @@ class TrainingEngine:
 
     def restore(self, tensors: dict[str, torch.Tensor]) -> None:
         own = self.tensors()
-        signature, found = ({name: (t.dtype, t.shape) for name, t in held.items()} for held in (own, tensors))
-        if signature != found:
-            wrong = sorted(name for name in {*own, *tensors} if signature.get(name) != found.get(name))
-            raise RunError(
-                sentence(
-                    "train(resume=True)",
-                    "the tensors of this model and engine",
-                    f"others: {', '.join(wrong[:3])}",
-                    "resume with the model and engine the run began with",
-                )
-            )
+        check_resumed(own, tensors, "model and engine")
         for name, tensor in self.model.state_dict().items():
             tensor.copy_(tensors[f"model.{name}"])
         load(self.engine, list(self.parameters))

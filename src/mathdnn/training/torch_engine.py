@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mathdnn.errors import RunError, sentence
+from mathdnn.training.checks import check_resumed
 from mathdnn.training.images import Images
 from mathdnn.training.optimizers import new_state, update
 from mathdnn.training.recipe import Recipe
@@ -80,17 +80,7 @@ class TorchEngine:
 
     def restore(self, tensors: dict[str, torch.Tensor]) -> None:
         own = self.tensors()
-        signature, found = ({name: (t.dtype, t.shape) for name, t in held.items()} for held in (own, tensors))
-        if signature != found:
-            wrong = sorted(name for name in {*own, *tensors} if signature.get(name) != found.get(name))
-            raise RunError(
-                sentence(
-                    "train(resume=True)",
-                    "the tensors of this model and device",
-                    f"others: {', '.join(wrong[:3])}",
-                    "resume with the model and device the run began with",
-                )
-            )
+        check_resumed(own, tensors, "model and device")
         for name, tensor in own.items():
             if not name.startswith("random."):
                 tensor.copy_(tensors[name])
