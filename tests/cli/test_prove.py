@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import pytest
@@ -30,6 +31,10 @@ class Layer(torch.nn.Module):
 
 layer = torch.nn.Conv2d(1, 2, 3, padding=1)
 net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+wide = torch.nn.Conv2d(3, 64, 7)
+with torch.no_grad():
+    wide.weight.copy_((torch.arange(9408) / 9409).reshape(wide.weight.shape))
+    wide.bias.copy_(torch.arange(64) / 65 - 0.5)
 number = 3
 
 def blur(x):
@@ -404,6 +409,28 @@ def test_json_is_one_document_whatever_else_is_asked(folder, capsys):
     assert main(["prove", "gradient", "2-3-1", "--json", "--explain", "--picture", "f.svg"]) == 0
     assert json.loads(capsys.readouterr().out)["status"] == "proved"
     assert (folder / "f.svg").exists()
+
+
+def test_the_difference_in_floats_is_said_and_no_less_than_the_certificates(folder, capsys):
+    assert main(["prove", "conv", "filters:blur", "--shape", "1,8,8", "--save", "saved.json"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "float32" in line)
+    found = re.fullmatch(
+        r"  computed in float32 on this size, the two differ by at most (\S+) times the largest pixel "
+        r"\(sums of products in any order, without Winograd or FFT, overflow and underflow\)",
+        line,
+    )
+    exact = Verdict.from_json((folder / "saved.json").read_bytes()).evidence.data["rounding"]
+    assert exact["slope"] <= float(found[1]) <= 1.1 * exact["slope"]
+    assert exact["offset"] == 0
+
+
+def test_many_weights_are_a_line_on_the_terminal_and_all_there_in_the_file(folder, capsys):
+    assert main(["prove", "conv", "filters:wide", "--shape", "3,12,12", "--save", "saved.json"]) == 0
+    first, *_ = out = capsys.readouterr().out.splitlines()
+    assert first.endswith(" padding 0, bias of 64 numbers from -0.5 to 0.4692, weight of 9408 numbers from 0 to 0.9998")
+    assert max(map(len, out)) < 400
+    form = Verdict.from_json((folder / "saved.json").read_bytes()).evidence.data["right"]["form"]
+    assert len(re.findall(r"\d+/\d+", json.dumps(form))) > 4000
 
 
 def test_an_operation_that_runs_for_ever_ends(capsys):

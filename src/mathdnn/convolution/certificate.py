@@ -7,6 +7,7 @@ difference of the two float computations.
 from __future__ import annotations
 
 import hashlib
+from decimal import ROUND_CEILING, Context
 from typing import Any
 
 import msgspec
@@ -21,10 +22,30 @@ KIND = "convolution"
 class ConvCertificate(Certificate, frozen=True, tag="certificate", tag_field="type"):
     """A certificate that two maps are one, at least one of them a `ConvForm` where `.form` is asked for."""
 
+    def __str__(self) -> str:
+        words = rounding_words(self.data)
+        return f"{self.method}\n  {words}" if words else self.method
+
     @property
     def form(self) -> ConvForm:
         """The convolution that was found or compared with. Raises `InvalidInput` where neither side is a form."""
         return form_of(self)
+
+
+def rounding_words(data: dict[str, Plain]) -> str:
+    """What the certificate says about floats, in a line; both numbers are rounded up. Empty where it says nothing."""
+    bound = data.get("rounding")
+    if not isinstance(bound, dict) or data.get("relation") != "equal":
+        return ""
+    dtype = "float32" if bound["unit_roundoff"] == 2.0**-24 else "float64"
+    plus = f" plus {_up(bound['offset'])}" if bound["offset"] else ""
+    most = f"{_up(bound['slope'])} times the largest pixel{plus}"
+    return f"computed in {dtype} on this size, the two differ by at most {most} ({bound['holds_for']})"
+
+
+def _up(value: float) -> str:
+    """Two digits, never less than the value."""
+    return f"{Context(prec=2, rounding=ROUND_CEILING).create_decimal_from_float(value):.1e}" if value else "0"
 
 
 def form_of(evidence: Certificate | Verdict) -> ConvForm:

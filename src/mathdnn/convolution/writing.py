@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from fractions import Fraction
 
     from mathdnn.convolution.form import ConvForm
 
-_SHOWN = 256  # kernels with more weights than this are named by their size only
+_SHOWN = 256  # kernels with more weights than this are left out of the formula
+_LONG = 600  # characters of weights or biases; what takes more is named by its size and its ends
 
 
 _GOES_ON = {
@@ -52,14 +54,19 @@ def _layer(form: ConvForm) -> str:
         words.append(f"dilation {d}" if d == e else f"dilation ({d}, {e})")
     if form.groups > 1:
         words.append(f"groups {form.groups}")
-    words.append("no bias" if form.exact_bias is None else "bias [" + ", ".join(map(_number, form.exact_bias)) + "]")
+    words.append(
+        "no bias"
+        if form.exact_bias is None
+        else _shown("bias", form.exact_bias, "[" + ", ".join(map(_number, form.exact_bias)) + "]")
+    )
     return ", ".join(words)
 
 
 def to_text(form: ConvForm) -> str:
-    """The layer in one line, then its kernels as nested lists."""
-    if len(form.flat()) > _SHOWN:
-        return f"{_layer(form)}, {len(form.flat())} weights"
+    """The layer in one line, then its kernels as nested lists, or how many weights they are and from what to what."""
+    flat = form.flat()
+    if len(flat) > _LONG:
+        return f"{_layer(form)}, {_range('weight', flat)}"
     text = ", ".join(
         "["
         + ", ".join(
@@ -68,7 +75,15 @@ def to_text(form: ConvForm) -> str:
         + "]"
         for filters in form.exact
     )
-    return f"{_layer(form)}, weight [{text}]"
+    return f"{_layer(form)}, {_shown('weight', flat, f'[{text}]')}"
+
+
+def _shown(name: str, numbers: Sequence[Fraction], text: str) -> str:
+    return f"{name} {text}" if len(text) <= _LONG else _range(name, numbers)
+
+
+def _range(name: str, numbers: Sequence[Fraction]) -> str:
+    return f"{name} of {len(numbers)} numbers from {float(min(numbers)):.4g} to {float(max(numbers)):.4g}"
 
 
 def to_latex(form: ConvForm) -> str:
