@@ -63,12 +63,17 @@ def put(verdict, path):
     return str(path)
 
 
+def said(verdict):
+    """A claim that is refuted is never printed as one that holds."""
+    return f"refuted: {verdict.claim}" if verdict.status is Status.REFUTED else verdict.claim
+
+
 @pytest.mark.parametrize("case", VERDICTS)
 def test_true_evidence_holds(case, tmp_path, capsys):
     verdict = VERDICTS[case]()
     assert main(["verify", put(verdict, tmp_path / "c.json")]) == 0
     out, err = capsys.readouterr()
-    assert (out.splitlines()[0], err) == (f"HOLDS: {verdict.claim}", "")
+    assert (out.splitlines()[0], err) == (f"HOLDS: {said(verdict)}", "")
     assert out.splitlines()[1].startswith("  checked again by code of its own")
 
 
@@ -204,7 +209,7 @@ def test_lies_that_are_sealed_again_are_rejected(case, tmp_path, capsys):
     assert holds is False
     assert why.startswith(words)
     assert main(["verify", put(verdict, tmp_path / "c.json")]) == 1
-    assert capsys.readouterr().out.startswith(f"REJECTED: {verdict.claim}\n  {words[:60]}")
+    assert capsys.readouterr().out.startswith(f"REJECTED: {said(verdict)}\n  {words[:60]}")
 
 
 def test_a_counterexample_that_is_not_its_parts_is_rejected():

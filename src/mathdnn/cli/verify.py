@@ -47,9 +47,9 @@ def verify(file: Path, /, *, json: Json = False) -> int:
     from mathdnn.verify import verify as check
 
     checked = check(found)
-    return answer(
-        checked, json=json, words=f"{WORD[checked.status.value].upper()}: {found.claim}\n  {checked.evidence}"
-    )
+    no = f"{found.status!s}: " if found.status.value in ("refuted", "contradicted") else ""  # what holds is the no
+    words = f"{WORD[checked.status.value].upper()}: {no}{found.claim}\n  {checked.evidence}"
+    return answer(checked, json=json, words=words)
 
 
 def _read(path: Path) -> bytes:
