@@ -127,7 +127,9 @@ def test_a_target_of_ones_own(folder, capsys):
         "def right(x):\n    print('talking')\n    return x[..., :, 1:] - x[..., :, :-1]\n"
     )
     assert grade_conv([[-1, 1]], "conv", "--target", "my_targets:right", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["status"] == "proved"
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["status"] == "proved"
+    assert printed["claim"] == "on 1 x 7 x 8 images, the convolution handed in computes my_targets:right"
     assert grade_conv([[1, -1]], "conv", "--target", "my_targets:right") == 1
     assert "It is the right kernel times -1." in capsys.readouterr().out
 

@@ -110,6 +110,7 @@ def conv(
         "groups": groups,
         "input_shape": None if shape is None else _image(shape),
         "seconds": time_limit,
+        "name": target,
     }
     numbers = read_numbers(weight, "grade conv --weight")
     goal = load_operation(target, f"grade conv --target {target}") if ":" in target else target

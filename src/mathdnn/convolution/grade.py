@@ -40,11 +40,13 @@ def grade(
     groups: int = 1,
     input_shape: tuple[int, int, int] | None = None,
     seconds: float = 60.0,
+    name: str | None = None,
 ) -> Verdict:
     """Whether the convolution handed in computes the target on images of `input_shape` (default: C x 7 x 8).
 
     weight: numbers of shape (out, in / groups, h, w), or (h, w), or (out, h, w) for one input channel; target: a name
-    of `catalogue.CATALOGUE`, a `ConvForm`, or a torch operation; seconds: time limit of each call of that operation.
+    of `catalogue.CATALOGUE`, a `ConvForm`, or a torch operation; seconds: time limit of each call of that operation;
+    name: what the claim calls the target.
     Returns a `Verdict`: proved or refuted, with the remark at the end of the counterexample's sentence. Raises
     `InvalidInput`.
     """
@@ -54,7 +56,7 @@ def grade(
     goal = _target(target)
     channels = goal.in_channels if isinstance(goal, ConvForm) else form.in_channels
     shape = input_shape or (channels, 7, 8)
-    name = target if isinstance(target, str) else "the target"
+    name = name or (target if isinstance(target, str) else "the target")
     claim = f"on {' x '.join(map(str, shape))} images, the convolution handed in computes {name}"
     if form.in_channels != shape[0]:
         raise InvalidInput(
