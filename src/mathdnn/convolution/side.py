@@ -29,7 +29,8 @@ from mathdnn.convolution.evaluate import NotAffine, evaluate
 from mathdnn.convolution.form import ConvForm
 from mathdnn.convolution.limit import OutOfTime, limited
 from mathdnn.convolution.pool import Pool, TooLarge
-from mathdnn.convolution.trace import ChangesInput, NotTraced, RandomOperation, trace
+from mathdnn.convolution.reading import ChangesInput, NotTraced, RandomOperation
+from mathdnn.convolution.trace import trace
 from mathdnn.errors import InvalidInput
 from mathdnn.verdict import Assumption, Plain
 

@@ -1,8 +1,7 @@
 """An operation's graph for every size at once: run on a fake image whose height and width are symbols.
 
 Python code may compute with the symbols and compare them. torch writes down how each comparison came out (a guard), so
-the
-graph is right for every size for which all guards hold; code that needs a number (int(), a loop over the rows) pins
+the graph is right for every size for which all guards hold; code that needs a number (int(), a loop over the rows) pins
 the symbol, which is a guard too, and code that asks for a symbol's text or hash ends the trace. Not excluded: code that
 looks at its type. Callers compare real calls at other sizes with the result.
 """
@@ -20,18 +19,18 @@ import numpy as np
 import sympy  # type: ignore[import-untyped]
 import torch
 from torch._meta_registrations import calc_conv_nd_return_shape
-from torch._subclasses import FakeTensorMode
-from torch.func import functionalize
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 
 from mathdnn.convolution.graph import Graph, Node
 from mathdnn.convolution.growing import Class, Unclear, number
+from mathdnn.convolution.reading import EMPTY, FakeImages, NotTraced, Reading, read_code
 from mathdnn.convolution.resizing import Resizing
-from mathdnn.convolution.trace import _DECOMPOSED, _EMPTY, _SHAPE_ONLY, NotTraced, _Reader
+from mathdnn.convolution.trace import _SHAPE_ONLY, _Reader, functional
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from torch._subclasses import FakeTensor
 
     from mathdnn.verdict import Plain
 
@@ -81,15 +80,15 @@ def _as_constant(node: Node, constants: list[np.ndarray]) -> Node:
     return replace(node, op="aten.clone.default", args=[{"constant": len(constants) - 1}])
 
 
-class _Fake(FakeTensorMode):  # type: ignore[no-untyped-call]
-    """Fake tensors; the sizes of some results come from `_SHAPES`, since torch's own way to them asks which kernel
-    would run, or rounds. The values of a result do not depend on either."""
+class _OpenSizes(FakeImages):  # type: ignore[no-untyped-call]
+    """The sizes of some results come from `_SHAPES`, since torch's own way to them asks which kernel would run, or
+    rounds. The values of a result do not depend on either."""
 
-    def dispatch(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def _call(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         shape = _SHAPES[func](*args) if func in _SHAPES and not kwargs else None
         if shape is not None:
-            return super().dispatch(torch.ops.aten.new_empty.default, types, (args[0], shape), {})
-        return super().dispatch(func, types, args, kwargs or {})
+            return super()._call(torch.ops.aten.new_empty.default, types, (args[0], shape), {})
+        return super()._call(func, types, args, kwargs)
 
 
 def _convolved(image: Any, weight: Any, _: Any, stride: Any, padding: Any, dilation: Any, *more: Any) -> Any:
@@ -133,22 +132,14 @@ def trace_sizes(
     operation: Callable[[Any], Any], shape: Sequence[int], dtype: torch.dtype = torch.float32
 ) -> SymbolicGraph:
     """The graph of `operation` on images like `shape`, for every height and width. Raises `NotTraced`, `Unclear`."""
-    environment = ShapeEnv()
+    environment = ShapeEnv(allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False)
     lead = len(shape) - 2
     context = StatelessSymbolicContext(dynamic_sizes=[DimDynamic.STATIC] * lead + [DimDynamic.DYNAMIC] * 2)  # type: ignore[var-annotated]
     example = torch.zeros((*shape[:lead], shape[-2] + _FAR[0], shape[-1] + _FAR[1]), dtype=dtype)
-    mode = _Fake(shape_env=environment, allow_non_fake_inputs=True)
-    image = mode.from_tensor(example, symbolic_context=context)
-    table = torch._decomp.get_decompositions(_DECOMPOSED)
-    with torch.no_grad(), Resizing() as resizing, _guarded():
-
-        def traced(x: torch.Tensor) -> Any:
-            resizing.image = x
-            return operation(x)
-
-        first = _make(traced, image)
-        resizing.image = None
-        second = _make(functionalize(first), image, table)
+    fake = _OpenSizes(shape_env=environment)
+    image = fake.from_tensor(example, symbolic_context=context)
+    with torch.no_grad():
+        module = _read(operation, image, fake)
     symbols: dict[Any, str] = {}
     sizes: Any = image.shape[lead:]
     for name, size in zip("HW", sizes, strict=True):
@@ -156,45 +147,63 @@ def trace_sizes(
         if not isinstance(found, sympy.Symbol):
             raise Unclear("the operation fixes the image's size")
         symbols[found] = name
-    graph = _SymbolicReader(second, symbols).read()
+    graph = _SymbolicReader(module, symbols).read()
     guards = tuple(_expression(guard.expr, symbols) for guard in environment.guards)
     return SymbolicGraph(graph, tuple({str(guard): guard for guard in guards}.values()))
 
 
+def _read(operation: Callable[[Any], Any], image: FakeTensor, fake: _OpenSizes) -> torch.fx.GraphModule:
+    """The graph of pure functions. Raises `NotTraced`, `Unclear`."""
+    reading = Reading()
+    resizing = Resizing()
+
+    def traced(x: torch.Tensor) -> Any:
+        resizing.image = x
+        with resizing, _guarded(reading):
+            return operation(x)
+
+    try:
+        first = read_code(traced, image, fake, real=True)
+        if reading.trouble is not None:
+            raise reading.trouble
+        first.graph.eliminate_dead_code()
+        module = functional(first, image)
+        module.graph.eliminate_dead_code()
+    except (Unclear, NotTraced):
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise NotTraced(f"with sizes left open it raised {type(error).__name__}: {text[:200]}") from error
+    return module
+
+
 @contextmanager
-def _guarded() -> Iterator[None]:
-    """A symbol shows no text to the operation's code, which could branch on it without a guard. And torch logs what it
-    cannot do with symbols; here that is an answer, not an error."""
+def _guarded(reading: Reading) -> Iterator[None]:
+    """A symbol shows no text and no hash to the operation's code, which could branch on it without a guard. And torch
+    logs what it cannot do with symbols; here that is an answer, not an error."""
     log = logging.getLogger("torch._subclasses.fake_tensor")
     before, log.disabled = log.disabled, True
-    text = torch.SymInt.__repr__
-    torch.SymInt.__repr__ = _no_text(text)  # type: ignore[method-assign]
+    text, code = torch.SymInt.__repr__, torch.SymInt.__hash__
+    torch.SymInt.__repr__ = _torch_alone(text, "text", reading)  # type: ignore[method-assign]
+    torch.SymInt.__hash__ = _torch_alone(code, "hash", reading)  # type: ignore[assignment,method-assign]
     try:
         yield
     finally:
         log.disabled = before
-        torch.SymInt.__repr__ = text  # type: ignore[method-assign]
+        torch.SymInt.__repr__, torch.SymInt.__hash__ = text, code  # type: ignore[method-assign]
 
 
-def _no_text(text: Callable[[Any], str]) -> Callable[[Any], str]:
-    def refuse(symbol: Any) -> str:
+def _torch_alone(method: Callable[[Any], Any], what: str, reading: Reading) -> Callable[[Any], Any]:
+    """The method, for torch's own code; anybody else ends the reading, even where they catch the error."""
+
+    def refuse(symbol: Any) -> Any:
         if not sys._getframe(1).f_globals.get("__name__", "").startswith(("torch.", "sympy.", "logging")):
-            raise Unclear("it looks at the text of the image's size")
-        return text(symbol)
+            error = Unclear(f"it looks at the {what} of the image's size")
+            reading.note(error)
+            raise error
+        return method(symbol)
 
     return refuse
-
-
-def _make(function: Any, example: torch.Tensor, table: Any = None) -> torch.fx.GraphModule:
-    try:
-        made = make_fx(function, decomposition_table=table, tracing_mode="real", _allow_non_fake_inputs=True)(example)
-    except Unclear:
-        raise
-    except Exception as error:
-        raise NotTraced(f"with sizes left open it raised {type(error).__name__}: {str(error)[:200]}") from error
-    assert isinstance(made, torch.fx.GraphModule)
-    made.graph.eliminate_dead_code()
-    return made
 
 
 _RELATIONS = {
@@ -252,7 +261,7 @@ class _SymbolicReader(_Reader):
         base = str(node.target).split(".")[1] if "." in str(node.target) else ""
         meta = node.meta.get("val")
         if isinstance(meta, torch.Tensor) and any(isinstance(size, torch.SymInt) for size in meta.shape):
-            if base in _SHAPE_ONLY | _FILLED | _EMPTY:
+            if base in _SHAPE_ONLY | _FILLED | EMPTY:
                 self._add(node, self._filled(node, base, meta))
                 return
             if not any(argument in self.place for argument in node.all_input_nodes):
@@ -260,7 +269,7 @@ class _SymbolicReader(_Reader):
         super()._call(node)
 
     def _filled(self, node: torch.fx.Node, base: str, meta: torch.Tensor) -> Node:
-        value: float | int | None = None if base in _EMPTY else 0 if "zeros" in base else 1
+        value: float | int | None = None if base in EMPTY else 0 if "zeros" in base else 1
         if "full" in base:
             value = node.args[-1]  # type: ignore[assignment]
             if type(value) not in (int, float, bool):

@@ -1,10 +1,9 @@
-"""An operation's graph, read without trusting it: run on a fake tensor that has a shape and no values.
+"""An operation's graph, read without trusting it: its code is run on a fake image (`reading`).
 
-Python code that looks at values (a branch on a pixel, `.item()`, `.numpy()`) cannot run on a fake tensor and ends the
-trace, so what comes out holds for every image of the shape. A second pass over that pure graph turns writing in place
-into functions (`torch.func.functionalize`); what does not depend on the image is computed once by torch itself.
-Not excluded by this: an operation that does something else on its next call. Callers compare a real call with the
-graph.
+Code that looks at values cannot run on a fake image, so what comes out holds for every image of the shape. A second
+pass over that pure graph turns writing in place into functions (`torch.func.functionalize`); what does not depend on
+the image is computed once by torch itself. Not excluded by this: an operation that does something else on its next
+call. Callers compare a real call with the graph.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from mathdnn.convolution.graph import Graph, Node
+from mathdnn.convolution.reading import EMPTY, ChangesInput, FakeImages, NotTraced, RandomOperation, read_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,37 +38,33 @@ _SHAPE_ONLY = {
     "zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty",
     "new_empty_strided",
 }  # fmt: skip
-_EMPTY = {"empty", "empty_like", "new_empty", "new_empty_strided", "empty_strided", "empty_permuted"}
 _DROPPED = {"device", "layout", "pin_memory", "memory_format", "non_blocking", "requires_grad"}
-
-
-class NotTraced(Exception):
-    """The graph could not be read; the message says why, in words that fit after "because"."""
-
-
-class ChangesInput(Exception):
-    """The operation writes into the image it was given."""
-
-
-class RandomOperation(Exception):
-    """The operation draws random numbers; the message names the operation."""
 
 
 def trace(operation: Callable[[Any], Any], shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Graph:
     """The graph of `operation` on images of `shape`. Raises `NotTraced`, `ChangesInput`, `RandomOperation`."""
-    table = torch._decomp.get_decompositions(_DECOMPOSED)
-    example = torch.zeros(tuple(shape), dtype=dtype)
-    with torch.no_grad():
-        first = _make(lambda image: operation(image), example)  # one argument, whatever defaults the operation has
-        second = _make(functionalize(first), example, table)
-    return _Reader(second).read()
-
-
-def _make(function: Any, example: torch.Tensor, table: Any = None) -> torch.fx.GraphModule:
     try:
-        made = make_fx(function, decomposition_table=table, tracing_mode="fake", _allow_non_fake_inputs=True)(example)
+        return _traced(operation, shape, dtype, real=False)
+    except NotTraced:
+        return _traced(operation, shape, dtype, real=True)
+
+
+def _traced(operation: Callable[[Any], Any], shape: Sequence[int], dtype: torch.dtype, *, real: bool) -> Graph:
+    fake = FakeImages()
+    image = fake.from_tensor(torch.zeros(tuple(shape), dtype=dtype))
+    try:
+        with torch.no_grad():
+            return _Reader(functional(read_code(operation, image, fake, real=real), image)).read()
+    except (NotTraced, ChangesInput, RandomOperation):
+        raise
     except Exception as error:
         raise NotTraced(_reason(error)) from error
+
+
+def functional(module: torch.fx.GraphModule, image: torch.Tensor) -> torch.fx.GraphModule:
+    """The same graph with writing in place turned into functions, in simpler operations."""
+    table: Any = torch._decomp.get_decompositions(_DECOMPOSED)
+    made = make_fx(functionalize(module), table, tracing_mode="real", _allow_non_fake_inputs=True)(image)
     assert isinstance(made, torch.fx.GraphModule)
     return made
 
@@ -164,7 +160,7 @@ class _Reader:
             result = node.target(*args, **kwargs)
         except Exception as error:
             raise NotTraced(f"{node.target} raised {type(error).__name__}: {error}") from error
-        if base in _EMPTY:
+        if base in EMPTY:
             if not result.dtype.is_floating_point:
                 raise NotTraced("it uses uninitialised memory")
             result = torch.full_like(result, torch.nan)  # stands for "anything"; nothing that reads it is proved

@@ -1,0 +1,239 @@
+"""Code that looks at constants is followed; code that looks at pixels never gets a proof, however it looks."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mathdnn.convolution import as_conv2d
+from mathdnn.verdict import Status
+from mathdnn.verify import verify
+
+SHAPE = (1, 7, 8)
+HUGE = 1e30  # no image that anybody tries comes near it
+
+
+def _normalised(x):
+    kernel = torch.tensor([[1.0, 2.0, 1.0]])
+    if kernel.sum().item() > 1:
+        kernel = kernel / kernel.sum()
+    return F.conv2d(x, kernel[None, None])
+
+
+def _until_small(x):
+    kernel = torch.ones(3)
+    while bool(kernel.max() > 0.1):
+        kernel /= 2
+    return F.conv2d(x, kernel[None, None, None])
+
+
+def _through_numpy(x):
+    kernel = torch.ones(1, 1, 3, 3)
+    kernel.numpy()[0, 0, 1, 1] = 5.0
+    return F.conv2d(x, kernel) if kernel.tolist()[0][0][1][1] == 5 else -x
+
+
+def _changed_after_use(x):
+    kernel = torch.ones(1, 1, 1, 3)
+    first = F.conv2d(x, kernel)
+    kernel.numpy()[...] = 7.0
+    return first if torch.equal(kernel, torch.full_like(kernel, 7.0)) else -x
+
+
+FOLLOWED = [_normalised, _until_small, _through_numpy, _changed_after_use]
+
+
+@pytest.mark.parametrize("op", FOLLOWED)
+def test_a_branch_on_a_constant_is_followed(op):
+    verdict = as_conv2d(op, SHAPE)
+    assert verdict.status is Status.PROVED, str(verdict)
+    assert verify(verdict).status is Status.PROVED
+    layer = verdict.evidence.form.to_module()
+    image = torch.rand(1, *SHAPE, generator=torch.Generator().manual_seed(5))
+    torch.testing.assert_close(layer(image), op(image))
+
+
+def test_what_a_branch_on_a_constant_chooses_holds_for_every_size():
+    assert "for every height of at least 2 and every width of at least" in str(as_conv2d(_normalised, SHAPE))
+
+
+def _swallowed(x):
+    try:
+        large = bool(x.max() > HUGE)
+    except Exception:
+        large = False
+    return 2 * x if large else x
+
+
+def _swallowed_numpy(x):
+    try:
+        large = x.numpy().max() > HUGE
+    except Exception:
+        large = False
+    return 2 * x if large else x
+
+
+def _by_a_buffer(x):
+    buffer = torch.zeros(1)
+    buffer += x.max()
+    return x if buffer.numpy()[0] < HUGE else 2 * x
+
+
+def _by_a_part_of_a_buffer(x):
+    buffer = torch.zeros(3)
+    buffer[1:2].copy_(x.flatten()[:1])
+    return x if buffer[1].item() < HUGE else 2 * x
+
+
+def _by_out(x):
+    buffer = torch.zeros(())
+    torch.sum(x, dim=(0, 1, 2, 3), out=buffer)
+    return x if buffer.item() < HUGE else 2 * x
+
+
+def _by_a_swallowed_buffer(x):
+    buffer = torch.zeros(1)
+    with contextlib.suppress(Exception):
+        buffer.copy_(x.max())
+    return x if buffer.item() < HUGE else 2 * x
+
+
+def _by_a_thread(x):
+    buffer = torch.zeros(1)
+
+    def work():
+        with contextlib.suppress(Exception):
+            buffer.copy_(x.max())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    return x if buffer.item() < HUGE else 2 * x
+
+
+def _by_running_means(x):
+    mean, var = torch.zeros(1), torch.ones(1)
+    F.batch_norm(x, mean, var, training=True)
+    return x if mean.item() < HUGE else 2 * x
+
+
+def _by_data(x):
+    buffer = torch.zeros(())
+    buffer.data = x.max()
+    return x if buffer.item() < HUGE else 2 * x
+
+
+def _in_a_thread(x):
+    large = [False]
+
+    def work():
+        with contextlib.suppress(Exception):
+            large[0] = x.max().item() > HUGE
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    return 2 * x if large[0] else x
+
+
+def _by_memory(x):
+    try:
+        large = np.from_dlpack(x).max() > HUGE
+    except Exception:
+        large = False
+    return 2 * x if large else x
+
+
+def _by_unwritten_memory(x):
+    return x if torch.empty(3)[0] < HUGE else 2 * x
+
+
+class _Counting(torch.nn.Module):
+    """The identity, for the first hundred calls."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x):
+        self.calls += 1
+        return x if self.calls.item() < 100 else 2 * x
+
+
+LOOKING = {
+    "if": lambda x: 2 * x if x.max() > HUGE else x,
+    "item": lambda x: 2 * x if x[..., 0, 0].item() > HUGE else x,
+    "any": lambda x: 2 * x if (x > HUGE).any() else x,
+    "equal": lambda x: 2 * x if torch.equal(x, torch.full_like(x, HUGE)) else x,
+    "allclose": lambda x: 2 * x if torch.allclose(x, torch.full(x.shape, HUGE)) else x,
+    "numpy": lambda x: 2 * x if x.numpy().max() > HUGE else x,
+    "asarray": lambda x: 2 * x if np.asarray(x).max() > HUGE else x,
+    "tolist": lambda x: 2 * x if HUGE in x.flatten().tolist() else x,
+    "float": lambda x: 2 * x if float(x.sum()) > HUGE else x,
+    "int": lambda x: x * (1 + int(x.sum() > HUGE)),
+    "index": lambda x: x * [1, 2][(x.sum() > HUGE).long()],
+    "nonzero": lambda x: 2 * x if len((x > HUGE).nonzero()) else x,
+    "mask": lambda x: 2 * x if x[x > HUGE].numel() else x,
+    "in": lambda x: 2 * x if HUGE in x else x,
+    "format": lambda x: 2 * x if f"{x.max():.3e}" == "1.000e+30" else x,
+    "dlpack": lambda x: 2 * x if np.from_dlpack(x).max() > HUGE else x,
+    "tensor of it": lambda x: 2 * x if torch.tensor([x.max()]).item() > HUGE else x,
+    "constant of it": lambda x: 2 * x if (torch.ones(3) * x.max()).max().item() > HUGE else x,
+    "swallowed": _swallowed,
+    "swallowed numpy": _swallowed_numpy,
+    "buffer": _by_a_buffer,
+    "part of a buffer": _by_a_part_of_a_buffer,
+    "out": _by_out,
+    "swallowed buffer": _by_a_swallowed_buffer,
+    "thread": _by_a_thread,
+    "running means": _by_running_means,
+    "data": _by_data,
+    "in a thread": _in_a_thread,
+    "memory": _by_memory,
+    "storage": lambda x: 2 * x if x.untyped_storage().data_ptr() % 3 == 5 else x,
+    "unwritten memory": _by_unwritten_memory,
+    "counting": _Counting(),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", LOOKING)
+def test_a_branch_on_pixels_is_never_proved(name):
+    assert as_conv2d(LOOKING[name], SHAPE).status is not Status.PROVED
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", LOOKING)
+def test_a_branch_on_pixels_of_larger_images_ends_the_statement_about_sizes(name):
+    verdict = as_conv2d(lambda x: x if x.shape[-1] < 50 else LOOKING[name](x), SHAPE)
+    assert verdict.status is Status.PROVED, str(verdict)
+    assert verdict.evidence.data.get("sizes") is None, verdict.claim
+
+
+def _text_hidden(x):
+    try:
+        width = str(x.shape[-1])
+    except Exception:
+        width = ""
+    return 2 * x if width == "37" else x
+
+
+def _hash_hidden(x):
+    try:
+        factor = {37: 2}.get(x.shape[-1], 1)
+    except TypeError:
+        factor = 1
+    return factor * x
+
+
+@pytest.mark.parametrize("op", [_text_hidden, _hash_hidden])
+def test_a_size_asked_for_in_other_ways_ends_the_statement_about_sizes(op):
+    verdict = as_conv2d(op, SHAPE)
+    assert verdict.status is Status.PROVED, str(verdict)
+    assert verdict.evidence.data.get("sizes") is None, verdict.claim
+    assert "of the image's size" in verdict.evidence.method
