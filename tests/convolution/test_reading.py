@@ -165,6 +165,12 @@ class _Counting(torch.nn.Module):
         return x if self.calls.item() < 100 else 2 * x
 
 
+class _CountingInAPart(_Counting):
+    def forward(self, x):
+        self.calls[:1].add_(1)
+        return x if self.calls.item() < 100 else 2 * x
+
+
 LOOKING = {
     "if": lambda x: 2 * x if x.max() > HUGE else x,
     "item": lambda x: 2 * x if x[..., 0, 0].item() > HUGE else x,
@@ -198,6 +204,7 @@ LOOKING = {
     "storage": lambda x: 2 * x if x.untyped_storage().data_ptr() % 3 == 5 else x,
     "unwritten memory": _by_unwritten_memory,
     "counting": _Counting(),
+    "counting in a part": _CountingInAPart(),
 }
 
 

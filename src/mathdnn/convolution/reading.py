@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 aten = torch.ops.aten
 
 EMPTY = {"empty", "empty_like", "new_empty", "new_empty_strided", "empty_strided", "empty_permuted"}
+# Written by torch in simpler operations: the same map over the reals, with the constants that torch computes.
+_DECOMPOSED = [
+    aten.native_batch_norm, aten._native_batch_norm_legit_no_training, aten.addcmul, aten.addcdiv, aten.lerp,
+    aten.addmm, aten.addmv, aten.baddbmm, aten.addbmm, aten.mv, aten.dot, aten.rsub, aten.square,
+    aten.native_group_norm, aten.native_layer_norm, aten.celu, aten.addr,
+    aten.logit, aten.trace, aten.nan_to_num, aten.linspace,
+]  # fmt: skip
+
 _PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
 _SYMBOLS = (torch.SymInt, torch.SymFloat, torch.SymBool)
 _RESIZED = {"resize_", "resize_as_", "resize", "set_", "set_data"}  # show memory that nobody has written
@@ -73,7 +81,7 @@ class FakeImages(FakeTensorMode):  # type: ignore[no-untyped-call]
 
     def dispatch(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         try:
-            if self.reading is not None:
+            if self.reading is not None and any(isinstance(leaf, FakeTensor) for leaf in tree_leaves((args, kwargs))):
                 _refuse_alias(func, args, kwargs or {})
             return self._call(func, types, args, kwargs or {})
         except Exception as error:
@@ -122,7 +130,8 @@ class _RealConstants(TorchDispatchMode):
         if any(isinstance(leaf, (FakeTensor, *_SYMBOLS)) for leaf in leaves):
             _refuse_alias(func, args, kwargs)
             args, kwargs = tree_map_only(torch.Tensor, self._snapshot, (args, kwargs))
-            return func(*args, **kwargs)
+            with self.fake:
+                return func(*args, **kwargs)
         if func.overloadpacket.__name__ in EMPTY:
             with self.fake:
                 return func(*args, **kwargs)
@@ -169,6 +178,7 @@ def read_code(
     try:
         made = make_fx(
             run,
+            decomposition_table(),
             tracing_mode="real" if real else "fake",
             _allow_non_fake_inputs=True,
             _error_on_data_dependent_ops=not real,
@@ -180,7 +190,26 @@ def read_code(
     if reading.trouble is not None:
         raise reading.trouble
     assert isinstance(made, torch.fx.GraphModule)
+    _refuse_kept(made.graph)
     return made
+
+
+def _refuse_kept(graph: torch.fx.Graph) -> None:
+    """Raise `NotTraced` where a call writes into a tensor that was there before, or into a view of one."""
+    kept = set()
+    for node in graph.nodes:
+        if node.op == "get_attr":
+            kept.add(node)
+        elif node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
+            for write, value in _marked(node.target, node.args, node.kwargs):
+                if kept.intersection(part for part in tree_leaves(value) if isinstance(part, torch.fx.Node)):
+                    if write:
+                        raise NotTraced("it writes into a tensor that it keeps between calls")
+                    kept.add(node)
+
+
+def decomposition_table() -> Any:
+    return torch._decomp.get_decompositions(_DECOMPOSED)
 
 
 def _allow(func: Any, args: Any, kwargs: Any, kinds: list[type]) -> None:

@@ -250,6 +250,10 @@ class _SymbolicReader(_Reader):
             raise Unclear("it computes with a number that depends on the image's size")
         return int(value)
 
+    def _like(self, meta: torch.Tensor) -> torch.Tensor:
+        """For an array of known sizes, of an image's dtype alone: one of an image's size is `_filled`."""
+        return torch.zeros((0,) * meta.ndim, dtype=meta.dtype)
+
     def _step(self, node: torch.fx.Node) -> None:
         meta = node.meta.get("val")
         if isinstance(meta, _SYMBOLS):

@@ -18,26 +18,25 @@ from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from mathdnn.convolution.graph import Graph, Node
-from mathdnn.convolution.reading import EMPTY, ChangesInput, FakeImages, NotTraced, RandomOperation, read_code
+from mathdnn.convolution.reading import (
+    EMPTY,
+    ChangesInput,
+    FakeImages,
+    NotTraced,
+    RandomOperation,
+    decomposition_table,
+    read_code,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-aten = torch.ops.aten
-
-# Written by torch in simpler operations: the same map over the reals, with the constants that torch computes.
-_DECOMPOSED = [
-    aten.native_batch_norm, aten._native_batch_norm_legit_no_training, aten.addcmul, aten.addcdiv, aten.lerp,
-    aten.addmm, aten.addmv, aten.baddbmm, aten.addbmm, aten.mv, aten.dot, aten.rsub, aten.square,
-    aten.native_group_norm, aten.native_layer_norm, aten.celu, aten.addr,
-    aten.logit, aten.trace, aten.nan_to_num, aten.linspace,
-]  # fmt: skip
 
 # These look at the shape of their first argument and not at its values.
 _SHAPE_ONLY = {
     "zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty",
     "new_empty_strided",
 }  # fmt: skip
+_VIEWS = {"aten.view.default", "aten.reshape.default", "aten._unsafe_view.default"}
 _DROPPED = {"device", "layout", "pin_memory", "memory_format", "non_blocking", "requires_grad"}
 
 
@@ -61,10 +60,11 @@ def _traced(operation: Callable[[Any], Any], shape: Sequence[int], dtype: torch.
         raise NotTraced(_reason(error)) from error
 
 
-def functional(module: torch.fx.GraphModule, image: torch.Tensor) -> torch.fx.GraphModule:
+def functional(module: torch.fx.GraphModule, image: FakeTensor) -> torch.fx.GraphModule:
     """The same graph with writing in place turned into functions, in simpler operations."""
-    table: Any = torch._decomp.get_decompositions(_DECOMPOSED)
-    made = make_fx(functionalize(module), table, tracing_mode="real", _allow_non_fake_inputs=True)(image)
+    table = decomposition_table()
+    with image.fake_mode:
+        made = make_fx(functionalize(module), table, tracing_mode="real", _allow_non_fake_inputs=True)(image)
     assert isinstance(made, torch.fx.GraphModule)
     return made
 
@@ -134,8 +134,7 @@ class _Reader:
         if not inputs:
             self.value[node] = self._run(node, base)
         elif base in _SHAPE_ONLY and len(inputs) == 1:
-            meta = inputs[0].meta["val"]
-            self.value[node] = self._run(node, base, {inputs[0]: torch.zeros(tuple(meta.shape), dtype=meta.dtype)})
+            self.value[node] = self._run(node, base, {inputs[0]: self._like(inputs[0].meta["val"])})
         else:
             self._add(node, self._node(node, name))
 
@@ -145,7 +144,13 @@ class _Reader:
         kwargs = {key: self._plain(value) for key, value in node.kwargs.items() if key not in _DROPPED}
         if not isinstance(meta, torch.Tensor):
             return Node(name, args, kwargs)
-        return Node(name, args, kwargs, tuple(map(self._size, meta.shape)), _name(meta.dtype))
+        shape = tuple(map(self._size, meta.shape))
+        if name in _VIEWS and -1 in args[1]:  # written out, so that no rule has to find the size that is meant
+            args[1] = list(shape)
+        return Node(name, args, kwargs, shape, _name(meta.dtype))
+
+    def _like(self, meta: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(tuple(meta.shape), dtype=meta.dtype)
 
     def _size(self, size: Any) -> Any:
         return int(size)

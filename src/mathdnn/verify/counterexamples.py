@@ -21,15 +21,16 @@ from mathdnn.verify import convolution as maps
 from mathdnn.verify.excluded import Map, no_strides
 from mathdnn.verify.forms import form_output
 from mathdnn.verify.numbers import Modular
-from mathdnn.verify.running import run
+from mathdnn.verify.running import Unlisted, run
 from mathdnn.verify.sealing import BROKEN, seal_holds
 
 Answer = tuple[bool | None, str]
 KINDS = ("maps differ", "no convolution", "not affine")
 _FAR, _NEAR = 5e-4, 1e-4  # a violation, and how well outputs agree with the file's, as shares of the largest value
+_RUN = "has to be run itself: mathdnn.convolution.reproduces(verdict, operation) does that"
 _NO_GRAPH = (
     "the operation left no graph in the file (a function of NumPy arrays, or Python code that looks at pixels), so it "
-    "has to be run itself: mathdnn.convolution.reproduces(verdict, operation) does that"
+    f"{_RUN}"
 )
 _WRONG = (*maps._WRONG, RuntimeError, NotImplementedError, AssertionError)
 
@@ -45,6 +46,8 @@ def check(verdict: Verdict, generator: random.Random | None = None) -> Answer:
         maps._require_small(evidence.data)
         with np.errstate(all="ignore"):
             return _CHECKS[evidence.data["kind"]](_plain(evidence), generator or random.SystemRandom())
+    except Unlisted as error:
+        return None, f"its graph holds {error}, which is not on the list of what a file may have run, so it {_RUN}"
     except _WRONG as error:
         return False, f"the counterexample is malformed: {type(error).__name__}: {str(error)[:120]}"
 

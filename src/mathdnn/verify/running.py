@@ -7,6 +7,7 @@ of its shape is held against what torch derives without computing, before anythi
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from mathdnn.verdict import unpack_array
@@ -23,7 +24,8 @@ _NAMES = """
     constant_pad_nd contiguous convolution copy cos cosh cummax cummin cumprod cumsum detach diagonal div elu eq erf
     erfc exp exp2 expand expm1 fill flip floor floor_divide fmod frac full_like gather ge gelu grid_sampler_2d gt
     hardsigmoid hardswish hardtanh im2col index index_put index_select kthvalue le leaky_relu lift_fresh_copy
-    linalg_vector_norm log log10 log1p log2 log_sigmoid_forward logical_and logical_not logical_or logical_xor
+    _linalg_solve_ex linalg_inv_ex linalg_vector_norm log log10 log1p log2 log_sigmoid_forward logical_and logical_not
+    logical_or logical_xor
     logsumexp lt masked_fill max max_pool2d_with_indices maximum mean median min minimum mish mm mode mul
     native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training native_channel_shuffle
     native_group_norm native_layer_norm ne neg new_zeros norm ones_like permute pixel_shuffle pixel_unshuffle positive
@@ -34,11 +36,16 @@ _NAMES = """
     upsample_bilinear2d upsample_linear1d upsample_nearest1d upsample_nearest2d var var_mean view where
     zeros_like"""
 ALLOWED = frozenset(_NAMES.split())
+_NAME = re.compile(r"[a-z0-9_]{1,60}")
 _ROOM = 1 << 28  # values in one array
 
 
+class Unlisted(Exception):
+    """An operation of torch that is not on the list; the message names it."""
+
+
 def run(graph: dict[str, Any], image: np.ndarray) -> np.ndarray:
-    """The graph's output for one image, as torch computes it here. Raises `Malformed` and torch's own errors."""
+    """The graph's output for one image, as torch computes it here. Raises `Malformed`, `Unlisted`, torch's errors."""
     import torch
 
     constants = [torch.from_numpy(unpack_array(item)) for item in graph["constants"]]
@@ -61,9 +68,15 @@ def _node(node: dict[str, Any], values: list[Any], constants: list[Any]) -> Any:
     import torch
 
     library, base, overload = node["op"].split(".")
-    if library != "aten" or base not in ALLOWED:
-        raise Malformed(f"an operation that is not on the list: {node['op']:.60}")
-    function = getattr(getattr(torch.ops.aten, base), overload)
+    if library != "aten" or not _NAME.fullmatch(base) or not hasattr(torch.ops.aten, base):
+        raise Malformed(f"no operation of torch: {node['op']:.60}")
+    if base not in ALLOWED:
+        raise Unlisted(f"aten.{base}")
+    # a view's values are a reshape's, which asks for no layout: constants in a file have lost theirs
+    name, form = (
+        ("reshape", "default") if base in ("view", "_unsafe_view") and overload == "default" else (base, overload)
+    )
+    function = getattr(getattr(torch.ops.aten, name), form)
 
     def known(argument: Any, device: str) -> Any:
         if isinstance(argument, dict) and argument.get("float") in ("inf", "-inf", "nan"):
