@@ -11,7 +11,7 @@ reproduce: .venv/ready
 
 test: .venv/test-ready
 	$(MAKE) lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/test-ready
 	$(BIN)/ruff check .
