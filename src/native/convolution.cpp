@@ -9,7 +9,11 @@
 namespace mathdnn::ISA {
 namespace {
 
-constexpr int widest = registers == 32 ? 14 : 8;  // columns in a tile: accumulators, K weights and one input fit
+// Columns in a tile: their sums, K weights and one input fit into the registers. A core has some eight multiply-adds under
+// way, and each sum is one chain of them; so narrow vectors take both slices of a few columns, and not one of many.
+template <class T> constexpr int slices_at_once = registers == 16 && lanes > width<T> ? 2 : 1;
+template <class T, int K> constexpr int widest = registers == 32 ? 14 : (15 - K) / slices_at_once<T>;
+constexpr int widest_general = registers == 32 ? 14 : 8;
 
 // The activation follows while the next tile's multiply-adds begin: it needs other units of the processor.
 template <class T, int TX> MATHDNN_INLINE void give(Activate f, V<T> (&acc)[TX], T *q) {
@@ -23,11 +27,12 @@ template <class T, int TX> MATHDNN_INLINE void give(Activate f, V<T> (&acc)[TX],
 
 template <class T, int K, int TX> void forward_tile(const Convolution &c, const T *in, const T *w, const T *bias, T *out,
                                                     int l, int first, int end, int x) {
+    constexpr int S = slices_at_once<T>;
     const std::int64_t pitch = c.in.pitch * lanes;
     for (int y = first; y < end; y++) {
-        for (int slice = 0; slice < lanes; slice += width<T>) {
-            V<T> acc[TX];
-            unroll<TX>(MATHDNN_EACH(i) { acc[i] = splat(bias ? bias[l] : T(0)); });
+        for (int slice = 0; slice < lanes; slice += S * width<T>) {
+            V<T> acc[S][TX];
+            unroll<S * TX>(MATHDNN_EACH(i) { acc[i / TX][i % TX] = splat(bias ? bias[l] : T(0)); });
             const T *corner = in + ((std::int64_t)y * c.stride_rows * c.in.pitch + x) * lanes + slice;
             for (int e = c.begin[l]; e < c.begin[l + 1]; e++) {
                 const T *p = corner + c.map[e] * c.in.map * lanes;
@@ -36,14 +41,17 @@ template <class T, int K, int TX> void forward_tile(const Convolution &c, const 
                     V<T> weight[K];
                     unroll<K>(MATHDNN_EACH(b) { weight[b] = splat(tap[b]); });
                     unroll<TX + K - 1>(MATHDNN_EACH(j) {
-                        const V<T> v = load(p + j * lanes);
-                        unroll<K>(MATHDNN_EACH(b) {
-                            if constexpr (j - b >= 0 && j - b < TX) acc[j - b] = fma(weight[b], v, acc[j - b]);
+                        unroll<S>(MATHDNN_EACH(s) {
+                            const V<T> v = load(p + j * lanes + s * width<T>);
+                            unroll<K>(MATHDNN_EACH(b) {
+                                if constexpr (j - b >= 0 && j - b < TX) acc[s][j - b] = fma(weight[b], v, acc[s][j - b]);
+                            });
                         });
                     });
                 }
             }
-            give<T, TX>(c.activate, acc, out + (l * c.out.map + y * c.out.pitch + x) * lanes + slice);
+            T *q = out + (l * c.out.map + y * c.out.pitch + x) * lanes + slice;
+            unroll<S>(MATHDNN_EACH(s) { give<T, TX>(c.activate, acc[s], q + s * width<T>); });
         }
     }
 }
@@ -71,55 +79,6 @@ template <class T, int TX> void forward_general(const Convolution &c, const T *i
     }
 }
 
-// One row y of the (padded) input gradient, columns x .. x + TX - 1. Whole: the tile is the whole row of a map without
-// border, so that no tap falls beside the output; otherwise the first and last K - 1 output columns are looked at first.
-template <class T, int K, int TX, bool Whole> void input_tile(const Convolution &c, const T *dout, const T *w, T *in,
-                                                              Activate f, int g, int x) {
-    for (int y = c.pad_rows; y < c.in.rows - c.pad_rows; y++) {
-        for (int slice = 0; slice < lanes; slice += width<T>) {
-            V<T> acc[TX];
-            unroll<TX>(MATHDNN_EACH(i) { acc[i] = V<T>{}; });
-            for (int e = c.back_begin[g]; e < c.back_begin[g + 1]; e++) {
-                const T *taps = w + (std::int64_t)c.back_edge[e] * c.rows * K;
-                const T *map = dout + (c.back_map[e] * c.out.map + x - (K - 1)) * lanes + slice;
-                for (int a = 0; a < c.rows; a++) {
-                    const int up = y - a * c.dilation_rows;
-                    if (up < 0) break;
-                    if (up % c.stride_rows || up / c.stride_rows >= c.out.rows) continue;
-                    const T *p = map + up / c.stride_rows * c.out.pitch * lanes;
-                    V<T> weight[K];
-                    unroll<K>(MATHDNN_EACH(b) { weight[b] = splat(taps[a * K + b]); });
-                    unroll<TX + K - 1>(MATHDNN_EACH(j) {
-                        constexpr bool left = j < K - 1, right = j >= TX;
-                        if constexpr (Whole && (left || right)) return;
-                        if constexpr (left) if (x - (K - 1) + j < 0) return;
-                        if constexpr (left || right) if (x - (K - 1) + j >= c.out.columns) return;
-                        const V<T> v = load(p + j * lanes);
-                        unroll<K>(MATHDNN_EACH(b) {
-                            constexpr int i = j - (K - 1) + b;
-                            if constexpr (i >= 0 && i < TX) acc[i] = fma(weight[b], v, acc[i]);
-                        });
-                    });
-                }
-            }
-            T *q = in + (g * c.in.map + y * c.in.pitch + x) * lanes + slice;
-            if (f.kind == Activation::none) {
-                unroll<TX>(MATHDNN_EACH(i) { store(q + i * lanes, acc[i]); });
-            } else if (f.kind == Activation::tanh) {
-                f.kind = Activation::tanh;
-                unroll<TX>(MATHDNN_EACH(i) {
-                    store(q + i * lanes, derived({Activation::tanh}, load(q + i * lanes), acc[i]));
-                });
-            } else {
-                T kept[TX * width<T>] __attribute__((aligned(64)));
-                unroll<TX>(MATHDNN_EACH(i) { store(kept + i * width<T>, acc[i]); });
-                for (int i = 0; i < TX; i++)
-                    store(q + i * lanes, derived(f, load(q + i * lanes), load(kept + i * width<T>)));
-            }
-        }
-    }
-}
-
 // The taps k of one axis that reach the outputs from a position of the padded input: k = first, first + step, ...; the
 // output of the first, and how far back that of the next lies.
 struct Taps {
@@ -132,6 +91,76 @@ MATHDNN_INLINE Taps taps_at(int position, int stride, int dilation) {
     while (first < step && (position - first * dilation) % stride) first++;
     if (first == step) return {1 << 30, 1, 0, 0};  // between the strides
     return {first, step, (position - first * dilation) / stride, step * dilation / stride};
+}
+
+// A row of dout (p: its column x - (K - 1)), times the K weights of a filter's row, into TX columns of the input gradient.
+// Columns of dout beside it are left out; where Whole, all those before the first K - 1 and after the first TX are.
+template <class T, int K, int TX, bool Whole, int S>
+MATHDNN_INLINE void input_row(const T *p, const T *tap, int x, int columns, V<T> (&acc)[S][TX]) {
+    V<T> weight[K];
+    unroll<K>(MATHDNN_EACH(b) { weight[b] = splat(tap[b]); });
+    unroll<TX + K - 1>(MATHDNN_EACH(j) {
+        constexpr bool left = j < K - 1, right = j >= TX;
+        if constexpr (Whole && (left || right)) return;
+        if constexpr (left) if (x - (K - 1) + j < 0) return;
+        if constexpr (left || right) if (x - (K - 1) + j >= columns) return;
+        unroll<S>(MATHDNN_EACH(s) {
+            const V<T> v = load(p + j * lanes + s * width<T>);
+            unroll<K>(MATHDNN_EACH(b) {
+                constexpr int i = j - (K - 1) + b;
+                if constexpr (i >= 0 && i < TX) acc[s][i] = fma(weight[b], v, acc[s][i]);
+            });
+        });
+    });
+}
+
+template <class T, int TX> MATHDNN_INLINE void take(Activate f, V<T> (&acc)[TX], T *q) {
+    if (f.kind == Activation::none) {
+        unroll<TX>(MATHDNN_EACH(i) { store(q + i * lanes, acc[i]); });
+    } else if (f.kind == Activation::tanh) {
+        unroll<TX>(MATHDNN_EACH(i) { store(q + i * lanes, derived({Activation::tanh}, load(q + i * lanes), acc[i])); });
+    } else {
+        T kept[TX * width<T>] __attribute__((aligned(64)));
+        unroll<TX>(MATHDNN_EACH(i) { store(kept + i * width<T>, acc[i]); });
+        for (int i = 0; i < TX; i++) store(q + i * lanes, derived(f, load(q + i * lanes), load(kept + i * width<T>)));
+    }
+}
+
+// Some of the edges of an input map. Their sums so far lie in `kept` (one map), but for the first edges.
+struct Edges {
+    int first, end;
+    bool from_zero, last;
+};
+
+// Columns x .. x + TX - 1 of each row y of the (padded) input gradient. Whole: the tile is the whole row of a map without
+// border, so that no tap falls beside the output; otherwise the first and last K - 1 output columns are looked at first.
+template <class T, int K, int TX, bool Whole> void input_tile(const Convolution &c, const T *dout, const T *w, T *in,
+                                                              Activate f, int g, T *kept, Edges edges, int x) {
+    constexpr int S = slices_at_once<T>;
+    for (int y = c.pad_rows; y < c.in.rows - c.pad_rows; y++) {
+        const Taps down = taps_at(y, c.stride_rows, c.dilation_rows);
+        for (int slice = 0; slice < lanes; slice += S * width<T>) {
+            const std::int64_t at = (y * c.in.pitch + x) * lanes + slice;
+            V<T> acc[S][TX];
+            unroll<S * TX>(MATHDNN_EACH(i) {
+                acc[i / TX][i % TX] = edges.from_zero ? V<T>{} : load(kept + at + i % TX * lanes + i / TX * width<T>);
+            });
+            for (int e = edges.first; e < edges.end; e++) {
+                const T *taps = w + (std::int64_t)c.back_edge[e] * c.rows * K;
+                const T *map = dout + (c.back_map[e] * c.out.map + x - (K - 1)) * lanes + slice;
+                for (int a = down.first, row = down.out; a < c.rows && row >= 0; a += down.step, row -= down.back) {
+                    if (row >= c.out.rows) continue;
+                    input_row<T, K, TX, Whole>(map + row * c.out.pitch * lanes, taps + a * K, x, c.out.columns, acc);
+                }
+            }
+            if (edges.last) {
+                T *q = in + g * c.in.map * lanes + at;
+                unroll<S>(MATHDNN_EACH(s) { take<T, TX>(f, acc[s], q + s * width<T>); });
+            } else {
+                unroll<S * TX>(MATHDNN_EACH(i) { store(kept + at + i % TX * lanes + i / TX * width<T>, acc[i / TX][i % TX]); });
+            }
+        }
+    }
 }
 
 // Columns x, x + S, ... of each row of the input gradient: their outputs lie side by side, whatever the column stride S.
@@ -188,11 +217,11 @@ template <class T, int K, int KY, int PX> MATHDNN_INLINE void weight_tile(V<T> (
     });
 }
 
-// KY rows of a filter K wide: KY K sums in registers over all positions. Five positions at a time: 45 loads for 125
-// multiply-adds with 31 registers (two at a time: 32 for 50).
+// KY rows of a filter K wide: KY K sums in registers over all positions, as many at a time as leave room for their
+// derivatives. Of 32 registers five: 45 loads for 125 multiply-adds (two at a time: 32 for 50). Of 16 with 15 sums one.
 template <class T, int K, int KY> void weight_rows(const Convolution &c, const T *in, const T *dout, T *sums, int first,
                                                    bool fresh) {
-    constexpr int PX = registers == 32 ? 5 : 3;
+    constexpr int PX = registers == 32 ? 5 : KY * K + 4 <= 16 ? 3 : KY * K + 3 <= 16 ? 2 : 1;
     const std::int64_t down = c.in.pitch * c.dilation_rows * lanes;
     for (int slice = 0; slice < lanes; slice += width<T>) {
         V<T> acc[KY * K];
@@ -202,7 +231,7 @@ template <class T, int K, int KY> void weight_rows(const Convolution &c, const T
             const T *p = in + ((std::int64_t)y * c.stride_rows + (std::int64_t)first * c.dilation_rows) * c.in.pitch * lanes + slice;
             int x = 0;
             for (; x + PX <= c.out.columns; x += PX, d += PX * lanes, p += PX * lanes) weight_tile<T, K, KY, PX>(acc, d, p, down);
-            for (; x < c.out.columns; x++, d += lanes, p += lanes) weight_tile<T, K, KY, 1>(acc, d, p, down);
+            if constexpr (PX > 1) for (; x < c.out.columns; x++, d += lanes, p += lanes) weight_tile<T, K, KY, 1>(acc, d, p, down);
         }
         unroll<KY * K>(MATHDNN_EACH(t) { keep(sums + (first * K + t) * lanes + slice, acc[t], fresh); });
     }
@@ -243,6 +272,7 @@ template <class T, int N> void weight_taps(const Convolution &c, const T *in, co
 
 template <class T> using Forward = void (*)(const Convolution &, const T *, const T *, const T *, T *, int, int, int, int);
 template <class T> using Input = void (*)(const Convolution &, const T *, const T *, T *, Activate, int, int);
+template <class T> using InputRows = void (*)(const Convolution &, const T *, const T *, T *, Activate, int, T *, Edges, int);
 template <class T> using Weight = void (*)(const Convolution &, const T *, const T *, T *, int, bool);
 
 template <class T, int K, int... i> Forward<T> forward_of(int columns, std::integer_sequence<int, i...>) {
@@ -261,65 +291,92 @@ template <class T, int... i> Weight<T> taps_of(int taps, std::integer_sequence<i
     static constexpr Weight<T> all[] = {weight_taps<T, i + 1>...};
     return all[taps - 1];
 }
-template <class T, int K, bool Whole, int... i> Input<T> input_of(int columns, std::integer_sequence<int, i...>) {
-    static constexpr Input<T> all[] = {input_tile<T, K, i + 1, Whole>...};
+template <class T, int K, bool Whole, int... i> InputRows<T> input_of(int columns, std::integer_sequence<int, i...>) {
+    static constexpr InputRows<T> all[] = {input_tile<T, K, i + 1, Whole>...};
     return all[columns - 1];
 }
 
-using Widths = std::make_integer_sequence<int, widest>;
+template <int count> using Widths = std::make_integer_sequence<int, count>;
 constexpr int most_taps = 12;  // at a time, with the registers every instruction set has
 
 bool narrow(const Convolution &c) {
     return c.stride_columns == 1 && c.dilation_columns == 1 && (c.columns == 1 || c.columns == 3 || c.columns == 5);
 }
 
-template <class T> void forward(const Convolution &c, const T *in, const T *w, const T *bias, T *out, int l, int first,
-                                int end) {
-    const int tiles = (c.out.columns + widest - 1) / widest;
+// run(columns, x) over tiles of much the same width that make up `count` columns.
+template <class Run> MATHDNN_INLINE void each_tile(int count, int widest, Run run) {
+    const int tiles = (count + widest - 1) / widest;
     for (int t = 0, x = 0; t < tiles; t++) {
-        const int columns = (c.out.columns - x) / (tiles - t);
-        const Forward<T> run = !narrow(c)        ? general_of<T>(columns, Widths{})
-                               : c.columns == 1 ? forward_of<T, 1>(columns, Widths{})
-                               : c.columns == 3 ? forward_of<T, 3>(columns, Widths{})
-                                                : forward_of<T, 5>(columns, Widths{});
-        run(c, in, w, bias, out, l, first, end, x);
+        const int columns = (count - x) / (tiles - t);
+        run(columns, x);
         x += columns;
     }
+}
+
+template <class T, int K> void forward_narrow(const Convolution &c, const T *in, const T *w, const T *bias, T *out, int l,
+                                              int first, int end) {
+    each_tile(c.out.columns, widest<T, K>, [&](int columns, int x) {
+        forward_of<T, K>(columns, Widths<widest<T, K>>{})(c, in, w, bias, out, l, first, end, x);
+    });
+}
+
+template <class T> void forward(const Convolution &c, const T *in, const T *w, const T *bias, T *out, int l, int first,
+                                int end) {
+    if (narrow(c)) {
+        if (c.columns == 1) return forward_narrow<T, 1>(c, in, w, bias, out, l, first, end);
+        if (c.columns == 3) return forward_narrow<T, 3>(c, in, w, bias, out, l, first, end);
+        return forward_narrow<T, 5>(c, in, w, bias, out, l, first, end);
+    }
+    each_tile(c.out.columns, widest_general, [&](int columns, int x) {
+        general_of<T>(columns, Widths<widest_general>{})(c, in, w, bias, out, l, first, end, x);
+    });
 }
 
 template <class T> void input_columns(const Convolution &c, const T *dout, const T *w, T *in, Activate f, int g) {
     for (int phase = 0; phase < c.stride_columns; phase++) {
         const int inside = c.in.columns - 2 * c.pad_columns, count = (inside - phase + c.stride_columns - 1) / c.stride_columns;
-        const int tiles = (count + widest - 1) / widest;
-        for (int t = 0, j = 0; t < tiles; t++) {
-            const int columns = (count - j) / (tiles - t);
-            input_general_of<T>(columns, Widths{})(c, dout, w, in, f, g, c.pad_columns + phase + j * c.stride_columns);
-            j += columns;
-        }
+        each_tile(count, widest_general, [&](int columns, int j) {
+            const int x = c.pad_columns + phase + j * c.stride_columns;
+            input_general_of<T>(columns, Widths<widest_general>{})(c, dout, w, in, f, g, x);
+        });
     }
 }
 
-template <class T> void input_gradient(const Convolution &c, const T *dout, const T *w, T *in, Activate f, int g, T *) {
-    if (!narrow(c)) return input_columns(c, dout, w, in, f, g);
-    const int inside = c.in.columns - 2 * c.pad_columns, tiles = (inside + widest - 1) / widest;
-    const bool whole = tiles == 1 && c.pad_columns == 0 && inside == c.out.columns + c.columns - 1;
-    for (int t = 0, x = 0; t < tiles; t++) {
-        const int columns = (inside - x) / (tiles - t);
-        const Input<T> run = c.columns == 1   ? input_of<T, 1, false>(columns, Widths{})
-                             : c.columns == 3 ? (whole ? input_of<T, 3, true>(columns, Widths{})
-                                                       : input_of<T, 3, false>(columns, Widths{}))
-                                              : (whole ? input_of<T, 5, true>(columns, Widths{})
-                                                       : input_of<T, 5, false>(columns, Widths{}));
-        run(c, dout, w, in, f, g, c.pad_columns + x);
-        x += columns;
+// What the rows of dout may take of the first-level cache (32 KB, or 48 where there are 32 registers), since each of them
+// is read for several rows of the input, and for each slice. Edges beyond it come in another round.
+constexpr std::int64_t nearest = registers == 32 ? 40 << 10 : 20 << 10;
+
+template <class T, int K> void input_narrow(const Convolution &c, const T *dout, const T *w, T *in, Activate f, int g,
+                                            T *kept) {
+    const int inside = c.in.columns - 2 * c.pad_columns, begin = c.back_begin[g], end = c.back_begin[g + 1];
+    const bool whole = K > 1 && inside <= widest<T, K> && c.pad_columns == 0 && inside == c.out.columns + K - 1;
+    const std::int64_t rows = nearest / (c.rows * c.out.pitch * lanes * (std::int64_t)sizeof(T));
+    const int round = rows < 2 ? 2 : rows < end - begin ? (int)rows : end - begin + 1;
+    for (int e = begin; e < end || e == begin; e += round) {
+        const Edges edges{e, e + round < end ? e + round : end, e == begin, e + round >= end};
+        if (whole) {
+            input_of<T, K, K != 1>(inside, Widths<widest<T, K>>{})(c, dout, w, in, f, g, kept, edges, 0);
+            continue;
+        }
+        each_tile(inside, widest<T, K>, [&](int columns, int x) {
+            input_of<T, K, false>(columns, Widths<widest<T, K>>{})(c, dout, w, in, f, g, kept, edges, c.pad_columns + x);
+        });
     }
+}
+
+template <class T> void input_gradient(const Convolution &c, const T *dout, const T *w, T *in, Activate f, int g, T *kept) {
+    if (!narrow(c)) return input_columns(c, dout, w, in, f, g);
+    if (c.columns == 1) return input_narrow<T, 1>(c, dout, w, in, f, g, kept);
+    if (c.columns == 3) return input_narrow<T, 3>(c, dout, w, in, f, g, kept);
+    return input_narrow<T, 5>(c, dout, w, in, f, g, kept);
 }
 
 template <class T, int K> void weight_narrow(const Convolution &c, const T *in, const T *dout, T *sums, bool fresh) {
-    constexpr int KY = registers == 32 ? 5 : 2;
+    constexpr int KY = registers == 32 ? 5 : 3;
     int a = 0;
     for (; a + KY <= c.rows; a += KY) weight_rows<T, K, KY>(c, in, dout, sums, a, fresh);
     if constexpr (KY > 3) for (; a + 3 <= c.rows; a += 3) weight_rows<T, K, 3>(c, in, dout, sums, a, fresh);
+    if constexpr (KY == 3) for (; a + 2 <= c.rows; a += 2) weight_rows<T, K, 2>(c, in, dout, sums, a, fresh);
     for (; a < c.rows; a++) weight_rows<T, K, 1>(c, in, dout, sums, a, fresh);
 }
 

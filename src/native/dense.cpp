@@ -6,20 +6,26 @@ namespace {
 
 constexpr int W = width<float>;
 
+constexpr int S = registers == 16 && lanes > W ? 2 : 1;  // slices at once, so that a weight that was loaded serves both
+
 template <int TO> void forward_tile(const Dense &d, const float *x, const float *w, float *y, int o) {
-    for (int s = 0; s < lanes; s += W) {
-        F acc[TO];
-        unroll<TO>(MATHDNN_EACH(t) { acc[t] = splat(w[d.in * d.pitch + o + t]); });
+    for (int s = 0; s < lanes; s += S * W) {
+        F acc[S][TO];
+        unroll<S * TO>(MATHDNN_EACH(t) { acc[t / TO][t % TO] = splat(w[d.in * d.pitch + o + t % TO]); });
         const float *row = w + o, *p = x + s;
         for (int i = 0; i < d.in; i++, row += d.pitch, p += lanes) {
-            const F v = load(p);
-            unroll<TO>(MATHDNN_EACH(t) { acc[t] = fma(splat(row[t]), v, acc[t]); });
+            F v[S];
+            unroll<S>(MATHDNN_EACH(k) { v[k] = load(p + k * W); });
+            unroll<TO>(MATHDNN_EACH(t) {
+                const F weight = splat(row[t]);
+                unroll<S>(MATHDNN_EACH(k) { acc[k][t] = fma(weight, v[k], acc[k][t]); });
+            });
         }
-        unroll<TO>(MATHDNN_EACH(t) { store(y + (o + t) * lanes + s, acc[t]); });
+        unroll<S * TO>(MATHDNN_EACH(t) { store(y + (o + t % TO) * lanes + s + t / TO * W, acc[t / TO][t % TO]); });
     }
 }
 
-constexpr int outputs = registers == 32 ? 16 : 8;
+constexpr int outputs = registers == 32 ? 16 : 6;
 
 template <int... i> void forward_rest(const Dense &d, const float *x, const float *w, float *y, int o, int count,
                                     std::integer_sequence<int, i...>) {
@@ -33,30 +39,35 @@ void forward(const Dense &d, const float *x, const float *w, float *y, int first
 }
 
 template <int TI> void input_tile(const Dense &d, const float *dy, const float *w, float *x, Activate f, int i) {
-    for (int s = 0; s < lanes; s += W) {
-        F acc[TI];
-        unroll<TI>(MATHDNN_EACH(t) { acc[t] = F{}; });
+    for (int s = 0; s < lanes; s += S * W) {
+        F acc[S][TI];
+        unroll<S * TI>(MATHDNN_EACH(t) { acc[t / TI][t % TI] = F{}; });
         const float *p = dy + s, *rows[(TI + 2) / 3];  // a pointer for three rows: p, p + pitch, p + 2 pitch
         unroll<(TI + 2) / 3>(MATHDNN_EACH(t) {
             rows[t] = w + (i + 3 * t) * d.pitch;
             asm("" : "+r"(rows[t]));
         });
         for (std::int64_t o = 0; o < d.out; o++, p += lanes) {
-            const F v = load(p);
-            unroll<TI>(MATHDNN_EACH(t) { acc[t] = fma(splat(rows[t / 3][o + (t % 3) * d.pitch]), v, acc[t]); });
+            F v[S];
+            unroll<S>(MATHDNN_EACH(k) { v[k] = load(p + k * W); });
+            unroll<TI>(MATHDNN_EACH(t) {
+                const F weight = splat(rows[t / 3][o + (t % 3) * d.pitch]);
+                unroll<S>(MATHDNN_EACH(k) { acc[k][t] = fma(weight, v[k], acc[k][t]); });
+            });
         }
-        unroll<TI>(MATHDNN_EACH(t) {
-            float *q = x + (i + t) * lanes + s;
-            store(q, derived(f, load(q), acc[t]));
+        unroll<S * TI>(MATHDNN_EACH(t) {
+            float *q = x + (i + t % TI) * lanes + s + t / TI * W;
+            store(q, derived(f, load(q), acc[t / TI][t % TI]));
         });
     }
 }
 
 void input_gradient(const Dense &d, const float *dy, const float *w, float *x, Activate f, int first, int end) {
-    constexpr int TI = registers == 32 ? 15 : 9;
+    constexpr int TI = registers == 32 ? 15 : 6;
     int i = first;
     for (; i + TI <= end; i += TI) input_tile<TI>(d, dy, w, x, f, i);
-    for (; i + 5 <= end; i += 5) input_tile<5>(d, dy, w, x, f, i);
+    if constexpr (TI > 6) for (; i + 5 <= end; i += 5) input_tile<5>(d, dy, w, x, f, i);
+    if constexpr (TI == 6) for (; i + 3 <= end; i += 3) input_tile<3>(d, dy, w, x, f, i);
     for (; i < end; i++) input_tile<1>(d, dy, w, x, f, i);
 }
 
@@ -81,7 +92,7 @@ template <int TI, int TV> void weight_tile(const Dense &d, const float *x, const
 
 template <int TV> void weight_columns(const Dense &d, const float *x, const float *dy, float *dw, int first, int end,
                                             int o, int images, bool fresh) {
-    constexpr int TI = registers == 32 ? 6 : 4;
+    constexpr int TI = 6;
     int i = first;
     for (; i + TI <= end; i += TI) weight_tile<TI, TV>(d, x, dy, dw, i, o, images, fresh);
     for (; i < end; i++) weight_tile<1, TV>(d, x, dy, dw, i, o, images, fresh);

@@ -114,15 +114,17 @@ MATHDNN_INLINE F at_most(float limit, F x) {
 #endif
 }
 
-// Entry idx mod 32 of a table, lane by lane.
+// Entry idx mod 16 of a table, lane by lane.
 MATHDNN_INLINE F look_up(const float *table, I idx) {
 #if defined(__AVX512F__)
-    return (F)_mm512_permutex2var_ps(_mm512_load_ps(table), (__m512i)idx, _mm512_load_ps(table + 16));
+    return (F)_mm512_permutexvar_ps((__m512i)idx, _mm512_load_ps(table));
 #elif defined(__AVX2__)
-    return (F)_mm256_i32gather_ps(table, (__m256i)(idx & 31), 4);
+    const __m256 low = _mm256_permutevar8x32_ps(_mm256_load_ps(table), (__m256i)idx);
+    const __m256 high = _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), (__m256i)idx);
+    return (F)_mm256_blendv_ps(low, high, (__m256)(idx << 28));  // by the fourth bit, moved to the sign's place
 #else
     F y;
-    for (int i = 0; i < width<float>; i++) y[i] = table[idx[i] & 31];
+    for (int i = 0; i < width<float>; i++) y[i] = table[idx[i] & 15];
     return y;
 #endif
 }

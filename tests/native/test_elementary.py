@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import mpmath
 import numpy as np
 import pytest
+from tests.oracles import elementary_fit
 
 from mathdnn.errors import InvalidInput
 from mathdnn.native.engine import elementary, known_set, scan
@@ -65,6 +69,34 @@ def test_all_floats_are_nondecreasing_and_within_the_bound(function):
     worst, where, falls = scan(function)
     assert falls == 0
     assert worst <= BOUND[function], where
+
+
+HEADER = (Path(__file__).parents[2] / "src/native/elementary.hpp").read_text()
+
+
+def _numbers(text: str) -> list[float]:
+    return [float.fromhex(number) for number in re.findall(r"(-?0x[0-9a-f.]+p[+-]?\d+)f", text)]
+
+
+def _body(function: str) -> str:
+    return HEADER.split(f"INLINE F {function}(F x)")[1].split("\n}")[0]
+
+
+@pytest.mark.slow
+def test_the_numbers_of_tanh_are_those_of_the_fit():
+    centers, values = (_numbers(HEADER.split(f"tanh_{name}[16]")[1].split("};")[0]) for name in ("center", "value"))
+    assert list(zip(centers, values, strict=True)) == elementary_fit.centers()
+    coefficients, left = elementary_fit.polynomial()
+    assert [*reversed(_numbers(_body("tanh")))] == coefficients
+    assert left < 0.12
+
+
+def test_the_polynomials_of_exp_and_log_leave_a_tenth_of_a_unit():
+    fifth = [number for number in _numbers(_body("exp")) if 1e-3 < abs(number) < 0.2]
+    assert len(fifth) == 4
+    assert 0.01 < elementary_fit.left_by_exp([0.5, *reversed(fifth)]) < 0.1
+    eighth = [number for number in _numbers(_body("log").split("const F f")[1]) if 0.05 < abs(number) < 0.51][:9]
+    assert 0.01 < elementary_fit.left_by_log([*reversed(eighth)]) < 0.1
 
 
 SPECIAL = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -1e-45, 3e38, -3e38, -1.0], np.float32)
