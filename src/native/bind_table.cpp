@@ -3,6 +3,7 @@
 // Everything was validated in Python (mathdnn/native/table.py).
 #include "bind_table.hpp"
 
+#include <algorithm>
 #include <initializer_list>
 #include <optional>
 #include <tuple>
@@ -62,6 +63,23 @@ std::tuple<Result<T>, Result<T>, Result<T>> backward(Table<T> &table, Given<cons
     return {dx, dw, db};
 }
 
+using Places = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+// Filters (n, rows, columns) at their places among `total`, zeros elsewhere; and filters from their places.
+template <class T> nb::ndarray<nb::numpy, T> scattered(Array<const T> filters, Places at, std::size_t total) {
+    const std::size_t taps = filters.shape(1) * filters.shape(2);
+    auto all = fresh<T>({total, filters.shape(1), filters.shape(2)});
+    std::fill_n(all.data(), total * taps, T(0));
+    for (std::size_t k = 0; k < at.shape(0); k++) std::copy_n(filters.data() + k * taps, taps, all.data() + at.data()[k] * taps);
+    return all;
+}
+template <class T> nb::ndarray<nb::numpy, T> gathered(Array<const T> all, Places at) {
+    const std::size_t taps = all.shape(1) * all.shape(2);
+    auto filters = fresh<T>({at.shape(0), all.shape(1), all.shape(2)});
+    for (std::size_t k = 0; k < at.shape(0); k++) std::copy_n(all.data() + at.data()[k] * taps, taps, filters.data() + k * taps);
+    return filters;
+}
+
 template <class T> void bind(nb::module_ &module, const char *name) {
     nb::class_<Table<T>>(module, name)
         .def(nb::init<std::vector<std::int32_t>, std::vector<std::int32_t>, const std::vector<int> &, int, const std::string &>())
@@ -70,7 +88,9 @@ template <class T> void bind(nb::module_ &module, const char *name) {
              nb::arg("for_w"), nb::arg("for_bias"))
         .def("fill", &Table<T>::fill)
         .def("bytes", &Table<T>::bytes)
-        .def_prop_ro("shared", &Table<T>::shared);
+        .def_prop_ro("shared", &Table<T>::shared)
+        .def_static("scattered", &scattered<T>)
+        .def_static("gathered", &gathered<T>);
 }
 
 }  // namespace

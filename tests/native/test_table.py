@@ -16,7 +16,7 @@ from mathdnn.lenet import ConnectionTable, TableConv2d, table_native
 from mathdnn.lenet.table_function import Geometry, table_conv2d
 from mathdnn.lenet.table_native import Ways, ways
 from mathdnn.native.engine import known_set
-from mathdnn.native.table import TableGeometry, TableKernel
+from mathdnn.native.table import TableGeometry, TableKernel, gathered, scattered
 
 ALL = ("baseline", "avx2", "avx512")
 SETS = ALL[: ALL.index(known_set(None)) + 1]
@@ -226,23 +226,68 @@ def test_sizes_are_checked_before_a_pointer_is_taken(change, message):
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_filters_go_to_their_places_and_come_back(dtype, rng):
+    filters = rng.standard_normal((4, 3, 10)).astype(dtype)[:, :, ::2]  # not contiguous
+    at = np.array([5, 0, 2, 8])
+    expected = np.zeros((9, 3, 5), dtype)
+    expected[at] = filters
+    assert np.array_equal(scattered(filters, at, 9), expected)
+    assert np.array_equal(gathered(expected, at), filters)
+    assert scattered(filters[:0], at[:0], 2).tolist() == np.zeros((2, 3, 5)).tolist()
+    assert gathered(filters, at[:0]).shape == (0, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("at", "kind"),
+    [([0, 3], np.int64), ([-1, 0], np.int64), ([0], np.int64), ([0, 1], np.int32)],
+    ids=["beyond", "before", "too few", "narrow"],
+)
+def test_places_are_checked_before_a_pointer_is_taken(at, kind):
+    with pytest.raises(InvalidInput, match=r"expected 2 places in 0\.\.2, int64"):
+        scattered(np.zeros((2, 3, 3), np.float32), np.array(at, kind), 3)
+    with pytest.raises(InvalidInput, match=r"expected float32 or float64, \(n, rows, columns\)"):
+        scattered(np.zeros((2, 9), np.float32), np.array([0, 1]), 3)
+    if len(at) == 2:
+        with pytest.raises(InvalidInput, match=r"expected 2 places in 0\.\.2, int64"):
+            gathered(np.zeros((3, 3, 3), np.float64), np.array(at, kind))
+
+
 # The torch layer on these kernels
 
 
-def test_the_layer_takes_the_kernels_where_they_pay_and_says_so():
+@pytest.mark.parametrize("known", [table_native.AVX2, table_native.AVX512], ids=["avx2", "avx512"])
+def test_the_layer_takes_the_kernels_where_they_pay_and_says_so(known, monkeypatch):
+    monkeypatch.setattr(table_native, "limits", lambda: known)
+    ways.cache_clear()
     layer = TableConv2d(ConnectionTable.lenet(), 5)
+    forward, backward = (known.loads["filters 5 wide"][way].near for way in ("forward", "backward"))
     assert str(layer.plan_for((16, 6, 14, 14))) == (
         "native: compiled kernels compute the edges alone, forward and backward. "
-        "forward, density / fill is 0.23, and 0.9 is the limit for filters 5 wide; "
-        "backward, density / fill is 0.23, and 0.6 is the limit for filters 5 wide"
+        f"forward, density / fill is 0.23, and {forward:g} is the limit for filters 5 wide, blocks near; "
+        f"backward, density / fill is 0.23, and {backward:g} is the limit for filters 5 wide, blocks near"
     )
     assert layer.plan_for((6, 14, 14)).way == "native"
     assert layer.plan_for((16, 6, 14, 14), torch.float16).way == "guarded"
     assert layer.plan_for((0, 6, 14, 14)).way == "guarded"
-    assert TableConv2d(ConnectionTable.random(16, 16, 15, 0), 3).plan_for((100, 16, 14, 14)).way == "guarded"
-    assert TableConv2d(ConnectionTable.full(16, 16), 3).plan_for((100, 16, 14, 14)).way == "grouped"
+    dense = TableConv2d(ConnectionTable.random(64, 64, 63, 0), 3)
+    assert dense.plan_for((100, 64, 14, 14)).way == "guarded"
+    assert "blocks far" in str(dense.plan_for((100, 64, 14, 14)))
+    assert TableConv2d(ConnectionTable.full(64, 64), 3).plan_for((100, 64, 14, 14)).way == "grouped"
     assert TableConv2d(ConnectionTable.one_to_one(16), 7, padding=3).plan_for((1, 16, 14, 14)).groups == 16
     assert TableConv2d(ConnectionTable.lenet(), 5, form="dense").plan_for((16, 6, 14, 14)).way == "dense"
+    ways.cache_clear()
+
+
+def test_the_limits_are_those_of_the_instruction_set(monkeypatch):
+    for name, known in (
+        ("avx2", table_native.AVX2),
+        ("avx512", table_native.AVX512),
+        ("baseline", table_native.AVX512),
+    ):
+        monkeypatch.setattr(table_native.native, "instruction_set", lambda name=name: name)
+        assert table_native.limits() is known
+    assert table_native.AVX2.loads.keys() == table_native.AVX512.loads.keys()
 
 
 def test_the_threads_are_those_of_torch():

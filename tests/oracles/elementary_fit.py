@@ -2,9 +2,9 @@
 
     tanh a = T + r h / (1 + T h),   T = tanh c, r = 1 - T^2, h = tanh(a - c) = t + t^3 p(t^2)
 
-Two intervals of a an octave, 2^-4 to 16, the first from 0. Each center c is the float near the middle of its interval for
-which T and r are nearest to floats (Gal 1986). p is the polynomial whose largest error in tanh a, in units of the last
-place, is least over all intervals (Lawson's iteration); its coefficients are rounded to float32 one after the other.
+Two intervals of a an octave, 2^-4 to 16, the first from 0. Each center c is the float near the middle of its interval
+for which T and r are nearest to floats (Gal 1986). p is the polynomial whose largest error in tanh a, in units of the
+last place, is least over all intervals (Lawson's iteration); its coefficients are rounded to float32 one by one.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def weighted_points() -> list[tuple[mpmath.mpf, mpmath.mpf]]:
 
 
 def polynomial() -> tuple[list[float], float]:
-    """The coefficients of p, lowest first, and the largest error of tanh a that they leave, in units of the last place."""
+    """The coefficients of p, lowest first, and the largest error of tanh a they leave, in units of the last place."""
     with mpmath.workprec(120):
         points = weighted_points()
         fixed: list[float] = []

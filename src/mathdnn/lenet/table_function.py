@@ -28,9 +28,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mathdnn import native
 from mathdnn.lenet import table_native
 from mathdnn.lenet.table import ConnectionTable
 from mathdnn.lenet.table_native import Ways, array
+from mathdnn.native.table import gathered, scattered
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -78,8 +80,7 @@ class Geometry:
         if self.groups is not None:
             return weight.reshape(self.full_shape)
         if _plain(weight) and not (weight.requires_grad and torch.is_grad_enabled()):
-            rows = np.zeros((self.channels[0] * self.channels[1], *self.kernel_size), _KINDS[weight.dtype])
-            rows[self.flat] = array(weight)  # numpy copies rows, torch number by number
+            rows = scattered(array(weight), self.flat, self.channels[0] * self.channels[1])  # torch: number by number
             return torch.from_numpy(rows).view(self.full_shape)
         zeros = weight.new_zeros(self.channels[0] * self.channels[1], *self.kernel_size)
         return zeros.index_copy(0, self.places(weight.device), weight).view(self.full_shape)
@@ -94,7 +95,7 @@ class Geometry:
         if self.groups is not None:
             return flat
         if _plain(flat) and not flat.requires_grad:
-            return torch.from_numpy(array(flat).take(self.flat, axis=0))
+            return torch.from_numpy(gathered(array(flat), self.flat))
         return flat.index_select(0, self.places(dense.device))
 
     def ways(self, x: Tensor, shape: torch.Size) -> Ways:
@@ -104,12 +105,10 @@ class Geometry:
         return table_native.ways(self, shape, x.dtype, torch.get_num_threads())
 
 
-_KINDS: dict[Any, Any] = {torch.float32: np.float32, torch.float64: np.float64}
-
-
 def _plain(x: Tensor) -> bool:
-    """Whether numpy may read the numbers: on the processor, of a kind it knows, and no stand-in for others."""
-    return x.is_cpu and x.dtype in _KINDS and type(x) in (Tensor, torch.nn.Parameter)
+    """Whether the kernels may read the numbers: there are kernels, for this kind, and it is no stand-in for others."""
+    known = x.is_cpu and x.dtype in (torch.float32, torch.float64) and type(x) in (Tensor, torch.nn.Parameter)
+    return known and native.available()
 
 
 def seen_finite(x: Tensor) -> bool:

@@ -4,15 +4,16 @@
                                                                                         as torch multiplies them
     fill    = output rows of all images / (16 rows computed)                            lanes that hold something
     load    = density / fill
+    block   = bytes of 16 images, input and output
 
-The kernels do `density` of torch's work and use `fill` of their lanes, so they win while `load` stays below a limit,
-for each direction and kind of filter its own. Where each input map feeds one output map, memory decides: the lanes of a
-block must fit in a core's second-level cache; for the derivatives of filters larger than 3x3 torch has no kernel of
-its own there, and is far behind. The limits are a heuristic, measured kernel by kernel on one thread and two, over 150
-sizes (1 to 1000 images, 1 to 128 maps, 8 to 64 pixels, filters 1x1 to 7x7, strides, dilations and groups; torch 2.13,
-AVX-512): below them the kernels were the faster way, but for a few sizes within a tenth; above them torch mostly was.
-What the layer does around either way is not weighed, and shows where little is computed. torch convolves float64
-without its fast library.
+The kernels do `density` of torch's work and use `fill` of their lanes, so they win while `load` stays below a limit:
+one for each direction and kind of filter, and for blocks that are near (leave room in a core's second-level cache) or
+far. Where each input map feeds one output map, memory decides; for the derivatives of filters larger than 3x3 torch has
+no kernel of its own there, and is far behind. The limits are a heuristic, measured kernel by kernel on one thread and
+two, with torch 2.13: for AVX-512 over 150 sizes, for AVX2 over 2,168 (1 to 1000 images, 1 to 128 maps, 8 to 64 pixels,
+filters 1x1 to 7x7, strides, dilations and groups; caches of 1 MB and of 512 KB). Below them the kernels were mostly
+the faster way, above them torch was. What the layer does around either way is not weighed, and shows where little is
+computed.
 """
 
 from __future__ import annotations
@@ -29,20 +30,54 @@ if TYPE_CHECKING:
     from mathdnn.native.table import TableKernel
 
 Direction = Literal["forward", "backward"]
-FITS: dict[Direction, int] = {"forward": 1 << 20, "backward": 640 << 10}  # bytes
-FEW = 512 << 10  # bytes of a block that leave room for the sums of the weights
-LIMITS: dict[str, dict[Direction, float]] = {
-    "float64": {"forward": 1.0, "backward": 1.0},
-    "filters 5 wide": {"forward": 0.9, "backward": 0.6},
-    "filters 3 wide, few maps": {"forward": 0.8, "backward": 0.8},
-    "filters 3 wide": {"forward": 0.55, "backward": 0.5},
-    "filters 1 wide": {"forward": 0.4, "backward": 0.4},
-    "other filters": {"forward": 0.4, "backward": 0.35},
-    "groups, filters 5 wide": {"forward": 0.6, "backward": 0.6},
-    "groups, filters 3 wide": {"forward": 0.3, "backward": 0.3},
-    "groups, filters 1 wide": {"forward": 0.2, "backward": 0.3},
-    "groups, other filters": {"forward": 0.2, "backward": 0.2},
-}
+
+
+class Limit(NamedTuple):
+    """The largest load at which the kernels convolve, for blocks near and far."""
+
+    near: float
+    far: float
+
+
+class Limits(NamedTuple):
+    """What was measured with one instruction set; bytes of a block, and loads by kind of filter."""
+
+    near: int
+    one_to_one: dict[Direction, int]
+    loads: dict[str, dict[Direction, Limit]]
+
+
+def _loads(*rows: tuple[str, Limit, Limit]) -> dict[str, dict[Direction, Limit]]:
+    return {kind: {"forward": forward, "backward": backward} for kind, forward, backward in rows}
+
+
+AVX512 = Limits(512 << 10, {"forward": 1 << 20, "backward": 640 << 10}, _loads(
+    ("float64", Limit(1.0, 1.0), Limit(1.0, 1.0)),
+    ("filters 5 wide", Limit(0.9, 0.9), Limit(0.6, 0.6)),
+    ("filters 3 wide", Limit(0.8, 0.55), Limit(0.8, 0.5)),
+    ("filters 1 wide", Limit(0.4, 0.4), Limit(0.4, 0.4)),
+    ("other filters", Limit(0.4, 0.4), Limit(0.35, 0.35)),
+    ("groups, filters 5 wide", Limit(0.6, 0.6), Limit(0.6, 0.6)),
+    ("groups, filters 3 wide", Limit(0.3, 0.3), Limit(0.3, 0.3)),
+    ("groups, filters 1 wide", Limit(0.2, 0.2), Limit(0.3, 0.3)),
+    ("groups, other filters", Limit(0.2, 0.2), Limit(0.2, 0.2)),
+))  # fmt: skip
+AVX2 = Limits(640 << 10, {"forward": 4 << 20, "backward": 64 << 20}, _loads(
+    ("float64", Limit(1.2, 1.0), Limit(0.6, 0.5)),
+    ("filters 5 wide", Limit(1.1, 0.6), Limit(0.9, 0.6)),
+    ("filters 3 wide", Limit(1.1, 0.7), Limit(1.0, 0.55)),
+    ("filters 1 wide", Limit(0.8, 0.3), Limit(0.8, 0.3)),
+    ("other filters", Limit(1.0, 0.35), Limit(0.8, 0.35)),
+    ("groups, filters 5 wide", Limit(1.1, 0.6), Limit(1.0, 0.6)),
+    ("groups, filters 3 wide", Limit(1.1, 0.55), Limit(1.1, 0.5)),
+    ("groups, filters 1 wide", Limit(1.0, 0.3), Limit(0.6, 0.3)),
+    ("groups, other filters", Limit(0.8, 0.25), Limit(0.6, 0.4)),
+))  # fmt: skip
+
+
+def limits() -> Limits:
+    """Those of this processor's instruction set; where nothing was measured, the lower ones."""
+    return AVX2 if native.instruction_set() == "avx2" else AVX512
 
 
 class Ways(NamedTuple):
@@ -83,17 +118,17 @@ def pays(
 ) -> tuple[bool, str]:
     """Whether the compiled kernels are the faster way in one direction, and the sentence that says why."""
     groups, (outputs, inputs) = where.groups or 1, where.channels
-    kind = _kind(where, dtype)
+    kind, known, block = _kind(where, dtype), limits(), kernel.bytes(images)
     if where.edges == inputs == outputs == groups and kind != "float64":
         if direction == "backward" and max(where.kernel_size) > 3:
             return True, "torch has no fast derivative for filters larger than 3x3 from one map to one map"
-        kilobytes, most = kernel.bytes(images) >> 10, FITS[direction] >> 10
-        return kilobytes <= most, f"a block takes {kilobytes} KiB, and {most} are the limit from one map to one map"
+        most = known.one_to_one[direction]
+        return block <= most, f"a block takes {block >> 10} KiB, and {most >> 10} are the limit from one map to one map"
     density = where.edges / (groups * _padded(inputs // groups) * _padded(outputs // groups))
-    if kind == "filters 3 wide" and kernel.bytes(images) <= FEW:
-        kind += ", few maps"
-    load, limit = density / kernel.fill(images), LIMITS[kind][direction]
-    return load <= limit, f"density / fill is {load:.2f}, and {limit:g} is the limit for {kind}"
+    near = block <= known.near
+    load, limit = density / kernel.fill(images), known.loads[kind][direction][0 if near else 1]
+    where_it_lies = "near" if near else "far"
+    return load <= limit, f"density / fill is {load:.2f}, and {limit:g} is the limit for {kind}, blocks {where_it_lies}"
 
 
 def _kind(where: Geometry, dtype: torch.dtype) -> str:

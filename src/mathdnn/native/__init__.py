@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import cache
 
 
+@cache
 def available() -> bool:
     """Whether the compiled kernels were built for this installation."""
     return importlib.util.find_spec("mathdnn.native._native") is not None

@@ -17,7 +17,7 @@ import numpy as np
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int64
 
 Pair = tuple[int, int]
 
@@ -132,6 +132,36 @@ class TableKernel:
             )
         packed = array.flags.c_contiguous and array.flags.aligned
         return array if packed else np.require(array, requirements=["C", "A"])
+
+
+def scattered(
+    filters: Float[np.ndarray, "e a b"], at: Int64[np.ndarray, " e"], total: int
+) -> Float[np.ndarray, "total a b"]:
+    """`total` filters, zeros but for those given at their places."""
+    _check_places(filters, at, len(filters), total)
+    found: np.ndarray = _of(filters).scattered(np.require(filters, requirements=["C", "A"]), at, total)
+    return found
+
+
+def gathered(filters: Float[np.ndarray, "total a b"], at: Int64[np.ndarray, " e"]) -> Float[np.ndarray, "e a b"]:
+    """The filters at the places."""
+    _check_places(filters, at, len(at), len(filters))
+    found: np.ndarray = _of(filters).gathered(np.require(filters, requirements=["C", "A"]), at)
+    return found
+
+
+def _of(filters: np.ndarray) -> Any:
+    import mathdnn.native._native as kernels
+
+    return kernels.TableFloat if filters.dtype == np.float32 else kernels.TableDouble
+
+
+def _check_places(filters: np.ndarray, at: np.ndarray, count: int, total: int) -> None:
+    if filters.dtype not in (np.float32, np.float64) or filters.ndim != 3:
+        _refuse("filters", "float32 or float64, (n, rows, columns)", f"{filters.dtype} {filters.shape}", "convert them")
+    known = at.dtype == np.int64 and at.shape == (count,) and at.flags.c_contiguous
+    if not known or (count and not 0 <= int(at.min()) <= int(at.max()) < total):
+        _refuse("at", f"{count} places in 0..{total - 1}, int64", f"{at.dtype} {at.shape}", "correct them")
 
 
 @lru_cache(maxsize=16)
