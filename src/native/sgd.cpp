@@ -7,9 +7,10 @@
 // j mod 32) that are then folded in halves, 32 -> 16 -> ... -> 1; every other operation is a single IEEE operation in
 // the order written here, and exp is a polynomial in multiplications and additions (compiled without contraction).
 //
-// What makes it fast: w is read once a step (the update of step t and the dot product of step t + 1 share one pass), and
-// the next row is copied (bytes: converted) into a small aligned buffer in the shadow of the only long dependency, fold
-// -> exp -> division -> update. The row after it is prefetched.
+// What makes it fast: w is read once a step (the update of step t and the dot product of step t + 1 share one pass), float
+// rows are read where they lie, and rows to come are asked for into the second-level cache, which can wait for more lines
+// at a time than the first. Bytes are converted into a small aligned buffer in the shadow of the only long dependency,
+// fold -> exp -> division -> update.
 //
 // No templates of the standard library here: one compiled for AVX-512 could be linked into the baseline.
 #include "sgd.hpp"
@@ -131,7 +132,7 @@ inline const char *row_of(const SgdJob &job, std::int64_t t) {
 }
 
 // `width` bytes as whole numbers in float32. (__builtin_convertvector does it too, one by one in GCC 12.)
-inline Vec from_bytes(const unsigned char *bytes) {
+inline Vec from_bytes(const char *bytes) {
 #if defined(__AVX512F__)
     return (Vec)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes))));
 #elif defined(__AVX2__)
@@ -152,88 +153,110 @@ inline Vec from_bytes(const unsigned char *bytes) {
 // byte * h is exact. A test walks through all 256 bytes.
 inline Vec unit(Vec byte) { return byte * 0x1.01p-8f + byte * 0x1.010102p-24f; }
 
-// Float rows are asked for as data that is used once, so that they leave the level-2 cache to what else the program needs
-// (3 % faster, and the interpreter finds its own data again); bytes, a quarter as much, are better kept (4 %).
+// Float rows go to the second-level cache: asking for them as far as the first takes twice as long from memory (24 lines
+// under way there on Zen 4). Bytes, a quarter as much, are better asked for all the way (2 %).
 template <bool bytes>
 inline void fetch(const char *line) {
-    __builtin_prefetch(line, 0, bytes ? 3 : 0);
+    __builtin_prefetch(line, 0, bytes ? 3 : 2);
 }
 
-// One line in two of `later`, a row to come, is fetched here and the other in update_and_dot: all at once would be more
-// lines than a core has places for.
-inline void load_floats(const char *row, std::int64_t d, float *out, const char *later) {
+inline Vec from_anywhere(const void *p) {
+    Vec x;
+    std::memcpy(&x, p, sizeof x);
+    return x;
+}
+inline void put(float *p, Vec x) { *reinterpret_cast<Vec *>(p) = x; }
+
+// A row in use. Floats are read where they lie, whole blocks of 32 of them; bytes go into the buffer as they are read for
+// the first time. What does not fill a block lies at `rest`, with zeros behind it.
+struct Row {
+    const char *source;
+    float *buffer, *rest;
+};
+
+template <bool bytes>
+inline Row row_at(const char *source, std::int64_t d, float *buffer) {
+    const std::int64_t whole = d / lanes * lanes, left = d - whole;
+    const char *p = source + whole * (bytes ? 1 : sizeof(float));
+    float *rest = buffer + whole;
     std::int64_t j = 0;
-    for (; j + lanes <= d; j += lanes) {
-        fetch<false>(later + j * sizeof(float));
-#pragma GCC unroll 8
-        for (int i = 0; i < lanes; i += width) {
-            Vec x;
-            std::memcpy(&x, row + (j + i) * sizeof(float), sizeof x);
-            *reinterpret_cast<Vec *>(out + j + i) = x;
+    if constexpr (bytes) {
+        for (; j + width <= left; j += width) put(rest + j, unit(from_bytes(p + j)));
+        if (j < left) {
+            char last[width] = {};
+            std::memcpy(last, p + j, left - j);
+            put(rest + j, unit(from_bytes(last)));
         }
+    } else {
+        for (; j + width <= left; j += width) put(rest + j, from_anywhere(p + j * sizeof(float)));
+        for (; j < left; j++) std::memcpy(rest + j, p + j * sizeof(float), sizeof(float));
     }
-    if (j < d) std::memcpy(out + j, row + j * sizeof(float), (d - j) * sizeof(float));
+    return {source, buffer, rest};
 }
 
-inline void load_bytes(const char *row, std::int64_t d, float *out) {
-    const auto *bytes = reinterpret_cast<const unsigned char *>(row);
-    std::int64_t j = 0;
-    for (; j + width <= d; j += width) *reinterpret_cast<Vec *>(out + j) = unit(from_bytes(bytes + j));
-    if (j < d) {
-        unsigned char last[width] = {};
-        std::memcpy(last, bytes + j, d - j);
-        *reinterpret_cast<Vec *>(out + j) = unit(from_bytes(last));  // zeros beyond d: the buffer is padded
-    }
+// `width` numbers of a whole block: of a row that was read before, and of one that is read for the first time.
+template <bool bytes>
+inline Vec known(Row row, std::int64_t j) {
+    if constexpr (bytes) return from_anywhere(row.buffer + j);
+    else return from_anywhere(row.source + j * sizeof(float));
+}
+template <bool bytes>
+inline Vec taken(Row row, std::int64_t j) {
+    if constexpr (!bytes) return known<bytes>(row, j);
+    const Vec x = unit(from_bytes(row.source + j));
+    put(row.buffer + j, x);
+    return x;
 }
 
 template <bool bytes>
-inline void load_row(const SgdJob &job, std::int64_t t, float *out, const char *later) {
-    if constexpr (bytes)
-        load_bytes(row_of(job, t), job.d, out);
-    else
-        load_floats(row_of(job, t), job.d, out, later);
-}
-
-inline float dot(const SgdJob &job, const float *x) {
+inline float dot(const float *w, std::int64_t d, Row x) {
     Vec acc[parts] = {};
-    for (std::int64_t j = 0; j < job.padded; j += lanes)
-        for (int i = 0; i < parts; i++)
-            acc[i] = acc[i] + *reinterpret_cast<const Vec *>(job.w + j + i * width) *
-                                  *reinterpret_cast<const Vec *>(x + j + i * width);
+    const std::int64_t whole = d / lanes * lanes;
+    for (std::int64_t j = 0; j < whole; j += lanes)
+        for (int i = 0, k = 0; i < parts; i++, k += width) acc[i] = acc[i] + from_anywhere(w + j + k) * taken<bytes>(x, j + k);
+    if (whole < d)
+        for (int i = 0, k = 0; i < parts; i++, k += width) acc[i] = acc[i] + from_anywhere(w + whole + k) * from_anywhere(x.rest + k);
     return fold(acc);
 }
 
-// w <- shrink w - step x, and the dot product of the new w with the next row.
+// w <- shrink w - step x, and the dot product of the new w with the next row. `later` is a row to come.
 template <bool bytes, bool shrinks>
-inline float update_and_dot(float *w, std::int64_t padded, float shrink, float step, const float *x, const float *next,
-                            const char *later) {
+inline float update_and_dot(float *w, std::int64_t d, float shrink, float step, Row x, Row next, const char *later) {
     Vec acc[parts] = {};
     const Vec steps = all(step), shrinks_by = all(shrink);
-    for (std::int64_t j = 0; j < padded; j += lanes) {
-        fetch<bytes>(bytes ? later + j : later + j * sizeof(float) + 64);
+    const auto add = [&](std::int64_t j, int i, Vec old, Vec value) __attribute__((always_inline)) {
+        Vec weight = from_anywhere(w + j);
+        if constexpr (shrinks) weight = shrinks_by * weight;
+        weight = weight - steps * old;
+        put(w + j, weight);
+        acc[i] = acc[i] + weight * value;
+    };
+    const std::int64_t whole = d / lanes * lanes;
+    for (std::int64_t j = 0; j < whole; j += lanes) {
+        fetch<bytes>(later + j * (bytes ? 1 : sizeof(float)));
+        if constexpr (!bytes) fetch<bytes>(later + j * sizeof(float) + 64);
 #pragma GCC unroll 8
-        for (int i = 0; i < parts; i++) {
-            Vec *place = reinterpret_cast<Vec *>(w + j + i * width);
-            Vec value = *place;
-            if constexpr (shrinks) value = shrinks_by * value;
-            value = value - steps * *reinterpret_cast<const Vec *>(x + j + i * width);
-            *place = value;
-            acc[i] = acc[i] + value * *reinterpret_cast<const Vec *>(next + j + i * width);
-        }
+        for (int i = 0; i < parts; i++) add(j + i * width, i, known<bytes>(x, j + i * width), taken<bytes>(next, j + i * width));
     }
+    if (whole == d) return fold(acc);
+    fetch<bytes>(later + whole * (bytes ? 1 : sizeof(float)));
+#pragma GCC unroll 8
+    for (int i = 0; i < parts; i++)
+        add(whole + i * width, i, from_anywhere(x.rest + i * width), from_anywhere(next.rest + i * width));
     return fold(acc);
 }
 
 inline bool is_finite(float x) { return x - x == 0; }
 
-constexpr std::int64_t ahead = 6;  // rows; measured at 784 floats: 2 rows 2.0 ms an epoch, 4 1.0, 6 to 8 0.9, 16 1.2
+constexpr std::int64_t ahead = 6;  // rows
 
 template <MarginLoss loss, bool bytes, bool shrinks>
 std::int64_t steps(const SgdJob &job, std::int64_t begin, std::int64_t end) {
-    const std::int64_t padded = job.padded;
-    float *x = job.rows, *next = job.rows + padded;
-    load_row<bytes>(job, begin, x, row_of(job, begin));
-    float z = dot(job, x);
+    // copied: a store to w could change the job, for all the compiler knows
+    const std::int64_t d = job.d;
+    float *const w = job.w, *buffer = job.rows, *other = job.rows + job.padded;
+    Row x = row_at<bytes>(row_of(job, begin), d, buffer);
+    float z = dot<bytes>(w, d, x);
     for (std::int64_t t = begin; t < end; t++) {
         if (!is_finite(z)) return t;
         if (job.scores) job.scores[t] = z;
@@ -241,12 +264,12 @@ std::int64_t steps(const SgdJob &job, std::int64_t begin, std::int64_t end) {
         const double eta = rate(job, t);
         const float step = static_cast<float>(eta) * y * derivative(loss, y * z);
         const float shrink = static_cast<float>(1 - eta * job.weight_decay);
-        const char *later = row_of(job, t + ahead < end ? t + ahead : t);
-        if (t + 1 < end) load_row<bytes>(job, t + 1, next, later);  // after the last step, z is not used
-        z = update_and_dot<bytes, shrinks>(job.w, padded, shrink, step, x, next, later);
-        float *old = x;
+        const Row next = t + 1 < end ? row_at<bytes>(row_of(job, t + 1), d, other) : x;  // after the last step, z is not used
+        z = update_and_dot<bytes, shrinks>(w, d, shrink, step, x, next, row_of(job, t + ahead < end ? t + ahead : t));
         x = next;
-        next = old;
+        float *used = buffer;
+        buffer = other;
+        other = used;
     }
     return all_finite;
 }

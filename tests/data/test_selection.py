@@ -52,6 +52,14 @@ def test_the_pair(split):
     law_of_the_pair(label_pair, split)
 
 
+@pytest.mark.parametrize("side", [3, 28])
+def test_the_rows_of_a_pair_begin_where_the_kernels_read_them_fastest(side, split, rng):
+    images = rng.integers(0, 256, (200, side, side), dtype=np.uint8)
+    X, _ = label_pair(Split(images, split.labels), 4, 9)
+    assert X.ctypes.data % 64 == X.strides[0] % 64 == 0
+    assert X.flags.c_contiguous == (side == 28)
+
+
 def test_the_split(dataset):
     law_of_the_split(split_train_validation, dataset)
 

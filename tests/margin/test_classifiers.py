@@ -16,7 +16,7 @@ from tests.oracles.margin import pairwise_scores
 
 from mathdnn.errors import Diverged, InvalidInput
 from mathdnn.margin import LOSSES, MarginClassifier, PairwiseLinearClassifier, sgd, sigmoid
-from mathdnn.margin.classifier import _two_whole_numbers, two_classes
+from mathdnn.margin.classifier import _two_whole_numbers, training_rows, two_classes
 from mathdnn.margin.pairwise import unit_output
 
 ESTIMATORS = [
@@ -248,3 +248,12 @@ def test_importing_the_room_leaves_scikit_learn_alone():
 
     code = "import sys, mathdnn.margin; assert not {'sklearn', 'torch', 'scipy'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_rows_that_have_to_be_copied_begin_where_the_kernels_read_them_fastest(rng):
+    X = rng.random((6, 5))
+    rows = training_rows(X, True)
+    assert rows.ctypes.data % 64 == rows.strides[0] % 64 == 0
+    np.testing.assert_array_equal(rows, np.column_stack([X.astype(np.float32), np.ones(6, np.float32)]))
+    as_given = X.astype(np.float32)
+    assert training_rows(as_given, False) is as_given

@@ -32,6 +32,7 @@ from mathdnn.errors import Diverged, InvalidInput, sentence
 from mathdnn.margin.losses import margin_loss, sigmoid
 from mathdnn.margin.run import Implementation, Settings, SgdRun
 from mathdnn.margin.sgd import sgd_and_scores
+from mathdnn.native.memory import aligned_rows
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Float32, Shaped
@@ -219,9 +220,14 @@ def signs(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 def training_rows(X: np.ndarray, fit_intercept: bool) -> Float32[np.ndarray, "n d"]:
     """X in float32, with a column of ones for the intercept; infinite where a number is too large."""
+    if X.dtype == np.float32 and not fit_intercept:
+        return X
+    n, d = X.shape
+    rows = aligned_rows(n, d + fit_intercept)
     with np.errstate(over="ignore"):
-        rows = X.astype(np.float32, copy=False)
-    return np.column_stack([rows, np.ones(len(rows), np.float32)]) if fit_intercept else rows
+        rows[:, :d] = X
+    rows[:, d:] = 1
+    return rows
 
 
 @contextmanager
