@@ -16,7 +16,7 @@ from mathdnn.lenet import ConnectionTable, TableConv2d, table_native
 from mathdnn.lenet.table_function import Geometry, table_conv2d
 from mathdnn.lenet.table_native import Ways, ways
 from mathdnn.native.engine import known_set
-from mathdnn.native.table import TableGeometry, TableKernel, gathered, scattered
+from mathdnn.native.table import Places, TableGeometry, TableKernel
 
 ALL = ("baseline", "avx2", "avx512")
 SETS = ALL[: ALL.index(known_set(None)) + 1]
@@ -232,25 +232,32 @@ def test_filters_go_to_their_places_and_come_back(dtype, rng):
     at = np.array([5, 0, 2, 8])
     expected = np.zeros((9, 3, 5), dtype)
     expected[at] = filters
-    assert np.array_equal(scattered(filters, at, 9), expected)
-    assert np.array_equal(gathered(expected, at), filters)
-    assert scattered(filters[:0], at[:0], 2).tolist() == np.zeros((2, 3, 5)).tolist()
-    assert gathered(filters, at[:0]).shape == (0, 3, 5)
+    places = Places(at, 9)
+    at[:] = 1 << 40  # too late
+    assert np.array_equal(places.scattered(filters), expected)
+    assert np.array_equal(places.gathered(expected), filters)
+    nowhere = Places(np.array([], np.int64), 2)
+    assert nowhere.scattered(filters[:0]).tolist() == np.zeros((2, 3, 5)).tolist()
+    assert nowhere.gathered(filters[:2]).shape == (0, 3, 5)
 
 
 @pytest.mark.parametrize(
-    ("at", "kind"),
-    [([0, 3], np.int64), ([-1, 0], np.int64), ([0], np.int64), ([0, 1], np.int32)],
-    ids=["beyond", "before", "too few", "narrow"],
+    ("at", "kind"), [([0, 3], np.int64), ([-1, 0], np.int64), ([[0, 1]], np.int64), ([0, 1], np.int32)]
 )
 def test_places_are_checked_before_a_pointer_is_taken(at, kind):
-    with pytest.raises(InvalidInput, match=r"expected 2 places in 0\.\.2, int64"):
-        scattered(np.zeros((2, 3, 3), np.float32), np.array(at, kind), 3)
-    with pytest.raises(InvalidInput, match=r"expected float32 or float64, \(n, rows, columns\)"):
-        scattered(np.zeros((2, 9), np.float32), np.array([0, 1]), 3)
-    if len(at) == 2:
-        with pytest.raises(InvalidInput, match=r"expected 2 places in 0\.\.2, int64"):
-            gathered(np.zeros((3, 3, 3), np.float64), np.array(at, kind))
+    with pytest.raises(InvalidInput, match=r"expected places in 0\.\.2, int64"):
+        Places(np.array(at, kind), 3)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 3), (3, 3, 3), (2, 9)])
+def test_filters_are_checked_before_a_pointer_is_taken(shape):
+    places = Places(np.array([0, 1]), 4)
+    with pytest.raises(InvalidInput, match=r"expected float32 or float64, \(2, rows, columns\)"):
+        places.scattered(np.zeros(shape, np.float32))
+    with pytest.raises(InvalidInput, match=r"expected float32 or float64, \(4, rows, columns\)"):
+        places.gathered(np.zeros(shape, np.float64))
+    with pytest.raises(InvalidInput, match=r"expected float32 or float64"):
+        places.scattered(np.zeros((2, 3, 3), np.float16))
 
 
 # The torch layer on these kernels

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from mathdnn import native
 from mathdnn.lenet import table_native
 from mathdnn.lenet.table import ConnectionTable
 from mathdnn.lenet.table_native import Ways, array
-from mathdnn.native.table import gathered, scattered
+from mathdnn.native.table import Places
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -80,12 +81,17 @@ class Geometry:
         if self.groups is not None:
             return weight.reshape(self.full_shape)
         if _plain(weight) and not (weight.requires_grad and torch.is_grad_enabled()):
-            rows = scattered(array(weight), self.flat, self.channels[0] * self.channels[1])  # torch: number by number
+            rows = self.copies.scattered(array(weight))  # torch would copy number by number
             return torch.from_numpy(rows).view(self.full_shape)
         zeros = weight.new_zeros(self.channels[0] * self.channels[1], *self.kernel_size)
         return zeros.index_copy(0, self.places(weight.device), weight).view(self.full_shape)
 
-    @property
+    @cached_property
+    def copies(self) -> Places:
+        """The edges' places among all filters of a dense weight."""
+        return Places(self.flat, self.channels[0] * self.channels[1])
+
+    @cached_property
     def full_shape(self) -> tuple[int, ...]:
         return (self.channels[0], self.channels[1] // (self.groups or 1), *self.kernel_size)
 
@@ -95,7 +101,7 @@ class Geometry:
         if self.groups is not None:
             return flat
         if _plain(flat) and not flat.requires_grad:
-            return torch.from_numpy(gathered(array(flat), self.flat))
+            return torch.from_numpy(self.copies.gathered(array(flat)))
         return flat.index_select(0, self.places(dense.device))
 
     def ways(self, x: Tensor, shape: torch.Size) -> Ways:

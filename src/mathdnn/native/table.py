@@ -134,34 +134,37 @@ class TableKernel:
         return array if packed else np.require(array, requirements=["C", "A"])
 
 
-def scattered(
-    filters: Float[np.ndarray, "e a b"], at: Int64[np.ndarray, " e"], total: int
-) -> Float[np.ndarray, "total a b"]:
-    """`total` filters, zeros but for those given at their places."""
-    _check_places(filters, at, len(filters), total)
-    found: np.ndarray = _of(filters).scattered(np.require(filters, requirements=["C", "A"]), at, total)
-    return found
+class Places:
+    """Where filters lie among `total`: copied there with zeros between them, and back. Checked once, here."""
 
+    def __init__(self, at: Int64[np.ndarray, " e"], total: int) -> None:
+        if at.dtype != np.int64 or at.ndim != 1 or (at.size and not 0 <= int(at.min()) <= int(at.max()) < total):
+            got = f"{at.dtype} {at.shape}"
+            raise InvalidInput(sentence("Places(at=...)", f"places in 0..{total - 1}, int64", got, "correct them"))
+        import mathdnn.native._native as kernels
 
-def gathered(filters: Float[np.ndarray, "total a b"], at: Int64[np.ndarray, " e"]) -> Float[np.ndarray, "e a b"]:
-    """The filters at the places."""
-    _check_places(filters, at, len(at), len(filters))
-    found: np.ndarray = _of(filters).gathered(np.require(filters, requirements=["C", "A"]), at)
-    return found
+        self._of = {np.dtype(np.float32): kernels.TableFloat, np.dtype(np.float64): kernels.TableDouble}
+        self.at, self.total = np.array(at), total  # a copy: nobody moves a place after the check
 
+    def scattered(self, filters: Float[np.ndarray, "e a b"]) -> Float[np.ndarray, "total a b"]:
+        """`total` filters, zeros but for those given."""
+        kind = self._kind(filters, len(self.at))
+        found: np.ndarray = kind.scattered(np.require(filters, None, ["C", "A"]), self.at, self.total)
+        return found
 
-def _of(filters: np.ndarray) -> Any:
-    import mathdnn.native._native as kernels
+    def gathered(self, filters: Float[np.ndarray, "total a b"]) -> Float[np.ndarray, "e a b"]:
+        """The filters at the places."""
+        kind = self._kind(filters, self.total)
+        found: np.ndarray = kind.gathered(np.require(filters, None, ["C", "A"]), self.at)
+        return found
 
-    return kernels.TableFloat if filters.dtype == np.float32 else kernels.TableDouble
-
-
-def _check_places(filters: np.ndarray, at: np.ndarray, count: int, total: int) -> None:
-    if filters.dtype not in (np.float32, np.float64) or filters.ndim != 3:
-        _refuse("filters", "float32 or float64, (n, rows, columns)", f"{filters.dtype} {filters.shape}", "convert them")
-    known = at.dtype == np.int64 and at.shape == (count,) and at.flags.c_contiguous
-    if not known or (count and not 0 <= int(at.min()) <= int(at.max()) < total):
-        _refuse("at", f"{count} places in 0..{total - 1}, int64", f"{at.dtype} {at.shape}", "correct them")
+    def _kind(self, filters: np.ndarray, count: int) -> Any:
+        kind = self._of.get(filters.dtype)
+        if kind is None or filters.ndim != 3 or len(filters) != count:
+            expected = f"float32 or float64, ({count}, rows, columns)"
+            got = f"{filters.dtype} {filters.shape}"
+            raise InvalidInput(sentence("Places(filters=...)", expected, got, "convert or choose them"))
+        return kind
 
 
 @lru_cache(maxsize=16)
