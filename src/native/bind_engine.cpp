@@ -211,9 +211,10 @@ void bind_engine(nb::module_ &module) {
         .def("__init__",
              [](Engine *self, const std::vector<Numbers> &buffers, const std::vector<std::vector<double>> &constants,
                 const std::vector<Described> &operations, std::int64_t parameters,
-                int loss, int optimizer, double momentum, double decay, bool nesterov, int threads, const std::string &set) {
+                int loss, int optimizer, double momentum, double decay, bool nesterov, int threads, const std::string &set,
+                int halves) {
                  new (self) Engine(program(buffers, constants, operations, parameters, loss, optimizer, momentum, decay, nesterov),
-                                   threads, set);
+                                   threads, set, static_cast<Halves>(halves));
              })
         .def("train", &train, nb::arg("images"), nb::arg("labels"), nb::arg("table"), nb::arg("gain"), nb::arg("offset"),
              nb::arg("order"), nb::arg("shifts").none(), nb::arg("size"), nb::arg("first"), nb::arg("end"), nb::arg("rates"),

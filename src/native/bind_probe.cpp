@@ -19,15 +19,6 @@ using namespace mathdnn;
 
 namespace {
 
-const ProbeKernels &probe_kernels(const std::string &set) {
-#if defined(__x86_64__)
-    if (set == "avx512") return avx512::probe;
-    if (set == "avx2") return avx2::probe;
-#endif
-    if (set == "baseline") return baseline::probe;
-    throw std::invalid_argument("unknown instruction set " + set);
-}
-
 // The operations done; the sum is compared, so that no compiler leaves them out.
 double multiply_add(std::int64_t rounds, const std::string &set) {
     const ProbeKernels &k = probe_kernels(set);

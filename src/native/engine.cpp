@@ -7,9 +7,41 @@
 
 namespace mathdnn {
 
-Engine::Engine(Program program, int threads, const std::string &set)
-    : program_(std::move(program)), convolution_(&float_kernels(set)), layers_(&layer_kernels(set)),
-      pooling_(&pool_kernels(set)), dense_(&dense_kernels(set)), learning_(&learning_kernels(set)), team_(threads) {
+namespace {
+
+// The best of a few microseconds each: multiply-adds a second.
+double rate(const ProbeKernels &probe) {
+    constexpr std::int64_t rounds = 1000;
+    double best = 0;
+    for (int k = 0; k < 5; k++) {
+        const auto began = std::chrono::steady_clock::now();
+        volatile float sum = probe.multiply_add(rounds, 0.5f, 1.0f);
+        (void)sum;
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+        best = std::max(best, static_cast<double>(probe.operations * rounds) / took.count());
+    }
+    return best;
+}
+
+// Whether a vector of 8 floats takes little more than half the time of one of 16, asked of the processor once.
+bool narrow_vectors_pay() {
+#if defined(__x86_64__)
+    static const bool pay = rate(avx2::probe) > 0.75 * rate(avx512::probe);
+    return pay;
+#else
+    return false;
+#endif
+}
+
+const BlockKernels *halves_of(const std::string &set, Halves halves) {
+    if (halves == Halves::never || (halves == Halves::measured && set == "avx512" && !narrow_vectors_pay())) return nullptr;
+    return half_block_kernels(set);
+}
+
+}  // namespace
+
+Engine::Engine(Program program, int threads, const std::string &set, Halves halves)
+    : program_(std::move(program)), k_(block_kernels(set)), team_(threads) {
     for (auto &buffer : program_.buffers) {
         buffer.offset = arena_;
         arena_ += buffer.positions();
@@ -56,17 +88,9 @@ Engine::Engine(Program program, int threads, const std::string &set)
         op.window.in = in.plane();
         op.window.out = out.plane();
     }
-    const std::int64_t pixels = program_.buffers[0].maps * program_.buffers[0].rows * program_.buffers[0].columns;
-    for (int rank = 0; rank < threads + (threads > 1); rank++) {  // one more for the blocks that all compute together
-        auto ws = std::make_unique<Workspace>();
-        ws->arena = aligned<float>(arena_ * block);
-        ws->sums = aligned<float>(sums_ * block);
-        ws->scratch = aligned<float>(scratch_ * block);
-        ws->transposed = aligned<float>(transposed_);
-        ws->bytes = aligned<std::uint8_t>(pixels * block);
-        ws->moved = aligned<std::uint8_t>(pixels * block);
-        workspaces_.push_back(std::move(ws));
-    }
+    for (int rank = 0; rank < threads; rank++) workspaces_.push_back(workspace(k_, true));
+    if (threads > 1) common_ = workspace(k_, false);
+    if (const BlockKernels *half = halves_of(set, halves)) half_ = workspace(*half, false);
     parameters_ = aligned<float>(program_.parameters);
     if (program_.optimizer == Optimizer::adamw || program_.momentum != 0) first_ = aligned<float>(program_.parameters);
     if (program_.optimizer == Optimizer::adamw) second_ = aligned<float>(program_.parameters);
@@ -74,11 +98,28 @@ Engine::Engine(Program program, int threads, const std::string &set)
 
 Engine::~Engine() = default;
 
-// Two pieces and a rest up to 15 blocks, then eight and a rest: by the size of the batch alone.
+std::unique_ptr<Engine::Workspace> Engine::workspace(const BlockKernels &kernels, bool its_own) const {
+    auto ws = std::make_unique<Workspace>(kernels);
+    ws->arena = aligned<float>(arena_ * kernels.lanes);
+    ws->sums = aligned<float>(sums_ * kernels.lanes);
+    if (!its_own) return ws;
+    const Buffer &in = program_.buffers[0];
+    const std::int64_t pixels = static_cast<std::int64_t>(in.maps) * in.rows * in.columns;
+    ws->scratch = aligned<float>(scratch_ * kernels.lanes);
+    ws->transposed = aligned<float>(transposed_);
+    ws->bytes = aligned<std::uint8_t>(pixels * kernels.lanes);
+    ws->moved = aligned<std::uint8_t>(pixels * kernels.lanes);
+    return ws;
+}
+
+// Two pieces and a rest up to 15 blocks, then eight and a rest: by the size of the batch alone. Images that fill no more
+// than half a block are a piece of their own.
 void Engine::pieces_of(int count, std::vector<Piece> &cut) const {
-    const int blocks = (count + block - 1) / block, size = std::max(1, blocks < 16 ? blocks / 2 : blocks / 8);
+    const int rest = count % block, half = rest > 0 && rest <= block / 2;
+    const int blocks = (count + block - 1) / block - half, size = std::max(1, blocks < 16 ? blocks / 2 : blocks / 8);
     cut.clear();
-    for (int first = 0; first < blocks; first += size) cut.push_back({first, std::min(size, blocks - first)});
+    for (int first = 0; first < blocks; first += size) cut.push_back({first, std::min(size, blocks - first), false});
+    if (half) cut.push_back({blocks, 1, true});
 }
 
 void Engine::piece(Team &members, Workspace &ws, Workspace &own, const Pictures &pictures, const Batch &batch, Piece piece,
@@ -102,11 +143,12 @@ void Engine::piece(Team &members, Workspace &ws, Workspace &own, const Pictures 
 
 // The pieces' gradients; what is done together lies in a workspace of its own, so that no thread's lines move away from it.
 void Engine::gradients(Team &members, const Pictures &pictures, const Batch &batch, int rank) {
-    const int team = members.size(), count = static_cast<int>(cut_.size()), alone = count / team * team;
+    const int team = members.size(), count = static_cast<int>(cut_.size());
+    const int alone = (count - (count > 0 && cut_.back().half)) / team * team;
     for (int k = rank; k < alone; k += team)
         piece(members, *workspaces_[rank], *workspaces_[rank], pictures, batch, cut_[k], k, 0, 1);
     for (int k = alone; k < count; k++)
-        piece(members, *workspaces_.back(), *workspaces_[rank], pictures, batch, cut_[k], k, rank, team);
+        piece(members, together(cut_[k].half), *workspaces_[rank], pictures, batch, cut_[k], k, rank, team);
     members.meet();
 }
 
@@ -117,8 +159,8 @@ void Engine::update(const Step &step, int rank, int team) {
     const int count = static_cast<int>(cut_.size());
     std::vector<const float *> parts(count);
     for (int k = 0; k < count; k++) parts[k] = pieces_[k].get() + at;
-    if (program_.optimizer == Optimizer::adamw) learning_->adamw(step, p, parts.data(), count, m, second_.get() + at, floats);
-    else learning_->sgd(step, p, parts.data(), count, m, floats);
+    if (program_.optimizer == Optimizer::adamw) k_.learning.adamw(step, p, parts.data(), count, m, second_.get() + at, floats);
+    else k_.learning.sgd(step, p, parts.data(), count, m, floats);
 }
 
 double Engine::batch_loss(int count) const {
@@ -161,7 +203,7 @@ std::int64_t Engine::steps(Team &members, const Pictures &pictures, const std::v
 // Room for batches of up to `count` images; those that a smaller batch leaves over keep theirs.
 void Engine::prepare(int count) {
     pieces_of(count, cut_);
-    std::size_t most = std::max<std::size_t>(cut_.size(), count > 16 * block ? 12 : 3);  // of any smaller batch
+    std::size_t most = std::max<std::size_t>(cut_.size(), count > 16 * block ? 13 : 4);  // of any smaller batch
     while (pieces_.size() < most) pieces_.push_back(aligned<float>(program_.parameters));
     losses_.resize(std::max<std::size_t>(losses_.size(), count));
 }
@@ -196,7 +238,7 @@ double Engine::gradient(const Pictures &pictures, const Batch &batch, float *out
     auto total = aligned<float>(program_.parameters);
     std::vector<const float *> parts;
     for (std::size_t k = 0; k < cut_.size(); k++) parts.push_back(pieces_[k].get());
-    learning_->sum(total.get(), parts.data(), static_cast<int>(parts.size()), program_.parameters);
+    k_.learning.sum(total.get(), parts.data(), static_cast<int>(parts.size()), program_.parameters);
     std::memcpy(out, total.get(), program_.parameters * sizeof(float));
     return batch_loss(batch.count);
 }
@@ -207,14 +249,16 @@ void Engine::run(const Pictures &pictures, std::int64_t images, float *outputs, 
     const std::int64_t blocks = (images + block - 1) / block;
     std::atomic<std::int64_t> taken{0};
     team_.run([&](int rank) {
-        Workspace &ws = *workspaces_[rank];
+        Workspace &own = *workspaces_[rank];
         for (std::int64_t b = taken++; b < blocks; b = taken++) {
             const int at = static_cast<int>(b * block), count = static_cast<int>(std::min<std::int64_t>(block, images - at));
-            fill(ws, ws, pictures, batch, at, 0, 1);
-            forward(alone_, ws, ws, 0, 1);
-            const float *z = ws.arena.get() + out.offset * block;
+            Workspace &ws = half_ && count <= half_->k.lanes ? *half_ : own;  // the last block only: nobody else's now
+            const int lanes = ws.k.lanes;
+            fill(ws, own, pictures, batch, at, 0, 1);
+            forward(alone_, ws, own, 0, 1);
+            const float *z = ws.arena.get() + out.offset * lanes;
             for (int n = 0; outputs && n < count; n++)
-                for (int c = 0; c < out.maps; c++) outputs[(at + n) * static_cast<std::int64_t>(out.maps) + c] = z[c * block + n];
+                for (int c = 0; c < out.maps; c++) outputs[(at + n) * static_cast<std::int64_t>(out.maps) + c] = z[c * lanes + n];
             judge(ws, pictures, batch, at, 1, false);
             if (losses) std::copy_n(ws.loss, count, losses + at);
             if (best) std::copy_n(ws.best, count, best + at);

@@ -1,4 +1,5 @@
-// The training engine: a sequential network, trained and run in blocks of 16 images on several threads.
+// The training engine: a sequential network, trained and run in blocks of 16 images on several threads. The last 8 images
+// of a batch or fewer may be half a block, with kernels whose vectors hold 8.
 //
 // A block's activations lie in one arena that fits a core's second-level cache; going backwards, the derivatives take the
 // place of the activations they belong to. A batch is cut into pieces of whole blocks, by its size alone. Each piece sums
@@ -26,6 +27,10 @@ struct Share {
           end(static_cast<int>(static_cast<std::int64_t>(count) * (rank + 1) / team)) {}
 };
 
+// Whether 8 images or fewer at the end of a batch are computed as half a block: the same bits, and up to half the time
+// where a vector of 8 floats takes half the time of one of 16.
+enum class Halves : int { never, always, measured };
+
 // beta^t of AdamW's two averages, multiplied step by step: the C library's power differs from one machine to the next.
 struct Powers {
     double first = 1, second = 1;
@@ -37,7 +42,7 @@ struct Powers {
 
 class Engine {
   public:
-    Engine(Program, int threads, const std::string &set);
+    Engine(Program, int threads, const std::string &set, Halves);
     ~Engine();
     float *parameters() { return parameters_.get(); }
     float *first() { return first_.get(); }          // momentum, or Adam's first moment
@@ -54,7 +59,10 @@ class Engine {
 
   private:
     struct Workspace {
-        Aligned<float> arena, sums, scratch, transposed;
+        explicit Workspace(const BlockKernels &kernels) : k(kernels) {}
+        const BlockKernels &k;
+        Aligned<float> arena, sums;
+        Aligned<float> scratch, transposed;  // a thread's own, like what follows
         Aligned<std::uint8_t> bytes, moved;
         std::int32_t label[block] = {}, best[block] = {};
         alignas(64) float loss[block] = {};
@@ -62,6 +70,7 @@ class Engine {
     };
     struct Piece {
         int first, blocks;
+        bool half;  // one block of 8 images or fewer, the last of the batch
     };
     void piece(Team &, Workspace &, Workspace &own, const Pictures &, const Batch &, Piece, int number, int rank, int team);
     void fill(Workspace &, Workspace &own, const Pictures &, const Batch &, int at, int rank, int team);
@@ -79,22 +88,21 @@ class Engine {
     void gradients(Team &, const Pictures &, const Batch &, int rank);
     void update(const Step &, int rank, int team);
     void prepare(int count);
+    std::unique_ptr<Workspace> workspace(const BlockKernels &, bool its_own) const;
+    Workspace &together(bool half) const { return half && half_ ? *half_ : common_ ? *common_ : *workspaces_[0]; }
     std::int64_t steps(Team &, const Pictures &, const std::vector<Batch> &, std::int64_t first, std::int64_t end,
                        const double *rates, double &loss, const std::function<bool()> &stop);
     double batch_loss(int count) const;
 
     Program program_;
-    const ConvolutionKernels<float> *convolution_;
-    const LayerKernels *layers_;
-    const PoolKernels *pooling_;
-    const DenseKernels *dense_;
-    const LearningKernels *learning_;
+    const BlockKernels &k_;
     Team team_, alone_{1};
     Pace pace_;
     Powers powers_;
     std::int64_t arena_ = 0, sums_ = 0, scratch_ = 0, transposed_ = 0;
     Aligned<float> parameters_, first_, second_;
-    std::vector<std::unique_ptr<Workspace>> workspaces_;
+    std::vector<std::unique_ptr<Workspace>> workspaces_;  // one for each thread
+    std::unique_ptr<Workspace> common_, half_;  // for whole blocks that all compute together, and for the half ones
     std::vector<Aligned<float>> pieces_;
     std::vector<Piece> cut_;
     std::vector<float> losses_;

@@ -1,4 +1,4 @@
-// A block of images comes into the arena: 16 of them, chosen, moved, and turned into lanes.
+// A block of images comes into the arena: 16 of them, or 8, chosen, moved, and turned into lanes.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -11,8 +11,8 @@ void Engine::fill_floats(Workspace &ws, const Pictures &pictures, const Batch &b
     const Buffer &in = program_.buffers[0];
     const Plane plane = in.plane();
     const std::int64_t pixels = static_cast<std::int64_t>(in.maps) * in.rows * in.columns;
-    float *corner = ws.arena.get() + (in.offset + in.inside()) * block;
-    for (int n = 0; n < block; n++) {
+    float *corner = ws.arena.get() + (in.offset + in.inside()) * ws.k.lanes;
+    for (int n = 0; n < ws.k.lanes; n++) {
         const std::int64_t image = at + n < batch.count ? batch.index ? batch.index[at + n] : at + n : -1;
         const std::int64_t down = image >= 0 && batch.shifts ? batch.shifts[2 * image] : 0;
         const std::int64_t right = image >= 0 && batch.shifts ? batch.shifts[2 * image + 1] : 0;
@@ -22,14 +22,14 @@ void Engine::fill_floats(Workspace &ws, const Pictures &pictures, const Batch &b
                     const std::int64_t y = r - down, x = c - right;
                     const bool inside = image >= 0 && y >= 0 && y < in.rows && x >= 0 && x < in.columns;
                     const float u = inside ? pictures.floats[image * pixels + (m * in.rows + y) * in.columns + x] : 0.0f;
-                    corner[(m * plane.map + r * plane.pitch + c) * block + n] = u * pictures.gain + pictures.offset;
+                    corner[(m * plane.map + r * plane.pitch + c) * ws.k.lanes + n] = u * pictures.gain + pictures.offset;
                 }
     }
 }
 
-// Images at .. at + 15 of the batch; several threads fill a share of the rows each.
+// Images from `at` of the batch; several threads fill a share of the rows each.
 void Engine::fill(Workspace &ws, Workspace &own, const Pictures &pictures, const Batch &batch, int at, int rank, int team) {
-    for (int n = 0; rank == 0 && n < block; n++) {
+    for (int n = 0; rank == 0 && n < ws.k.lanes; n++) {
         const std::int64_t image = at + n < batch.count ? batch.index ? batch.index[at + n] : at + n : -1;
         ws.label[n] = image >= 0 && pictures.label ? pictures.label[image] : 0;
     }
@@ -44,7 +44,7 @@ void Engine::fill_bytes(Workspace &ws, Workspace &own, const Pictures &pictures,
     const Plane plane = in.plane();
     const std::int64_t map = static_cast<std::int64_t>(in.rows) * in.columns, pixels = in.maps * map;
     const std::uint8_t *image[block];
-    for (int n = 0; n < block; n++) {
+    for (int n = 0; n < ws.k.lanes; n++) {
         std::uint8_t *moved = own.moved.get() + n * pixels;
         image[n] = moved;
         if (at + n >= batch.count) {
@@ -64,15 +64,15 @@ void Engine::fill_bytes(Workspace &ws, Workspace &own, const Pictures &pictures,
             for (int m = 0; m < in.maps; m++)
                 std::memcpy(moved + m * map + r * in.columns + left, from + m * map + (r - down) * in.columns + left - right, wide);
     }
-    float *corner = ws.arena.get() + (in.offset + in.inside()) * block;
+    float *corner = ws.arena.get() + (in.offset + in.inside()) * ws.k.lanes;
     const std::int64_t first = static_cast<std::int64_t>(rows.first) * in.columns;
     for (int m = 0; m < in.maps; m++) {
         const std::uint8_t *part[block];
-        for (int n = 0; n < block; n++) part[n] = image[n] + m * map + first;
-        layers_->interleave(part, own.bytes.get(), static_cast<std::int64_t>(rows.end - rows.first) * in.columns);
+        for (int n = 0; n < ws.k.lanes; n++) part[n] = image[n] + m * map + first;
+        ws.k.layers.interleave(part, own.bytes.get(), static_cast<std::int64_t>(rows.end - rows.first) * in.columns);
         for (int r = rows.first; r < rows.end; r++)
-            layers_->expand(own.bytes.get() + static_cast<std::int64_t>(r - rows.first) * in.columns * block, pictures.table,
-                            corner + (m * plane.map + r * plane.pitch) * block, in.columns);
+            ws.k.layers.expand(own.bytes.get() + static_cast<std::int64_t>(r - rows.first) * in.columns * ws.k.lanes, pictures.table,
+                            corner + (m * plane.map + r * plane.pitch) * ws.k.lanes, in.columns);
     }
 }
 

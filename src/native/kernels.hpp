@@ -1,6 +1,7 @@
 // What the engine's kernels take and do; each instruction set has its own set of them.
 //
 //   l output map, g input map, e edge (l, g)     y, x position     a, b position in the filter     n lane, an image of 16
+//   (of 8 in the sets for half a block, where every 16 below is 8)
 //   z[l,y,x,n] = bias[l] + sum over the edges e of l and over a, b:  w[e,a,b] in[g, y S + a D, x S + b D, n]
 //
 // A plane holds its own zero border, so there is no padding here. All pointers are aligned to 64 bytes; strides count
@@ -111,6 +112,16 @@ struct LearningKernels {
     void (*adamw)(const Step &, float *p, const float *const *parts, int count, float *m, float *v, std::int64_t floats);
 };
 
+// All that a block of `lanes` images needs.
+struct BlockKernels {
+    int lanes;
+    const ConvolutionKernels<float> &convolution;
+    const LayerKernels &layers;
+    const PoolKernels &pooling;
+    const DenseKernels &dense;
+    const LearningKernels &learning;
+};
+
 #define MATHDNN_DECLARE_KERNELS(set)                             \
     namespace set {                                              \
     extern const ConvolutionKernels<float> convolution_float;    \
@@ -123,6 +134,8 @@ struct LearningKernels {
 MATHDNN_DECLARE_KERNELS(baseline)
 MATHDNN_DECLARE_KERNELS(avx2)
 MATHDNN_DECLARE_KERNELS(avx512)
+MATHDNN_DECLARE_KERNELS(avx2_half)  // blocks of 8 images
+MATHDNN_DECLARE_KERNELS(avx512_half)
 #undef MATHDNN_DECLARE_KERNELS
 
 }  // namespace mathdnn

@@ -36,7 +36,7 @@ void elementary(Elementary which, const float *x, float *y, std::int64_t floats)
 
 typedef std::uint8_t Bytes __attribute__((vector_size(16)));
 
-// A square of 16 images and 16 pixels is turned around in four rounds of pairing rows r and r + 8.
+// A square of 16 pixels and 16 images (or 8, and nothing) is turned around in four rounds of pairing rows r and r + 8.
 void turn(Bytes (&rows)[16]) {
     for (int round = 0; round < 4; round++) {
         Bytes next[16];
@@ -52,20 +52,21 @@ void interleave(const std::uint8_t *const *images, std::uint8_t *out, std::int64
     std::int64_t p = 0;
     for (; p + 16 <= count; p += 16) {
         Bytes rows[16];
+        for (int n = 0; n < 16; n++) rows[n] = Bytes{};
         for (int n = 0; n < lanes; n++) std::memcpy(&rows[n], images[n] + p, 16);
         turn(rows);
-        std::memcpy(out + p * lanes, rows, sizeof rows);
+        for (int r = 0; r < 16; r++) std::memcpy(out + (p + r) * lanes, &rows[r], lanes);
     }
     for (; p < count; p++)
         for (int n = 0; n < lanes; n++) out[p * lanes + n] = images[n][p];
 }
 
 void expand(const std::uint8_t *bytes, const float *table, float *out, std::int64_t positions) {
-#if defined(__AVX512F__)
+#if MATHDNN_512
     const F background = splat(table[0]);
 #endif
     for (std::int64_t i = 0; i < positions * lanes; i += lanes) {
-#if defined(__AVX512F__)
+#if MATHDNN_512
         const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes + i));
         if (_mm_testz_si128(sixteen, sixteen)) {  // often: the edge of an image is empty
             store(out + i, background);

@@ -35,7 +35,16 @@ Set known(const std::string &set) {
     throw std::invalid_argument("this processor or build has no instruction set " + set);
 }
 
+#define MATHDNN_BLOCK(set, lanes) \
+    { lanes, set::convolution_float, set::layers, set::pooling, set::dense, set::learning }
+
 }  // namespace
+
+namespace baseline { static const BlockKernels of_block = MATHDNN_BLOCK(baseline, block); }
+#if defined(__x86_64__)
+namespace avx2 { static const BlockKernels of_block = MATHDNN_BLOCK(avx2, block); }
+namespace avx512 { static const BlockKernels of_block = MATHDNN_BLOCK(avx512, block); }
+#endif
 
 #if defined(__x86_64__)
 #define MATHDNN_PICK(name)                                                     \
@@ -52,8 +61,22 @@ Set known(const std::string &set) {
 const ConvolutionKernels<float> &float_kernels(const std::string &set) { MATHDNN_PICK(convolution_float) }
 const ConvolutionKernels<double> &double_kernels(const std::string &set) { MATHDNN_PICK(convolution_double) }
 const LayerKernels &layer_kernels(const std::string &set) { MATHDNN_PICK(layers) }
-const PoolKernels &pool_kernels(const std::string &set) { MATHDNN_PICK(pooling) }
-const DenseKernels &dense_kernels(const std::string &set) { MATHDNN_PICK(dense) }
-const LearningKernels &learning_kernels(const std::string &set) { MATHDNN_PICK(learning) }
+const ProbeKernels &probe_kernels(const std::string &set) { MATHDNN_PICK(probe) }
+const BlockKernels &block_kernels(const std::string &set) { MATHDNN_PICK(of_block) }
+#undef MATHDNN_PICK
+
+const BlockKernels *half_block_kernels(const std::string &set) {
+#if defined(__x86_64__)
+    static const BlockKernels avx2 = MATHDNN_BLOCK(avx2_half, block / 2), avx512 = MATHDNN_BLOCK(avx512_half, block / 2);
+    switch (known(set)) {
+    case Set::avx512: return &avx512;
+    case Set::avx2: return &avx2;
+    default: return nullptr;
+    }
+#else
+    known(set);
+    return nullptr;
+#endif
+}
 
 }  // namespace mathdnn

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kernels.hpp"
+#include "probe.hpp"
 
 namespace mathdnn {
 
@@ -19,8 +20,8 @@ template <class T> Aligned<T> aligned(std::size_t count);  // zeroed, on 64 byte
 const ConvolutionKernels<float> &float_kernels(const std::string &set);
 const ConvolutionKernels<double> &double_kernels(const std::string &set);
 const LayerKernels &layer_kernels(const std::string &set);
-const PoolKernels &pool_kernels(const std::string &set);
-const DenseKernels &dense_kernels(const std::string &set);
-const LearningKernels &learning_kernels(const std::string &set);
+const BlockKernels &block_kernels(const std::string &set);
+const BlockKernels *half_block_kernels(const std::string &set);  // of 8 images; null where there are none
+const ProbeKernels &probe_kernels(const std::string &set);
 
 }  // namespace mathdnn

@@ -23,6 +23,7 @@ const char *instruction_set() {
 }  // namespace
 
 NB_MODULE(_native, module) {
+    nb::set_leak_warnings(false);  // Python's caches may keep kernels to the end
     module.def("instruction_set", &instruction_set);
     bind_sgd(module);
     bind_engine(module);

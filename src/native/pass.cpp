@@ -36,14 +36,14 @@ int rows_ready(const Operation &op, int in, int out, int rows) {
     return reach < 0 ? 0 : std::min(out, reach / w.stride_rows + 1);
 }
 
-void activate_rows(const LayerKernels &layers, const Buffer &buffer, float *map, int first, int end) {
+void activate_rows(const BlockKernels &k, const Buffer &buffer, float *map, int first, int end) {
     if (buffer.activate.kind == Activation::none) return;
     const std::int64_t pitch = buffer.plane().pitch;
     if (pitch == buffer.columns) {
-        layers.activate(buffer.activate, map + first * pitch * block, (end - first) * pitch);
+        k.layers.activate(buffer.activate, map + first * pitch * k.lanes, (end - first) * pitch);
         return;
     }
-    for (int r = first; r < end; r++) layers.activate(buffer.activate, map + r * pitch * block, buffer.columns);
+    for (int r = first; r < end; r++) k.layers.activate(buffer.activate, map + r * pitch * k.lanes, buffer.columns);
 }
 
 }  // namespace
@@ -51,37 +51,37 @@ void activate_rows(const LayerKernels &layers, const Buffer &buffer, float *map,
 // Rows first .. end - 1 of one map of the operation's output.
 void Engine::forward_rows(Workspace &ws, const Operation &op, int map, int first, int end) {
     const Buffer &in = program_.buffers[op.in], &out = program_.buffers[op.out];
-    const std::int64_t wide = in.plane().pitch * block, pitch = out.plane().pitch * block;
-    const float *x = ws.arena.get() + (in.offset + in.inside() + map * in.plane().map) * block;
-    float *y = ws.arena.get() + (out.offset + out.inside() + map * out.plane().map) * block;
+    const std::int64_t wide = in.plane().pitch * ws.k.lanes, pitch = out.plane().pitch * ws.k.lanes;
+    const float *x = ws.arena.get() + (in.offset + in.inside() + map * in.plane().map) * ws.k.lanes;
+    float *y = ws.arena.get() + (out.offset + out.inside() + map * out.plane().map) * ws.k.lanes;
     const float *p = parameters_.get();
     switch (op.kind) {
     case Kind::convolution:  // with its activation
-        convolution_->forward(op.convolution, ws.arena.get() + in.offset * block, p + op.weight,
-                              op.bias < 0 ? nullptr : p + op.bias, ws.arena.get() + (out.offset + out.inside()) * block, map,
+        ws.k.convolution.forward(op.convolution, ws.arena.get() + in.offset * ws.k.lanes, p + op.weight,
+                              op.bias < 0 ? nullptr : p + op.bias, ws.arena.get() + (out.offset + out.inside()) * ws.k.lanes, map,
                               first, end);
         return;
-    case Kind::average: pooling_->average_forward(op.window, x, y, first, end); break;
-    case Kind::maximum: pooling_->max_forward(op.window, x, y, first, end); break;
+    case Kind::average: ws.k.pooling.average_forward(op.window, x, y, first, end); break;
+    case Kind::maximum: ws.k.pooling.max_forward(op.window, x, y, first, end); break;
     case Kind::subsample:
-        pooling_->average_forward(op.window, x, y, first, end);
-        pooling_->scale(out.plane(), y, p[op.weight + map], p[op.bias + map], first, end);
+        ws.k.pooling.average_forward(op.window, x, y, first, end);
+        ws.k.pooling.scale(out.plane(), y, p[op.weight + map], p[op.bias + map], first, end);
         break;
     case Kind::copy:
-        for (int r = first; r < end; r++) std::memcpy(y + r * pitch, x + r * wide, out.columns * block * sizeof(float));
+        for (int r = first; r < end; r++) std::memcpy(y + r * pitch, x + r * wide, out.columns * ws.k.lanes * sizeof(float));
         break;
     case Kind::pad:
         for (int r = first; r < end; r++) {
-            std::fill_n(y + r * pitch, out.columns * block, op.constants[0]);
+            std::fill_n(y + r * pitch, out.columns * ws.k.lanes, op.constants[0]);
             const int above = r - op.window.pad_rows;
             if (above >= 0 && above < in.rows)
-                std::memcpy(y + r * pitch + op.window.pad_columns * block, x + above * wide, in.columns * block * sizeof(float));
+                std::memcpy(y + r * pitch + op.window.pad_columns * ws.k.lanes, x + above * wide, in.columns * ws.k.lanes * sizeof(float));
         }
         break;
     case Kind::dense:
     case Kind::distance: return;
     }
-    activate_rows(*layers_, out, y, first, end);
+    activate_rows(ws.k, out, y, first, end);
 }
 
 // One map through an operation and those after it that need this map only, some rows at a time: what a pooling reads has
@@ -111,12 +111,12 @@ void Engine::forward(Team &members, Workspace &ws, Workspace &own, int rank, int
         if (flat(op.kind)) {
             const Share tiles((out.maps + 15) / 16, rank, team);
             const int first = tiles.first * 16, end = std::min(out.maps, tiles.end * 16);
-            float *y = ws.arena.get() + out.offset * block;
+            float *y = ws.arena.get() + out.offset * ws.k.lanes;
             if (first < end) {
-                const float *x = ws.arena.get() + in.offset * block;
-                if (op.kind == Kind::dense) dense_->forward(op.dense, x, parameters_.get() + op.weight, y, first, end);
-                else dense_->distance_forward(op.dense, x, op.constants.data(), y, first, end);
-                if (out.activate.kind != Activation::none) layers_->activate(out.activate, y + first * block, end - first);
+                const float *x = ws.arena.get() + in.offset * ws.k.lanes;
+                if (op.kind == Kind::dense) ws.k.dense.forward(op.dense, x, parameters_.get() + op.weight, y, first, end);
+                else ws.k.dense.distance_forward(op.dense, x, op.constants.data(), y, first, end);
+                if (out.activate.kind != Activation::none) ws.k.layers.activate(out.activate, y + first * ws.k.lanes, end - first);
             }
         } else {
             while (next < ops.size() && by_maps(ops[next].kind)) next++;
@@ -131,43 +131,43 @@ void Engine::forward(Team &members, Workspace &ws, Workspace &own, int rank, int
 
 float *Engine::bias_sums(Workspace &ws, const Operation &op, int map) {
     const std::int64_t taps = static_cast<std::int64_t>(op.map.size()) * op.convolution.rows * op.convolution.columns;
-    return ws.sums.get() + (op.sums + taps + map) * block;
+    return ws.sums.get() + (op.sums + taps + map) * ws.k.lanes;
 }
 
 // From the derivative of the operation's output to that of its input and of its own parameters, for one map.
 void Engine::back_map(Workspace &ws, Workspace &own, std::size_t number, int map, bool fresh) {
     const Operation &op = program_.operations[number];
     const Buffer &in = program_.buffers[op.in], &out = program_.buffers[op.out];
-    float *x = ws.arena.get() + (in.offset + in.inside() + map * in.plane().map) * block;
-    const float *dy = ws.arena.get() + (out.offset + out.inside() + map * out.plane().map) * block;
-    float *sums = ws.sums.get() + op.sums * block;
+    float *x = ws.arena.get() + (in.offset + in.inside() + map * in.plane().map) * ws.k.lanes;
+    const float *dy = ws.arena.get() + (out.offset + out.inside() + map * out.plane().map) * ws.k.lanes;
+    float *sums = ws.sums.get() + op.sums * ws.k.lanes;
     const Operation *before = number > 0 ? &program_.operations[number - 1] : nullptr;
     float *under = before && before->bias_summed ? bias_sums(ws, *before, map) : nullptr;
     switch (op.kind) {
     case Kind::convolution: {
         const Convolution &c = op.convolution;
         const std::int64_t taps = static_cast<std::int64_t>(op.map.size()) * c.rows * c.columns;
-        const float *dout = ws.arena.get() + (out.offset + out.inside()) * block;
-        if (op.bias >= 0 && !op.bias_summed) convolution_->bias_gradient(c.out, dout, sums + taps * block, map, fresh);
+        const float *dout = ws.arena.get() + (out.offset + out.inside()) * ws.k.lanes;
+        if (op.bias >= 0 && !op.bias_summed) ws.k.convolution.bias_gradient(c.out, dout, sums + taps * ws.k.lanes, map, fresh);
         for (int e = op.begin[map]; e < op.begin[map + 1]; e++)
-            convolution_->weight_gradient(c, ws.arena.get() + in.offset * block, dout, sums, map, op.map[e], e, fresh);
+            ws.k.convolution.weight_gradient(c, ws.arena.get() + in.offset * ws.k.lanes, dout, sums, map, op.map[e], e, fresh);
         return;
     }
     case Kind::average:
-        pooling_->average_backward(op.window, dy, 1, x, in.activate, own.scratch.get(), under, fresh);
+        ws.k.pooling.average_backward(op.window, dy, 1, x, in.activate, own.scratch.get(), under, fresh);
         return;
-    case Kind::maximum: pooling_->max_backward(op.window, dy, x, in.activate, own.scratch.get(), under, fresh); return;
+    case Kind::maximum: ws.k.pooling.max_backward(op.window, dy, x, in.activate, own.scratch.get(), under, fresh); return;
     case Kind::subsample:
-        pooling_->scale_gradient(op.window, dy, x, sums + map * block, fresh);
-        convolution_->bias_gradient(out.plane(), ws.arena.get() + (out.offset + out.inside()) * block,
-                                    sums + out.maps * block, map, fresh);
-        pooling_->average_backward(op.window, dy, parameters_[op.weight + map], x, in.activate, own.scratch.get(), under, fresh);
+        ws.k.pooling.scale_gradient(op.window, dy, x, sums + map * ws.k.lanes, fresh);
+        ws.k.convolution.bias_gradient(out.plane(), ws.arena.get() + (out.offset + out.inside()) * ws.k.lanes,
+                                    sums + out.maps * ws.k.lanes, map, fresh);
+        ws.k.pooling.average_backward(op.window, dy, parameters_[op.weight + map], x, in.activate, own.scratch.get(), under, fresh);
         return;
     case Kind::copy:
     case Kind::pad:
-        if (op.kind == Kind::pad) dy += (op.window.pad_rows * out.plane().pitch + op.window.pad_columns) * block;
+        if (op.kind == Kind::pad) dy += (op.window.pad_rows * out.plane().pitch + op.window.pad_columns) * ws.k.lanes;
         for (int r = 0; r < in.rows; r++)
-            layers_->copy_back(dy + r * out.plane().pitch * block, x + r * in.plane().pitch * block, in.activate, in.columns);
+            ws.k.layers.copy_back(dy + r * out.plane().pitch * ws.k.lanes, x + r * in.plane().pitch * ws.k.lanes, in.activate, in.columns);
         return;
     case Kind::dense:
     case Kind::distance: return;
@@ -201,32 +201,32 @@ void Engine::backward(Team &members, Workspace &ws, Workspace &own, float *gradi
     while (k >= 0) {
         const Operation &op = ops[k];
         const Buffer &in = program_.buffers[op.in], &out = program_.buffers[op.out];
-        float *x = ws.arena.get() + in.offset * block;
+        float *x = ws.arena.get() + in.offset * ws.k.lanes;
         if (op.kind == Kind::dense) {
             const Dense d = op.dense;
-            const float *dy = ws.arena.get() + out.offset * block;
-            dense_->images_first(dy, own.transposed.get(), d.out, d.pitch);
+            const float *dy = ws.arena.get() + out.offset * ws.k.lanes;
+            ws.k.dense.images_first(dy, own.transposed.get(), d.out, d.pitch);
             const Share rows(d.in + (op.bias >= 0), rank, team);  // the bias is the last row
-            dense_->weight_gradient(d, x, own.transposed.get(), gradient + op.weight, rows.first, rows.end, images, fresh);
+            ws.k.dense.weight_gradient(d, x, own.transposed.get(), gradient + op.weight, rows.first, rows.end, images, fresh);
             if (k == 0) return;
             if (team > 1) members.meet();
             const int cell = in.rows * in.columns;  // positions of a map: the dense layer sees them as its own inputs
             const Share maps(in.maps, rank, team);
-            dense_->input_gradient(d, dy, parameters_.get() + op.weight, x, in.activate, maps.first * cell, maps.end * cell);
+            ws.k.dense.input_gradient(d, dy, parameters_.get() + op.weight, x, in.activate, maps.first * cell, maps.end * cell);
             for (int m = maps.first; m < maps.end; m++) down(k - 1, m);
         } else if (op.kind == Kind::distance) {
             if (k == 0) return;
             const int cell = in.rows * in.columns;
             const Share maps(in.maps, rank, team);
-            const float *dy = ws.arena.get() + out.offset * block;
-            dense_->distance_back(op.dense, dy, op.constants.data(), x, in.activate, maps.first * cell, maps.end * cell);
+            const float *dy = ws.arena.get() + out.offset * ws.k.lanes;
+            ws.k.dense.distance_back(op.dense, dy, op.constants.data(), x, in.activate, maps.first * cell, maps.end * cell);
             for (int m = maps.first; m < maps.end; m++) down(k - 1, m);
         } else {
             if (k == 0) return;
             const Share maps = edge_share(op.back_begin, rank, team);
-            const float *dout = ws.arena.get() + (out.offset + out.inside()) * block;
+            const float *dout = ws.arena.get() + (out.offset + out.inside()) * ws.k.lanes;
             for (int m = maps.first; m < maps.end; m++) {
-                convolution_->input_gradient(op.convolution, dout, parameters_.get() + op.weight, x, in.activate, m, own.scratch.get());
+                ws.k.convolution.input_gradient(op.convolution, dout, parameters_.get() + op.weight, x, in.activate, m, own.scratch.get());
                 down(k - 1, m);
             }
         }
@@ -237,8 +237,8 @@ void Engine::backward(Team &members, Workspace &ws, Workspace &own, float *gradi
 
 void Engine::judge(Workspace &ws, const Pictures &, const Batch &batch, int at, float scale, bool gradient) {
     const Buffer &out = program_.buffers.back();
-    const auto loss = program_.loss == Loss::cross_entropy ? learning_->cross_entropy : learning_->squared;
-    loss(ws.arena.get() + out.offset * block, ws.label, out.maps, std::min(block, batch.count - at), scale, out.activate,
+    const auto loss = program_.loss == Loss::cross_entropy ? ws.k.learning.cross_entropy : ws.k.learning.squared;
+    loss(ws.arena.get() + out.offset * ws.k.lanes, ws.label, out.maps, std::min(ws.k.lanes, batch.count - at), scale, out.activate,
          ws.loss, ws.best, gradient);
 }
 
@@ -250,10 +250,10 @@ void Engine::fold(Workspace &ws, float *gradient, int rank, int team) {
                                          ? maps
                                          : static_cast<std::int64_t>(op.map.size()) * op.convolution.rows * op.convolution.columns;
         const Share share(static_cast<int>(weights), rank, team), rest(maps, rank, team);
-        const float *sums = ws.sums.get() + op.sums * block;
-        convolution_->fold(sums + share.first * block, gradient + op.weight + share.first, share.end - share.first);
+        const float *sums = ws.sums.get() + op.sums * ws.k.lanes;
+        ws.k.convolution.fold(sums + share.first * ws.k.lanes, gradient + op.weight + share.first, share.end - share.first);
         if (op.bias >= 0)
-            convolution_->fold(sums + (weights + rest.first) * block, gradient + op.bias + rest.first, rest.end - rest.first);
+            ws.k.convolution.fold(sums + (weights + rest.first) * ws.k.lanes, gradient + op.bias + rest.first, rest.end - rest.first);
     }
 }
 

@@ -14,21 +14,34 @@
 #include <arm_neon.h>
 #endif
 
+#if !defined(MATHDNN_LANES)
+#define MATHDNN_LANES 16
+#endif
+#if defined(__AVX512F__) && MATHDNN_LANES == 16  // half a block fills a vector of 256 bits
+#define MATHDNN_512 1
+#else
+#define MATHDNN_512 0
+#endif
+
 #define MATHDNN_INLINE inline __attribute__((always_inline))
 
 namespace mathdnn::ISA {
 
-#if defined(__AVX512F__)
+#if MATHDNN_512
 constexpr int vector_bytes = 64, registers = 32;
 #elif defined(__AVX__)
+#if defined(__AVX512VL__)
+constexpr int vector_bytes = 32, registers = 32;
+#else
 constexpr int vector_bytes = 32, registers = 16;
+#endif
 #elif defined(__aarch64__)
 constexpr int vector_bytes = 16, registers = 32;
 #else
 constexpr int vector_bytes = 16, registers = 16;
 #endif
 
-constexpr int lanes = 16;  // images in a block, on every machine
+constexpr int lanes = MATHDNN_LANES;  // images in a block, on every machine; 8 in half a block
 
 template <class T> struct VectorOf;
 template <> struct VectorOf<float> {
@@ -48,7 +61,7 @@ template <class T> MATHDNN_INLINE V<T> load(const T *p) { return *reinterpret_ca
 template <class T> MATHDNN_INLINE void store(T *p, V<T> v) { *reinterpret_cast<V<T> *>(p) = v; }
 
 MATHDNN_INLINE F splat(float x) {
-#if defined(__AVX512F__)
+#if MATHDNN_512
     return (F)_mm512_set1_ps(x);
 #elif defined(__AVX__)
     return (F)_mm256_set1_ps(x);
@@ -57,7 +70,7 @@ MATHDNN_INLINE F splat(float x) {
 #endif
 }
 MATHDNN_INLINE V<double> splat(double x) {
-#if defined(__AVX512F__)
+#if MATHDNN_512
     return (V<double>)_mm512_set1_pd(x);
 #elif defined(__AVX__)
     return (V<double>)_mm256_set1_pd(x);
@@ -67,7 +80,7 @@ MATHDNN_INLINE V<double> splat(double x) {
 }
 
 MATHDNN_INLINE F fma(F a, F b, F c) {
-#if defined(__AVX512F__)
+#if MATHDNN_512
     return (F)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 #elif defined(__FMA__)
     return (F)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
@@ -78,7 +91,7 @@ MATHDNN_INLINE F fma(F a, F b, F c) {
 #endif
 }
 MATHDNN_INLINE V<double> fma(V<double> a, V<double> b, V<double> c) {
-#if defined(__AVX512F__)
+#if MATHDNN_512
     return (V<double>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
 #elif defined(__FMA__)
     return (V<double>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
@@ -90,7 +103,7 @@ MATHDNN_INLINE V<double> fma(V<double> a, V<double> b, V<double> c) {
 }
 
 MATHDNN_INLINE F root(F x) {
-#if defined(__AVX512F__)
+#if MATHDNN_512
     return (F)_mm512_sqrt_ps((__m512)x);
 #elif defined(__AVX__)
     return (F)_mm256_sqrt_ps((__m256)x);
@@ -103,7 +116,7 @@ MATHDNN_INLINE F root(F x) {
 
 // x where it is below the limit, else the limit; NaN stays.
 MATHDNN_INLINE F at_most(float limit, F x) {
-#if defined(__AVX512F__)
+#if MATHDNN_512
     return (F)_mm512_min_ps((__m512)splat(limit), (__m512)x);  // of a NaN and a number the second operand
 #elif defined(__AVX__)
     return (F)_mm256_min_ps((__m256)splat(limit), (__m256)x);
@@ -116,7 +129,7 @@ MATHDNN_INLINE F at_most(float limit, F x) {
 
 // Entry idx mod 16 of a table, lane by lane.
 MATHDNN_INLINE F look_up(const float *table, I idx) {
-#if defined(__AVX512F__)
+#if MATHDNN_512
     return (F)_mm512_permutexvar_ps((__m512i)idx, _mm512_load_ps(table));
 #elif defined(__AVX2__)
     const __m256 low = _mm256_permutevar8x32_ps(_mm256_load_ps(table), (__m256i)idx);

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -225,20 +227,20 @@ def test_the_same_bits_for_every_number_of_threads_and_for_avx2_and_avx512(name,
     seen = pictures(rng, 100, shape, classes)
     order = rng.permutation(100)
     found = set()
-    for threads in (1, 2, 3):
-        for instructions in SETS:
-            engine = build(
-                model,
-                shape,
-                momentum=0.9,
-                nesterov=True,
-                weight_decay=1e-3,
-                threads=threads,
-                instruction_set=instructions,
-            )
-            engine.train(seen, order, 100, [0.1])
-            engine.train(seen, order, 23, [0.1, 0.05, 0.02, 0.01, 0.1])
-            found.add(digest([*engine.state(), *engine.state(FIRST), engine.outputs(seen)]))
+    for threads, instructions, half_blocks in product((1, 2, 3), SETS, (False, True)):
+        engine = build(
+            model,
+            shape,
+            momentum=0.9,
+            nesterov=True,
+            weight_decay=1e-3,
+            threads=threads,
+            instruction_set=instructions,
+            half_blocks=half_blocks,
+        )
+        engine.train(seen, order, 100, [0.1])
+        engine.train(seen, order, 23, [0.1, 0.05, 0.02, 0.01, 0.1])
+        found.add(digest([*engine.state(), *engine.state(FIRST), engine.outputs(seen)]))
     assert len(found) == 1
 
 
@@ -256,6 +258,22 @@ def test_a_short_training_run_has_the_golden_bits(rng):
     reached, _ = engine.train(seen, np.arange(200)[::-1], 64, [0.1, 0.1, 0.1, 0.1])
     assert reached == 4
     assert digest(engine.state()) == GOLDEN
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 16, 17, 24, 25, 56, 264])
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_half_a_block_changes_no_bit_of_any_batch(size, kind, rng):
+    make, shape, classes = NETWORKS["1998 layers"]
+    seen = pictures(rng, size, shape, classes)
+    seen = replace(seen, images=seen.images.astype(kind), gain=1 / 255)
+    shifts = rng.integers(-2, 3, (size, 2))
+    found = set()
+    for half_blocks, instructions, threads in product((False, True), SETS, (1, 2)):
+        settings = {"half_blocks": half_blocks, "instruction_set": instructions, "threads": threads}
+        engine = build(drawn(make(), 3), shape, **settings)
+        engine.train(seen, np.arange(size), size, [0.1], shifts=shifts)
+        found.add(digest([*engine.state(), engine.outputs(seen), *engine.losses(seen)]))
+    assert len(found) == 1
 
 
 # Changed with the tanh whose first interval is a product (other last bits below 5/64), and when pooling began to sum

@@ -42,6 +42,9 @@ class Pictures:
 class NativeEngine:
     """A network with its parameters and optimizer, on `threads` threads (default: the processor's, at most 8).
 
+    `half_blocks` says whether the last 8 images of a batch or fewer are computed eight at a time, where there are
+    kernels for it (AVX2); None, where that is faster here. Neither changes a bit.
+
     Raises `InvalidInput` for arguments that do not fit; nothing is computed before.
     """
 
@@ -56,6 +59,7 @@ class NativeEngine:
         weight_decay: float = 0.0,
         threads: int | None = None,
         instruction_set: str | None = None,
+        half_blocks: bool | None = None,
     ) -> None:
         import mathdnn.native._native as kernels
 
@@ -77,6 +81,7 @@ class NativeEngine:
             bool(nesterov),
             threads,
             known_set(instruction_set),
+            2 if half_blocks is None else int(bool(half_blocks)),  # Halves in engine.hpp
         )
         self._floats = -(-plan.floats // 16) * 16
 
