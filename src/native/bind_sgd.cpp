@@ -83,6 +83,7 @@ void work(std::vector<Run> &runs, std::atomic<std::size_t> &taken, std::int64_t 
         run.job.w = scratch;
         run.job.rows = scratch + padded;
         std::memcpy(run.job.w, run.w, run.job.d * sizeof(float));
+        std::memset(run.job.w + run.job.d, 0, (padded - run.job.d) * sizeof(float));  // a run that diverged leaves NaN there
         const std::int64_t piece = piece_of(run.job.d);
         for (std::int64_t t = 0; t < run.steps && run.failed == all_finite; t += piece) {
             if (interrupted()) return;

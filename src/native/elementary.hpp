@@ -1,5 +1,5 @@
 // tanh, exp, log and the logistic function, of our own: branch-free, the same bits on every processor with fused
-// multiply-add, and nondecreasing over all float32 (`scan` in elementary.cpp checks all of them, and the error).
+// multiply-add, and nondecreasing over all float32 (`scan` in bind_engine.cpp checks all of them, and the error).
 //
 //   tanh |x| = T + r h / (1 + T h)     two intervals an octave from 3/32 to 9.5, beyond it the value at 9.5; c is their
 //                                      center, T = tanh c, r = 1 - T^2, t = |x| - c (exact: Sterbenz), h = tanh t =

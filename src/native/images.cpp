@@ -1,4 +1,6 @@
-// A block of images comes into the arena: 16 of them, or 8, chosen, moved, and turned into lanes.
+// A block of images comes into the arena: 16 of them, or 8, chosen, moved, and turned into lanes. Lanes that are left over
+// see the block's first image: no number turns infinite in them that does not in that image. (A lane's derivatives are 0
+// where it is left over, and 0 times infinity would come into the sums.)
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -13,14 +15,15 @@ void Engine::fill_floats(Workspace &ws, const Pictures &pictures, const Batch &b
     const std::int64_t pixels = static_cast<std::int64_t>(in.maps) * in.rows * in.columns;
     float *corner = ws.arena.get() + (in.offset + in.inside()) * ws.k.lanes;
     for (int n = 0; n < ws.k.lanes; n++) {
-        const std::int64_t image = at + n < batch.count ? batch.index ? batch.index[at + n] : at + n : -1;
-        const std::int64_t down = image >= 0 && batch.shifts ? batch.shifts[2 * image] : 0;
-        const std::int64_t right = image >= 0 && batch.shifts ? batch.shifts[2 * image + 1] : 0;
+        const int number = at + n < batch.count ? at + n : at;
+        const std::int64_t image = batch.index ? batch.index[number] : number;
+        const std::int64_t down = batch.shifts ? batch.shifts[2 * image] : 0;
+        const std::int64_t right = batch.shifts ? batch.shifts[2 * image + 1] : 0;
         for (int m = 0; m < in.maps; m++)
             for (int r = rows.first; r < rows.end; r++)
                 for (int c = 0; c < in.columns; c++) {
                     const std::int64_t y = r - down, x = c - right;
-                    const bool inside = image >= 0 && y >= 0 && y < in.rows && x >= 0 && x < in.columns;
+                    const bool inside = y >= 0 && y < in.rows && x >= 0 && x < in.columns;
                     const float u = inside ? pictures.floats[image * pixels + (m * in.rows + y) * in.columns + x] : 0.0f;
                     corner[(m * plane.map + r * plane.pitch + c) * ws.k.lanes + n] = u * pictures.gain + pictures.offset;
                 }
@@ -48,7 +51,7 @@ void Engine::fill_bytes(Workspace &ws, Workspace &own, const Pictures &pictures,
         std::uint8_t *moved = own.moved.get() + n * pixels;
         image[n] = moved;
         if (at + n >= batch.count) {
-            std::memset(moved, 0, pixels);
+            image[n] = image[0];
             continue;
         }
         const std::int64_t k = batch.index ? batch.index[at + n] : at + n;

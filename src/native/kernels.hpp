@@ -1,7 +1,7 @@
 // What the engine's kernels take and do; each instruction set has its own set of them.
 //
 //   l output map, g input map, e edge (l, g)     y, x position     a, b position in the filter     n lane, an image of 16
-//   (of 8 in the sets for half a block, where every 16 below is 8)
+//   (of 8 in the sets for half a block: 8 lanes, and 32 bytes where lanes lie, in place of 16 and 64 below)
 //   z[l,y,x,n] = bias[l] + sum over the edges e of l and over a, b:  w[e,a,b] in[g, y S + a D, x S + b D, n]
 //
 // A plane holds its own zero border, so there is no padding here. All pointers are aligned to 64 bytes; strides count

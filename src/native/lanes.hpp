@@ -1,7 +1,7 @@
 // Images to lanes and back, and the lanes to one number.
 //
-// A square of numbers, `side` by `side`, is turned around in registers: rows become columns. Where there is no code for
-// that, and for the rest of a row, numbers are moved one by one.
+// A square of numbers, `side` by `side`, is turned around in registers: rows become columns; of the rest of a row a part is
+// loaded and stored. Where there is no code for that, numbers are moved one by one.
 #pragma once
 #include "vector.hpp"
 
@@ -62,6 +62,7 @@ constexpr int side = 0;
 
 template <class T> constexpr bool turns = side != 0 && sizeof(T) == 4;
 
+// Half a block adds the zeros of the lanes that it has not: they make a sum of -0 the 0 of a whole block.
 template <class T> void fold(const T *sums, T *out, std::int64_t count) {
     std::int64_t i = 0;
 #if defined(__AVX2__)
@@ -70,7 +71,7 @@ template <class T> void fold(const T *sums, T *out, std::int64_t count) {
             F rows[side];
             unroll<side>(MATHDNN_EACH(n) {
                 rows[n] = load(sums + n * lanes);
-                if constexpr (side == 8 && lanes == 16) rows[n] += load(sums + n * lanes + 8);
+                if constexpr (side == 8) rows[n] += lanes == 16 ? load(sums + n * lanes + lanes - 8) : F{};
             });
             turn(rows);
             if constexpr (side == 16) unroll<8>(MATHDNN_EACH(n) { rows[n] += rows[n + side / 2]; });
@@ -82,7 +83,7 @@ template <class T> void fold(const T *sums, T *out, std::int64_t count) {
 #endif
     for (; i < count; i++, sums += lanes) {
         T eight[8], four[4];
-        for (int n = 0; n < 8; n++) eight[n] = lanes == 16 ? sums[n] + sums[n + lanes - 8] : sums[n];
+        for (int n = 0; n < 8; n++) eight[n] = sums[n] + (lanes == 16 ? sums[n + lanes - 8] : T(0));
         for (int n = 0; n < 4; n++) four[n] = eight[n] + eight[n + 4];
         out[i] = (four[0] + four[2]) + (four[1] + four[3]);
     }

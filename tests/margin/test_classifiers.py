@@ -252,7 +252,7 @@ def test_importing_the_room_leaves_scikit_learn_alone():
 
 def test_rows_that_have_to_be_copied_begin_where_the_kernels_read_them_fastest(rng):
     X = rng.random((6, 5))
-    rows = training_rows(X, True)
+    rows = training_rows(X, 2)  # any truth value, as before
     assert rows.ctypes.data % 64 == rows.strides[0] % 64 == 0
     np.testing.assert_array_equal(rows, np.column_stack([X.astype(np.float32), np.ones(6, np.float32)]))
     as_given = X.astype(np.float32)

@@ -276,6 +276,44 @@ def test_half_a_block_changes_no_bit_of_any_batch(size, kind, rng):
     assert len(found) == 1
 
 
+def two_pixels(**options) -> NativeEngine:
+    model = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Flatten(), nn.Linear(2, 2))
+    for parameter in model.parameters():
+        nn.init.constant_(parameter, 0.5)
+    return build(model, (1, 1, 2), loss="squared", **options)
+
+
+@pytest.mark.parametrize("instructions", SETS)
+@pytest.mark.parametrize("count", [5, 8, 11])
+def test_lanes_that_are_left_over_bring_nothing_infinite_into_a_gradient(count, instructions):
+    table = TABLE.copy()
+    table[0] = -np.inf  # and no image has a byte 0
+    seen = Pictures(np.ones((count, 1, 1, 2), np.uint8), table, labels=np.zeros(count, np.int32))
+    found = set()
+    for half_blocks in (False, True):
+        gradients, _ = two_pixels(half_blocks=half_blocks, instruction_set=instructions).gradient(seen)
+        assert all(np.isfinite(g).all() for g in gradients)
+        found.add(digest(gradients))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("instructions", SETS)
+def test_half_a_block_has_the_zeros_of_a_whole_one(instructions):
+    tiny = np.full((8, 1, 1, 2), 1e-30, np.float32)
+    seen = Pictures(tiny, TABLE, labels=np.zeros(8, np.int32))
+    found = set()
+    for half_blocks in (False, True):
+        engine = two_pixels(half_blocks=half_blocks, instruction_set=instructions)
+        engine.load(
+            [
+                np.full(p.shape, 1e-3 if p.shape == (1, 1, 1) else 1e-20 * (len(p.shape) > 1), np.float32)
+                for p in engine.plan.parameters
+            ]
+        )
+        found.add(digest(engine.gradient(seen)[0]))
+    assert len(found) == 1
+
+
 # Changed with the tanh whose first interval is a product (other last bits below 5/64), and when pooling began to sum
 # the bias gradients of the convolution under it, window by window.
 GOLDEN = "df3a0e1250434a1b"

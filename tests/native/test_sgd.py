@@ -235,6 +235,15 @@ def test_own_derivative_over_every_margin_of_the_logistic_loss():
             assert (np.abs(derivative("logistic", margins) - exact) <= 4 * unit).all()
 
 
+@pytest.mark.parametrize("d", [3, 32])
+def test_a_run_that_diverges_leaves_nothing_behind_for_the_next(d):
+    X = np.array([[1.0] * d, [0.001] * d], np.float32)
+    w = np.zeros((2, d), np.float32)
+    w[0] = -200
+    orders, labels = [np.array([0, 0]), np.array([1, 1])], [np.ones(2, np.float32)] * 2
+    assert sgd_runs(X, orders, labels, w, loss="exponential", lr=1e-3, threads=1) == [1, -1]
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_an_interrupt_stops_within_a_moment(threads):
     code = f"""

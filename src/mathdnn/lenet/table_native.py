@@ -74,9 +74,21 @@ AVX2 = Limits(640 << 10, {"forward": 4 << 20, "backward": 64 << 20}, _loads(
 ))  # fmt: skip
 
 
+def _lower(a: Limits, b: Limits) -> Limits:
+    ways: tuple[Direction, Direction] = ("forward", "backward")
+    return Limits(
+        min(a.near, b.near),
+        {way: min(a.one_to_one[way], b.one_to_one[way]) for way in ways},
+        {k: {way: Limit(*map(min, a.loads[k][way], b.loads[k][way])) for way in ways} for k in a.loads},
+    )
+
+
+UNMEASURED = _lower(AVX2, AVX512)
+
+
 def limits() -> Limits:
     """Those of this processor's instruction set; where nothing was measured, the lower ones."""
-    return AVX2 if native.instruction_set() == "avx2" else AVX512
+    return {"avx2": AVX2, "avx512": AVX512}.get(native.instruction_set(), UNMEASURED)
 
 
 class Ways(NamedTuple):

@@ -223,7 +223,7 @@ def training_rows(X: np.ndarray, fit_intercept: bool) -> Float32[np.ndarray, "n 
     if X.dtype == np.float32 and not fit_intercept:
         return X
     n, d = X.shape
-    rows = aligned_rows(n, d + fit_intercept)
+    rows = aligned_rows(n, d + bool(fit_intercept))
     with np.errstate(over="ignore"):
         rows[:, :d] = X
     rows[:, d:] = 1

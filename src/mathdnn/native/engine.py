@@ -43,7 +43,7 @@ class NativeEngine:
     """A network with its parameters and optimizer, on `threads` threads (default: the processor's, at most 8).
 
     `half_blocks` says whether the last 8 images of a batch or fewer are computed eight at a time, where there are
-    kernels for it (AVX2); None, where that is faster here. Neither changes a bit.
+    kernels for it (AVX2, AVX-512); None, where that is faster here. Neither changes a bit while all numbers are finite.
 
     Raises `InvalidInput` for arguments that do not fit; nothing is computed before.
     """

@@ -144,7 +144,8 @@ class Places:
         import mathdnn.native._native as kernels
 
         self._of = {np.dtype(np.float32): kernels.TableFloat, np.dtype(np.float64): kernels.TableDouble}
-        self.at, self.total = np.array(at), total  # a copy: nobody moves a place after the check
+        self.at, self.total = np.array(at), total
+        self.at.setflags(write=False)  # nobody moves a place after the check
 
     def scattered(self, filters: Float[np.ndarray, "e a b"]) -> Float[np.ndarray, "total a b"]:
         """`total` filters, zeros but for those given."""
