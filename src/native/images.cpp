@@ -74,8 +74,8 @@ void Engine::fill_bytes(Workspace &ws, Workspace &own, const Pictures &pictures,
         for (int n = 0; n < ws.k.lanes; n++) part[n] = image[n] + m * map + first;
         ws.k.layers.interleave(part, own.bytes.get(), static_cast<std::int64_t>(rows.end - rows.first) * in.columns);
         for (int r = rows.first; r < rows.end; r++)
-            ws.k.layers.expand(own.bytes.get() + static_cast<std::int64_t>(r - rows.first) * in.columns * ws.k.lanes, pictures.table,
-                            corner + (m * plane.map + r * plane.pitch) * ws.k.lanes, in.columns);
+            ws.k.layers.expand(own.bytes.get() + static_cast<std::int64_t>(r - rows.first) * in.columns * ws.k.lanes,
+                               pictures.table, corner + (m * plane.map + r * plane.pitch) * ws.k.lanes, in.columns);
     }
 }
 

@@ -58,8 +58,8 @@ void Engine::forward_rows(Workspace &ws, const Operation &op, int map, int first
     switch (op.kind) {
     case Kind::convolution:  // with its activation
         ws.k.convolution.forward(op.convolution, ws.arena.get() + in.offset * ws.k.lanes, p + op.weight,
-                              op.bias < 0 ? nullptr : p + op.bias, ws.arena.get() + (out.offset + out.inside()) * ws.k.lanes, map,
-                              first, end);
+                                 op.bias < 0 ? nullptr : p + op.bias,
+                                 ws.arena.get() + (out.offset + out.inside()) * ws.k.lanes, map, first, end);
         return;
     case Kind::average: ws.k.pooling.average_forward(op.window, x, y, first, end); break;
     case Kind::maximum: ws.k.pooling.max_forward(op.window, x, y, first, end); break;
@@ -75,7 +75,8 @@ void Engine::forward_rows(Workspace &ws, const Operation &op, int map, int first
             std::fill_n(y + r * pitch, out.columns * ws.k.lanes, op.constants[0]);
             const int above = r - op.window.pad_rows;
             if (above >= 0 && above < in.rows)
-                std::memcpy(y + r * pitch + op.window.pad_columns * ws.k.lanes, x + above * wide, in.columns * ws.k.lanes * sizeof(float));
+                std::memcpy(y + r * pitch + op.window.pad_columns * ws.k.lanes, x + above * wide,
+                            in.columns * ws.k.lanes * sizeof(float));
         }
         break;
     case Kind::dense:
@@ -160,14 +161,16 @@ void Engine::back_map(Workspace &ws, Workspace &own, std::size_t number, int map
     case Kind::subsample:
         ws.k.pooling.scale_gradient(op.window, dy, x, sums + map * ws.k.lanes, fresh);
         ws.k.convolution.bias_gradient(out.plane(), ws.arena.get() + (out.offset + out.inside()) * ws.k.lanes,
-                                    sums + out.maps * ws.k.lanes, map, fresh);
-        ws.k.pooling.average_backward(op.window, dy, parameters_[op.weight + map], x, in.activate, own.scratch.get(), under, fresh);
+                                       sums + out.maps * ws.k.lanes, map, fresh);
+        ws.k.pooling.average_backward(op.window, dy, parameters_[op.weight + map], x, in.activate, own.scratch.get(), under,
+                                      fresh);
         return;
     case Kind::copy:
     case Kind::pad:
         if (op.kind == Kind::pad) dy += (op.window.pad_rows * out.plane().pitch + op.window.pad_columns) * ws.k.lanes;
         for (int r = 0; r < in.rows; r++)
-            ws.k.layers.copy_back(dy + r * out.plane().pitch * ws.k.lanes, x + r * in.plane().pitch * ws.k.lanes, in.activate, in.columns);
+            ws.k.layers.copy_back(dy + r * out.plane().pitch * ws.k.lanes, x + r * in.plane().pitch * ws.k.lanes, in.activate,
+                                  in.columns);
         return;
     case Kind::dense:
     case Kind::distance: return;
@@ -212,7 +215,8 @@ void Engine::backward(Team &members, Workspace &ws, Workspace &own, float *gradi
             if (team > 1) members.meet();
             const int cell = in.rows * in.columns;  // positions of a map: the dense layer sees them as its own inputs
             const Share maps(in.maps, rank, team);
-            ws.k.dense.input_gradient(d, dy, parameters_.get() + op.weight, x, in.activate, maps.first * cell, maps.end * cell);
+            ws.k.dense.input_gradient(d, dy, parameters_.get() + op.weight, x, in.activate, maps.first * cell,
+                                      maps.end * cell);
             for (int m = maps.first; m < maps.end; m++) down(k - 1, m);
         } else if (op.kind == Kind::distance) {
             if (k == 0) return;
@@ -226,7 +230,8 @@ void Engine::backward(Team &members, Workspace &ws, Workspace &own, float *gradi
             const Share maps = edge_share(op.back_begin, rank, team);
             const float *dout = ws.arena.get() + (out.offset + out.inside()) * ws.k.lanes;
             for (int m = maps.first; m < maps.end; m++) {
-                ws.k.convolution.input_gradient(op.convolution, dout, parameters_.get() + op.weight, x, in.activate, m, own.scratch.get());
+                ws.k.convolution.input_gradient(op.convolution, dout, parameters_.get() + op.weight, x, in.activate, m,
+                                                own.scratch.get());
                 down(k - 1, m);
             }
         }

@@ -8,8 +8,7 @@
 // the order written here, and exp is a polynomial in multiplications and additions (compiled without contraction).
 //
 // What makes it fast: w is read once a step (the update of step t and the dot product of step t + 1 share one pass), float
-// rows are read where they lie, and rows to come are asked for into the second-level cache, which can wait for more lines
-// at a time than the first. Bytes are converted into a small aligned buffer in the shadow of the only long dependency,
+// rows are read where they lie, and rows to come are asked for into the second-level cache. Bytes are converted into a small aligned buffer in the shadow of the only long dependency,
 // fold -> exp -> division -> update.
 //
 // No templates of the standard library here: one compiled for AVX-512 could be linked into the baseline.
@@ -153,8 +152,8 @@ inline Vec from_bytes(const char *bytes) {
 // byte * h is exact. A test walks through all 256 bytes.
 inline Vec unit(Vec byte) { return byte * 0x1.01p-8f + byte * 0x1.010102p-24f; }
 
-// Float rows go to the second-level cache: asking for them as far as the first takes twice as long from memory (24 lines
-// under way there on Zen 4). Bytes, a quarter as much, are better asked for all the way (2 %).
+// Float rows go to the second-level cache: asking for them as far as the first takes twice as long from memory (Zen 4).
+// Bytes, a quarter as much, are better asked for all the way (2 %).
 template <bool bytes>
 inline void fetch(const char *line) {
     __builtin_prefetch(line, 0, bytes ? 3 : 2);

@@ -21,7 +21,7 @@ struct SgdJob {
     double lr, weight_decay;
     std::int64_t steps_before;  // a decaying step counts on from here
     float *w;                 // padded floats, aligned to 64 bytes, zero beyond d
-    float *rows;              // 2 x padded floats, aligned to 64 bytes
+    float *rows;              // 2 x padded floats, aligned to 64 bytes, zero beyond d
     float *scores;            // one a step, each before its step, or null
 };
 

@@ -276,6 +276,17 @@ def test_half_a_block_changes_no_bit_of_any_batch(size, kind, rng):
     assert len(found) == 1
 
 
+def test_without_kernels_for_half_a_block_whole_ones_are_taken(rng):
+    make, shape, classes = NETWORKS["1998 layers"]
+    seen = pictures(rng, 20, shape, classes)
+    found = set()
+    for half_blocks in (False, True):
+        engine = build(drawn(make(), 3), shape, half_blocks=half_blocks, instruction_set="baseline")
+        engine.train(seen, np.arange(20), 20, [0.1])
+        found.add(digest([*engine.state(), engine.outputs(seen)]))
+    assert len(found) == 1
+
+
 def two_pixels(**options) -> NativeEngine:
     model = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Flatten(), nn.Linear(2, 2))
     for parameter in model.parameters():

@@ -6,11 +6,13 @@ Python code stops at its next instruction; a call into C that never returns is l
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
 _ASKED = 10  # times within a second that a thread is told to stop: it may be where exceptions are swallowed
@@ -40,11 +42,7 @@ def limited(function: Callable[[], T], seconds: float) -> T:
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        for _ in range(_ASKED):
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stop))
-            thread.join(1.0 / _ASKED)
-            if not thread.is_alive():
-                break
+        _stop(thread)
         raise OutOfTime
     error = box.get("error")
     if isinstance(error, Exception | KeyboardInterrupt | SystemExit):
@@ -53,3 +51,28 @@ def limited(function: Callable[[], T], seconds: float) -> T:
         raise RuntimeError(f"{type(error).__name__} {error}".strip()) from error
     result: T = box["result"]
     return result
+
+
+def _stop(thread: threading.Thread) -> None:
+    with _stops_unreported():
+        for _ in range(_ASKED):
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stop))
+            thread.join(1.0 / _ASKED)
+            if not thread.is_alive():
+                return
+
+
+@contextmanager
+def _stops_unreported() -> Iterator[None]:
+    """Python reports an exception that a finalizer or a callback of the garbage collector leaves; not our own here."""
+    report = sys.unraisablehook
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        if unraisable.exc_type is not _Stop:
+            report(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = report
