@@ -26,10 +26,20 @@ template <class T, int TX> MATHDNN_INLINE void give(Activate f, V<T> (&acc)[TX],
         for (int i = 0; i < TX; i++) store(q + i * lanes, activated(f, load(q + i * lanes)));
 }
 
+// The positions of one axis of the padded input that are not border. The border's zeros are not multiplied: an infinite
+// weight makes no NaN of them, as in torch.
+struct Inside {
+    int first, end;
+};
+MATHDNN_INLINE Inside rows_inside(const Convolution &c) { return {c.pad_rows, c.in.rows - c.pad_rows}; }
+MATHDNN_INLINE Inside columns_inside(const Convolution &c) { return {c.pad_columns, c.in.columns - c.pad_columns}; }
+MATHDNN_INLINE bool outside(int position, Inside s) { return position < s.first || position >= s.end; }
+
 template <class T, int K, int TX> void forward_tile(const Convolution &c, const T *in, const T *w, const T *bias, T *out,
                                                     int l, int first, int end, int x) {
     constexpr int S = slices_at_once<T>;
     const std::int64_t pitch = c.in.pitch * lanes;
+    const Inside rows = rows_inside(c), columns = columns_inside(c);
     for (int y = first; y < end; y++) {
         for (int slice = 0; slice < lanes; slice += S * width<T>) {
             V<T> acc[S][TX];
@@ -39,9 +49,12 @@ template <class T, int K, int TX> void forward_tile(const Convolution &c, const 
                 const T *p = corner + c.map[e] * c.in.map * lanes;
                 const T *tap = w + (std::int64_t)e * c.rows * K;
                 for (int a = 0; a < c.rows; a++, p += pitch * c.dilation_rows, tap += K) {
+                    if (outside(y * c.stride_rows + a * c.dilation_rows, rows)) continue;
                     V<T> weight[K];
                     unroll<K>(MATHDNN_EACH(b) { weight[b] = splat(tap[b]); });
                     unroll<TX + K - 1>(MATHDNN_EACH(j) {
+                        if constexpr (j < K - 1) if (x + j < columns.first) return;
+                        if constexpr (j >= TX) if (x + j >= columns.end) return;
                         unroll<S>(MATHDNN_EACH(s) {
                             const V<T> v = load(p + j * lanes + s * width<T>);
                             unroll<K>(MATHDNN_EACH(b) {
@@ -59,6 +72,8 @@ template <class T, int K, int TX> void forward_tile(const Convolution &c, const 
 
 template <class T, int TX> void forward_general(const Convolution &c, const T *in, const T *w, const T *bias, T *out,
                                                 int l, int first, int end, int x) {
+    const Inside rows = rows_inside(c), columns = columns_inside(c);
+    const int left = x * c.stride_columns, right = left + (TX - 1) * c.stride_columns;
     for (int y = first; y < end; y++) {
         for (int slice = 0; slice < lanes; slice += width<T>) {
             V<T> acc[TX];
@@ -67,11 +82,17 @@ template <class T, int TX> void forward_general(const Convolution &c, const T *i
             const std::int64_t step = (std::int64_t)c.stride_columns * lanes;
             for (int e = c.begin[l]; e < c.begin[l + 1]; e++) {
                 const T *tap = w + (std::int64_t)e * c.rows * c.columns;
-                for (int a = 0; a < c.rows; a++) {
+                for (int a = 0; a < c.rows; a++, tap += c.columns) {
+                    if (outside(y * c.stride_rows + a * c.dilation_rows, rows)) continue;
                     const T *p = corner + (c.map[e] * c.in.map + (std::int64_t)a * c.dilation_rows * c.in.pitch) * lanes + slice;
-                    for (int b = 0; b < c.columns; b++, p += c.dilation_columns * lanes) {
-                        const V<T> weight = splat(*tap++);
-                        unroll<TX>(MATHDNN_EACH(i) { acc[i] = fma(weight, load(p + i * step), acc[i]); });
+                    for (int b = 0, at = left; b < c.columns; b++, at += c.dilation_columns, p += c.dilation_columns * lanes) {
+                        const V<T> weight = splat(tap[b]);
+                        if (at >= columns.first && at - left + right < columns.end)
+                            unroll<TX>(MATHDNN_EACH(i) { acc[i] = fma(weight, load(p + i * step), acc[i]); });
+                        else
+                            unroll<TX>(MATHDNN_EACH(i) {
+                                if (!outside(at + i * c.stride_columns, columns)) acc[i] = fma(weight, load(p + i * step), acc[i]);
+                            });
                     }
                 }
             }
@@ -202,13 +223,17 @@ template <class T> MATHDNN_INLINE void keep(T *sums, V<T> value, bool fresh) {
     store(sums, fresh ? value : load(sums) + value);
 }
 
-// KY K sums and PX positions: PX columns of the derivative times the PX + K - 1 inputs above them.
-template <class T, int K, int KY, int PX> MATHDNN_INLINE void weight_tile(V<T> (&acc)[KY * K], const T *d, const T *p,
-                                                                          std::int64_t down) {
+// KY K sums and PX positions: PX columns of the derivative times the PX + K - 1 inputs above them, from column x; of the
+// KY rows of inputs those that `taps` says, and of the columns those inside, where Edge.
+template <class T, int K, int KY, int PX, bool Edge>
+MATHDNN_INLINE void weight_tile(V<T> (&acc)[KY * K], const T *d, const T *p, std::int64_t down, Inside taps, int x,
+                                Inside columns) {
     V<T> v[PX];
     unroll<PX>(MATHDNN_EACH(i) { v[i] = load(d + i * lanes); });
     unroll<KY>(MATHDNN_EACH(a) {
+        if (outside(a, taps)) return;
         unroll<PX + K - 1>(MATHDNN_EACH(j) {
+            if constexpr (Edge) if (outside(x + j, columns)) return;
             const V<T> u = load(p + a * down + j * lanes);
             unroll<PX>(MATHDNN_EACH(i) {
                 constexpr int b = j - i;
@@ -224,15 +249,25 @@ template <class T, int K, int KY> void weight_rows(const Convolution &c, const T
                                                    bool fresh) {
     constexpr int PX = registers == 32 ? 5 : KY * K + 4 <= 16 ? 3 : KY * K + 3 <= 16 ? 2 : 1;
     const std::int64_t down = c.in.pitch * c.dilation_rows * lanes;
+    const Inside rows = rows_inside(c), columns = columns_inside(c);
     for (int slice = 0; slice < lanes; slice += width<T>) {
         V<T> acc[KY * K];
         unroll<KY * K>(MATHDNN_EACH(t) { acc[t] = V<T>{}; });
         for (int y = 0; y < c.out.rows; y++) {
-            const T *d = dout + y * c.out.pitch * lanes + slice;
-            const T *p = in + ((std::int64_t)y * c.stride_rows + (std::int64_t)first * c.dilation_rows) * c.in.pitch * lanes + slice;
+            const int row = y * c.stride_rows + first * c.dilation_rows;
+            Inside taps{0, KY};
+            while (taps.first < KY && row + taps.first * c.dilation_rows < rows.first) taps.first++;
+            while (taps.end > 0 && row + (taps.end - 1) * c.dilation_rows >= rows.end) taps.end--;
+            const T *d = dout + y * c.out.pitch * lanes + slice, *p = in + (std::int64_t)row * c.in.pitch * lanes + slice;
             int x = 0;
-            for (; x + PX <= c.out.columns; x += PX, d += PX * lanes, p += PX * lanes) weight_tile<T, K, KY, PX>(acc, d, p, down);
-            if constexpr (PX > 1) for (; x < c.out.columns; x++, d += lanes, p += lanes) weight_tile<T, K, KY, 1>(acc, d, p, down);
+            for (; x + PX <= c.out.columns; x += PX, d += PX * lanes, p += PX * lanes) {
+                if (x < columns.first || x + PX + K - 1 > columns.end)
+                    weight_tile<T, K, KY, PX, true>(acc, d, p, down, taps, x, columns);
+                else weight_tile<T, K, KY, PX, false>(acc, d, p, down, taps, x, columns);
+            }
+            if constexpr (PX > 1)
+                for (; x < c.out.columns; x++, d += lanes, p += lanes)
+                    weight_tile<T, K, KY, 1, true>(acc, d, p, down, taps, x, columns);
         }
         unroll<KY * K>(MATHDNN_EACH(t) { keep(sums + (first * K + t) * lanes + slice, acc[t], fresh); });
     }
@@ -243,26 +278,45 @@ template <class T, int K, int KY> void weight_rows(const Convolution &c, const T
 template <class T, int N> void weight_taps(const Convolution &c, const T *in, const T *dout, T *sums, int tap, bool fresh) {
     constexpr int U = N >= 7 ? 1 : N >= 4 ? 2 : 4;
     const std::int64_t step = (std::int64_t)c.stride_columns * lanes;
+    const Inside rows = rows_inside(c), columns = columns_inside(c);
     std::int64_t offset[N];
-    for (int t = 0; t < N; t++)
-        offset[t] = ((std::int64_t)((tap + t) / c.columns) * c.dilation_rows * c.in.pitch +
-                     (std::int64_t)((tap + t) % c.columns) * c.dilation_columns) * lanes;
+    Inside across[N];  // the columns of the output whose input at this tap is no border
+    for (int t = 0; t < N; t++) {
+        const int right = (tap + t) % c.columns * c.dilation_columns;
+        offset[t] = ((std::int64_t)((tap + t) / c.columns) * c.dilation_rows * c.in.pitch + right) * lanes;
+        across[t] = {0, c.out.columns};
+        while (across[t].first < across[t].end && across[t].first * c.stride_columns + right < columns.first) across[t].first++;
+        while (across[t].end > across[t].first && (across[t].end - 1) * c.stride_columns + right >= columns.end) across[t].end--;
+    }
     for (int slice = 0; slice < lanes; slice += width<T>) {
         V<T> acc[U][N];
         unroll<U * N>(MATHDNN_EACH(t) { acc[t / N][t % N] = V<T>{}; });
         for (int y = 0; y < c.out.rows; y++) {
             const T *d = dout + y * c.out.pitch * lanes + slice;
             const T *p = in + (std::int64_t)y * c.stride_rows * c.in.pitch * lanes + slice;
-            int x = 0;
-            for (; x + U <= c.out.columns; x += U, d += U * lanes, p += U * step)
-                unroll<U>(MATHDNN_EACH(u) {
-                    const V<T> v = load(d + u * lanes);
-                    unroll<N>(MATHDNN_EACH(t) { acc[u][t] = fma(v, load(p + u * step + offset[t]), acc[u][t]); });
-                });
-            for (; x < c.out.columns; x++, d += lanes, p += step) {
-                const V<T> v = load(d);
-                unroll<N>(MATHDNN_EACH(t) { acc[0][t] = fma(v, load(p + offset[t]), acc[0][t]); });
+            Inside inside[N], all{0, c.out.columns};
+            for (int t = 0; t < N; t++) {
+                inside[t] = across[t];
+                if (outside(y * c.stride_rows + (tap + t) / c.columns * c.dilation_rows, rows)) inside[t].end = 0;
+                if (inside[t].first > all.first) all.first = inside[t].first;
+                if (inside[t].end < all.end) all.end = inside[t].end;
             }
+            const auto add = [&](auto count, auto edge, int x) __attribute__((always_inline)) {  // columns x .. x + count - 1
+                unroll<count>(MATHDNN_EACH(u) {
+                    const V<T> v = load(d + (x + u) * lanes);
+                    unroll<N>(MATHDNN_EACH(t) {
+                        if constexpr (edge) if (outside(x + u, inside[t])) return;
+                        acc[u][t] = fma(v, load(p + (x + u) * step + offset[t]), acc[u][t]);
+                    });
+                });
+            };
+            const auto some = [&](auto count, int x) __attribute__((always_inline)) {
+                if (x < all.first || x + count > all.end) add(count, std::true_type{}, x);
+                else add(count, std::false_type{}, x);
+            };
+            int x = 0;
+            for (; x + U <= c.out.columns; x += U) some(std::integral_constant<int, U>{}, x);
+            for (; x < c.out.columns; x++) some(std::integral_constant<int, 1>{}, x);
         }
         unroll<N>(MATHDNN_EACH(t) {
             unroll<U - 1>(MATHDNN_EACH(u) { acc[0][t] += acc[u + 1][t]; });
@@ -323,7 +377,7 @@ template <class T, int K> void forward_narrow(const Convolution &c, const T *in,
 
 template <class T> void forward(const Convolution &c, const T *in, const T *w, const T *bias, T *out, int l, int first,
                                 int end) {
-    if (narrow(c)) {
+    if (narrow(c) && c.pad_columns < c.columns) {  // then border lies beside the inner columns of a tile only
         if (c.columns == 1) return forward_narrow<T, 1>(c, in, w, bias, out, l, first, end);
         if (c.columns == 3) return forward_narrow<T, 3>(c, in, w, bias, out, l, first, end);
         return forward_narrow<T, 5>(c, in, w, bias, out, l, first, end);

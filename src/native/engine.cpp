@@ -89,7 +89,11 @@ Engine::Engine(Program program, int threads, const std::string &set, Halves halv
         op.window.out = out.plane();
     }
     for (int rank = 0; rank < threads; rank++) workspaces_.push_back(workspace(k_, true));
-    if (threads > 1) common_ = workspace(k_, false);
+    if (threads > 1) {
+        common_ = workspace(k_, false);
+        sent_ = aligned<float>(program_.parameters);
+        for (int rank = 1; rank < threads; rank++) workspaces_[rank]->copy = aligned<float>(program_.parameters);
+    }
     if (const BlockKernels *half = halves_of(set, halves)) half_ = workspace(*half, false);
     parameters_ = aligned<float>(program_.parameters);
     if (program_.optimizer == Optimizer::adamw || program_.momentum != 0) first_ = aligned<float>(program_.parameters);
@@ -152,15 +156,35 @@ void Engine::gradients(Team &members, const Pictures &pictures, const Batch &bat
     members.meet();
 }
 
+float *Engine::held(int rank) const { return rank == 0 ? parameters_.get() : workspaces_[rank]->copy.get(); }
+
+// Each thread computes with parameters that no other reads: writing into cache lines that others have read is slow.
+void Engine::hold(int rank) {
+    workspaces_[rank]->seen = held(rank);
+    if (rank > 0) std::memcpy(held(rank), parameters_.get(), program_.parameters * sizeof(float));
+}
+
+// A thread's share of the step, in what it holds; it sends it to the others, which receive it.
 void Engine::update(const Step &step, int rank, int team) {
     const Share share(static_cast<int>(program_.parameters / 16), rank, team);
     const std::int64_t at = share.first * 16, floats = (share.end - share.first) * 16;
-    float *p = parameters_.get() + at, *m = first_ ? first_.get() + at : nullptr;
+    float *p = held(rank) + at, *m = first_ ? first_.get() + at : nullptr, *sent = team > 1 ? sent_.get() + at : nullptr;
     const int count = static_cast<int>(cut_.size());
-    std::vector<const float *> parts(count);
+    std::vector<float *> parts(count);
     for (int k = 0; k < count; k++) parts[k] = pieces_[k].get() + at;
-    if (program_.optimizer == Optimizer::adamw) k_.learning.adamw(step, p, parts.data(), count, m, second_.get() + at, floats);
-    else k_.learning.sgd(step, p, parts.data(), count, m, floats);
+    if (program_.optimizer == Optimizer::adamw)
+        k_.learning.adamw(step, p, sent, parts.data(), count, m, second_.get() + at, floats);
+    else k_.learning.sgd(step, p, sent, parts.data(), count, m, floats);
+}
+
+void Engine::receive(int rank, int team) {
+    for (int other = 0; other < team; other++) {
+        if (other == rank) continue;
+        const Share share(static_cast<int>(program_.parameters / 16), other, team);
+        const std::int64_t at = share.first * 16, floats = (share.end - share.first) * 16;
+        if (team == 2) k_.learning.take(sent_.get() + at, held(rank) + at, floats);  // nobody else reads it
+        else std::memcpy(held(rank) + at, sent_.get() + at, floats * sizeof(float));
+    }
 }
 
 double Engine::batch_loss(int count) const {
@@ -176,6 +200,7 @@ std::int64_t Engine::steps(Team &members, const Pictures &pictures, const std::v
     std::int64_t reached = first;
     Step step{0, program_.momentum, program_.decay, program_.nesterov, 0, 0, 0};
     members.run([&](int rank) {
+        hold(rank);
         for (std::int64_t k = first; k < end; k++) {
             if (rank == 0) {
                 powers_.advance();
@@ -194,6 +219,7 @@ std::int64_t Engine::steps(Team &members, const Pictures &pictures, const std::v
                 if (stop()) stopped = true;
             }
             members.meet();
+            receive(rank, members.size());
             if (stopped) return;
         }
     });
@@ -234,7 +260,10 @@ std::int64_t Engine::train(const Pictures &pictures, const std::vector<Batch> &b
 
 double Engine::gradient(const Pictures &pictures, const Batch &batch, float *out) {
     prepare(batch.count);
-    team_.run([&](int rank) { gradients(team_, pictures, batch, rank); });
+    team_.run([&](int rank) {
+        hold(rank);
+        gradients(team_, pictures, batch, rank);
+    });
     auto total = aligned<float>(program_.parameters);
     std::vector<const float *> parts;
     for (std::size_t k = 0; k < cut_.size(); k++) parts.push_back(pieces_[k].get());
@@ -250,6 +279,7 @@ void Engine::run(const Pictures &pictures, std::int64_t images, float *outputs, 
     std::atomic<std::int64_t> taken{0};
     team_.run([&](int rank) {
         Workspace &own = *workspaces_[rank];
+        own.seen = parameters_.get();
         for (std::int64_t b = taken++; b < blocks; b = taken++) {
             const int at = static_cast<int>(b * block), count = static_cast<int>(std::min<std::int64_t>(block, images - at));
             Workspace &ws = half_ && count <= half_->k.lanes ? *half_ : own;  // the last block only: nobody else's now

@@ -63,6 +63,8 @@ class Engine {
         const BlockKernels &k;
         Aligned<float> arena, sums;
         Aligned<float> scratch, transposed;  // a thread's own, like what follows
+        const float *seen = nullptr;         // the parameters that it computes with
+        Aligned<float> copy;                 // those that it holds; the first thread holds the engine's own
         Aligned<std::uint8_t> bytes, moved;
         std::int32_t label[block] = {}, best[block] = {};
         alignas(64) float loss[block] = {};
@@ -78,7 +80,7 @@ class Engine {
     void fill_bytes(Workspace &, Workspace &own, const Pictures &, const Batch &, int at, Share rows);
     void forward(Team &, Workspace &, Workspace &own, int rank, int team);
     void backward(Team &, Workspace &, Workspace &own, float *gradient, int images, bool fresh, int rank, int team);
-    void forward_rows(Workspace &, const Operation &, int map, int first, int end);
+    void forward_rows(Workspace &, const float *p, const Operation &, int map, int first, int end);
     void forward_maps(Workspace &, Workspace &own, std::size_t first, std::size_t end, int map);
     void back_map(Workspace &, Workspace &own, std::size_t operation, int map, bool fresh);
     float *bias_sums(Workspace &, const Operation &, int map);
@@ -87,6 +89,9 @@ class Engine {
     void pieces_of(int count, std::vector<Piece> &) const;
     void gradients(Team &, const Pictures &, const Batch &, int rank);
     void update(const Step &, int rank, int team);
+    float *held(int rank) const;
+    void hold(int rank);
+    void receive(int rank, int team);
     void prepare(int count);
     std::unique_ptr<Workspace> workspace(const BlockKernels &, bool its_own) const;
     Workspace &together(bool half) const { return half && half_ ? *half_ : common_ ? *common_ : *workspaces_[0]; }
@@ -101,6 +106,7 @@ class Engine {
     Powers powers_;
     std::int64_t arena_ = 0, sums_ = 0, scratch_ = 0, transposed_ = 0;
     Aligned<float> parameters_, first_, second_;
+    Aligned<float> sent_;  // each thread's share of the new parameters, for the others
     std::vector<std::unique_ptr<Workspace>> workspaces_;  // one for each thread
     std::unique_ptr<Workspace> common_, half_;  // for whole blocks that all compute together, and for the half ones
     std::vector<Aligned<float>> pieces_;

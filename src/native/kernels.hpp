@@ -108,8 +108,11 @@ struct LearningKernels {
                     std::int32_t *best, bool gradient);
     // The gradient is the sum of parts in their order.
     void (*sum)(float *total, const float *const *parts, int count, std::int64_t floats);
-    void (*sgd)(const Step &, float *p, const float *const *parts, int count, float *b, std::int64_t floats);
-    void (*adamw)(const Step &, float *p, const float *const *parts, int count, float *m, float *v, std::int64_t floats);
+    // Where `sent` is not null, the parameters go there as well, and 0 takes the place of the gradient.
+    void (*sgd)(const Step &, float *p, float *sent, float *const *parts, int count, float *b, std::int64_t floats);
+    void (*adamw)(const Step &, float *p, float *sent, float *const *parts, int count, float *m, float *v,
+                  std::int64_t floats);
+    void (*take)(float *from, float *to, std::int64_t floats);  // and 0 in its place
 };
 
 // All that a block of `lanes` images needs.

@@ -49,12 +49,11 @@ void activate_rows(const BlockKernels &k, const Buffer &buffer, float *map, int 
 }  // namespace
 
 // Rows first .. end - 1 of one map of the operation's output.
-void Engine::forward_rows(Workspace &ws, const Operation &op, int map, int first, int end) {
+void Engine::forward_rows(Workspace &ws, const float *p, const Operation &op, int map, int first, int end) {
     const Buffer &in = program_.buffers[op.in], &out = program_.buffers[op.out];
     const std::int64_t wide = in.plane().pitch * ws.k.lanes, pitch = out.plane().pitch * ws.k.lanes;
     const float *x = ws.arena.get() + (in.offset + in.inside() + map * in.plane().map) * ws.k.lanes;
     float *y = ws.arena.get() + (out.offset + out.inside() + map * out.plane().map) * ws.k.lanes;
-    const float *p = parameters_.get();
     switch (op.kind) {
     case Kind::convolution:  // with its activation
         ws.k.convolution.forward(op.convolution, ws.arena.get() + in.offset * ws.k.lanes, p + op.weight,
@@ -97,7 +96,7 @@ void Engine::forward_maps(Workspace &ws, Workspace &own, std::size_t number, std
         for (std::size_t k = number; k < next; k++) {
             const Operation &op = program_.operations[k];
             if (k > number) ready = rows_ready(op, program_.buffers[op.in].rows, program_.buffers[op.out].rows, ready);
-            if (ready > done[k - number]) forward_rows(ws, op, map, done[k - number], ready);
+            if (ready > done[k - number]) forward_rows(ws, own.seen, op, map, done[k - number], ready);
             done[k - number] = std::max(done[k - number], ready);
         }
     }
@@ -115,7 +114,7 @@ void Engine::forward(Team &members, Workspace &ws, Workspace &own, int rank, int
             float *y = ws.arena.get() + out.offset * ws.k.lanes;
             if (first < end) {
                 const float *x = ws.arena.get() + in.offset * ws.k.lanes;
-                if (op.kind == Kind::dense) ws.k.dense.forward(op.dense, x, parameters_.get() + op.weight, y, first, end);
+                if (op.kind == Kind::dense) ws.k.dense.forward(op.dense, x, own.seen + op.weight, y, first, end);
                 else ws.k.dense.distance_forward(op.dense, x, op.constants.data(), y, first, end);
                 if (out.activate.kind != Activation::none) ws.k.layers.activate(out.activate, y + first * ws.k.lanes, end - first);
             }
@@ -162,7 +161,7 @@ void Engine::back_map(Workspace &ws, Workspace &own, std::size_t number, int map
         ws.k.pooling.scale_gradient(op.window, dy, x, sums + map * ws.k.lanes, fresh);
         ws.k.convolution.bias_gradient(out.plane(), ws.arena.get() + (out.offset + out.inside()) * ws.k.lanes,
                                        sums + out.maps * ws.k.lanes, map, fresh);
-        ws.k.pooling.average_backward(op.window, dy, parameters_[op.weight + map], x, in.activate, own.scratch.get(), under,
+        ws.k.pooling.average_backward(op.window, dy, own.seen[op.weight + map], x, in.activate, own.scratch.get(), under,
                                       fresh);
         return;
     case Kind::copy:
@@ -215,7 +214,7 @@ void Engine::backward(Team &members, Workspace &ws, Workspace &own, float *gradi
             if (team > 1) members.meet();
             const int cell = in.rows * in.columns;  // positions of a map: the dense layer sees them as its own inputs
             const Share maps(in.maps, rank, team);
-            ws.k.dense.input_gradient(d, dy, parameters_.get() + op.weight, x, in.activate, maps.first * cell,
+            ws.k.dense.input_gradient(d, dy, own.seen + op.weight, x, in.activate, maps.first * cell,
                                       maps.end * cell);
             for (int m = maps.first; m < maps.end; m++) down(k - 1, m);
         } else if (op.kind == Kind::distance) {
@@ -230,7 +229,7 @@ void Engine::backward(Team &members, Workspace &ws, Workspace &own, float *gradi
             const Share maps = edge_share(op.back_begin, rank, team);
             const float *dout = ws.arena.get() + (out.offset + out.inside()) * ws.k.lanes;
             for (int m = maps.first; m < maps.end; m++) {
-                ws.k.convolution.input_gradient(op.convolution, dout, parameters_.get() + op.weight, x, in.activate, m,
+                ws.k.convolution.input_gradient(op.convolution, dout, own.seen + op.weight, x, in.activate, m,
                                                 own.scratch.get());
                 down(k - 1, m);
             }

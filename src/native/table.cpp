@@ -20,6 +20,12 @@ constexpr double sharing_cost = 0.08;
 // Folding a sum's lanes costs a thread what so many positions of multiply-adds cost it, divided by the share it may take.
 constexpr std::int64_t positions_a_fold = 200, most_pieces = 64;
 
+template <class T> bool finite(const T *numbers, std::int64_t count) {
+    bool all = true;
+    for (std::int64_t i = 0; i < count; i++) all &= numbers[i] - numbers[i] == 0;
+    return all;
+}
+
 }  // namespace
 
 template <class T>
@@ -107,12 +113,13 @@ template <class T> std::vector<typename Table<T>::Cut> Table<T>::strips_for(int 
     return best;
 }
 
-template <class T> std::vector<typename Table<T>::Group> Table<T>::groups(std::int64_t n) const {
+template <class T> std::vector<typename Table<T>::Group> Table<T>::groups(std::int64_t n, bool strips) const {
     std::vector<Group> all;
     std::int64_t at = 0;
     for (; at + block <= n; at += block) all.push_back({at, block, &whole_});
-    const int left = int(n - at), together = at_once_[left];
-    for (; at < n; at += together) all.push_back({at, int(std::min<std::int64_t>(together, n - at)), &rest_[left]});
+    const int left = int(n - at), together = strips ? at_once_[left] : block;
+    const std::vector<Cut> &cuts = strips ? rest_[left] : whole_;
+    for (; at < n; at += together) all.push_back({at, int(std::min<std::int64_t>(together, n - at)), &cuts});
     return all;
 }
 
@@ -144,7 +151,7 @@ double Table<T>::finished(const std::vector<double> &loads, std::size_t whole, i
 // Pieces are taken whole, or the last of them shared out by maps, if that is sooner done.
 template <class T>
 typename Table<T>::Schedule Table<T>::schedule(const std::vector<Group> &all, std::int64_t pieces, std::int64_t size) {
-    const auto key = std::pair{all.back().at + all.back().images, pieces};
+    const auto key = std::tuple{all.back().at + all.back().images, pieces, all.size()};
     if (const auto known = schedules_.find(key); known != schedules_.end()) return known->second;
     std::vector<double> loads(std::size_t(pieces), 0.0);
     for (std::size_t i = 0; i < all.size(); i++)
@@ -271,14 +278,14 @@ void Table<T>::add_in(const Cut &cut, const Group &group, Room &room, int first,
 
 template <class T> double Table<T>::fill(std::int64_t n) const {
     std::int64_t rows = 0;
-    for (const Group &group : groups(n))
+    for (const Group &group : groups(n, true))
         for (const Cut &cut : *group.cuts) rows += cut.c.out.rows;
     return rows ? double(n * out_rows_) / double(rows * block) : 1;
 }
 
 template <class T> std::int64_t Table<T>::bytes(std::int64_t n) const {
     std::int64_t most = 0;
-    for (const Group &group : groups(std::min<std::int64_t>(n, 2 * block - 1)))
+    for (const Group &group : groups(std::min<std::int64_t>(n, 2 * block - 1), true))
         for (const Cut &cut : *group.cuts)
             most = std::max(most, (maps_in_ * cut.c.in.map + maps_out_ * cut.c.out.map) * std::int64_t(block * sizeof(T)));
     return most;
@@ -286,7 +293,7 @@ template <class T> std::int64_t Table<T>::bytes(std::int64_t n) const {
 
 template <class T> void Table<T>::forward(std::int64_t n, const T *x, const T *w, const T *bias, T *y) {
     const std::lock_guard<std::mutex> lock(one_at_a_time_);
-    const std::vector<Group> all = groups(n);
+    const std::vector<Group> all = groups(n, c_.pad_rows == 0 || n % block == 0 || finite(w, weights_));
     run(all, std::int64_t(all.size()), 1, [&](Room &room, std::int64_t number, const Share &share) {
         const Group &group = all[number];
         for (const Cut &cut : *group.cuts) {
@@ -301,7 +308,9 @@ template <class T> void Table<T>::forward(std::int64_t n, const T *x, const T *w
 template <class T>
 void Table<T>::backward(std::int64_t n, const T *x, const T *g, const T *w, T *dx, T *dw, T *db) {
     const std::lock_guard<std::mutex> lock(one_at_a_time_);
-    const std::vector<Group> all = groups(n);
+    const std::int64_t rest = n % block;
+    const bool strips = c_.pad_rows == 0 || finite(g + (n - rest) * outside_, rest * outside_);
+    const std::vector<Group> all = groups(n, strips);
     const auto count = std::int64_t(all.size());
     // As many groups to a piece as hide the folding of its sums.
     const std::int64_t positions = std::max<std::int64_t>(1, std::int64_t(out_rows_) * out_columns_);

@@ -5,7 +5,8 @@
 // Sixteen images fill the lanes of a block. The images that are left over, fewer than sixteen, are cut into strips of
 // R output rows, with the input rows they need, and the strips fill the lanes: one image of ten output rows fills ten.
 // What s strips do not cover is a last strip of its own; no strip holds a row that is not there, since what stood in
-// its place would meet infinite numbers.
+// its place would meet infinite numbers. So does the padding above and below, which whole images leave out and strips
+// cannot: where weights are infinite (forward), or derivatives of the output, images are not cut.
 //
 // Work is cut into units: a piece of the groups of images, and a part of the maps. Threads take the next unit. Pieces
 // depend on the number of images alone and are added in their order; parts change no sum; so the number of threads
@@ -14,6 +15,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -67,7 +69,7 @@ template <class T> class Table {
 
     Cut cut(int rows, int strips, int first) const;
     std::vector<Cut> strips_for(int images, int &at_once) const;
-    std::vector<Group> groups(std::int64_t n) const;
+    std::vector<Group> groups(std::int64_t n, bool strips) const;
     std::vector<Share> shares(int parts) const;
     double finished(const std::vector<double> &loads, std::size_t whole, int parts) const;
     Schedule schedule(const std::vector<Group> &, std::int64_t pieces, std::int64_t size);
@@ -91,7 +93,7 @@ template <class T> class Table {
     Aligned<T> zeros_;
     std::vector<Room> rooms_;
     std::vector<Aligned<T>> found_;
-    std::map<std::pair<std::int64_t, std::int64_t>, Schedule> schedules_;  // by numbers of images and of pieces
+    std::map<std::tuple<std::int64_t, std::int64_t, std::size_t>, Schedule> schedules_;  // by images, pieces, groups
 };
 
 extern template class Table<float>;

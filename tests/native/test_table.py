@@ -126,6 +126,37 @@ def test_no_row_that_is_not_there_meets_a_strange_pixel(value, n):
     assert np.isfinite(dw[:, :2]).all()  # only the last row of the filter meets that pixel, with 0 * inf
 
 
+@settings(max_examples=80)
+@given(geometries(), st.sampled_from([1, 3, 16, 17, 40]), st.sampled_from([np.float32, np.float64]), st.data())
+def test_padding_is_not_multiplied_so_that_no_infinite_number_meets_its_zeros(geometry, n, dtype, data):
+    x, w, b, g = arrays(geometry, n, 4, dtype)
+    pick = [data.draw(st.integers(0, size - 1)) for size in (*w.shape, *g.shape)]
+    edge, weight, slope = pick[0], tuple(pick[:3]), tuple(pick[3:])
+    strange = data.draw(st.sampled_from([np.inf, -np.inf, np.nan]))
+    compiled = TableKernel(geometry, dtype, instruction_set=data.draw(st.sampled_from(SETS)))
+    reads = [(o, i) for o, inputs in enumerate(geometry.maps) for i in inputs]
+
+    def inside(axis: int, position: int, tap: int) -> bool:
+        at = position * geometry.stride[axis] + tap * geometry.dilation[axis] - geometry.padding[axis]
+        return 0 <= at < geometry.shape[1 + axis]
+
+    infinite = w.copy()
+    infinite[weight] = strange
+    y = compiled.forward(x, infinite, b)
+    touched = np.zeros(y.shape, bool)
+    for p, q in np.ndindex(*y.shape[2:]):
+        touched[:, reads[edge][0], p, q] = inside(0, p, weight[1]) and inside(1, q, weight[2])
+    assert np.array_equal(~np.isfinite(y), touched)
+
+    g[slope] = strange
+    _dx, dw, db = compiled.backward(x, g, w)
+    touched = np.zeros(dw.shape, bool)
+    for e, a, tap in np.ndindex(*dw.shape):
+        touched[e, a, tap] = reads[e][0] == slope[1] and inside(0, slope[2], a) and inside(1, slope[3], tap)
+    assert np.array_equal(~np.isfinite(dw), touched)
+    assert np.array_equal(np.flatnonzero(~np.isfinite(db)), [slope[1]])
+
+
 def test_results_are_new_memory_as_long_as_someone_holds_them():
     x, w, b, _ = arrays(LENET, 20, 0, np.float32)
     compiled = TableKernel(LENET, np.float32)
