@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from mathdnn.bench import WORKS, select
+from mathdnn.bench import WORKS, operations, select
 from mathdnn.bench.grid import AGAIN, GRID, OWN, PEER, figures, is_slower
 from mathdnn.bench.peers import GroupedConvolution, MaskedConvolution, SeparateConvolutions
 from mathdnn.bench.times import Times
 from mathdnn.cli import main
 from mathdnn.errors import InvalidInput
-from mathdnn.lenet import ConnectionTable, TableConv2d, table_conv2d_literal
+from mathdnn.lenet import ConnectionTable, LeNet5, TableConv2d, table_conv2d_literal
 
 QUICK = [work.name for work in WORKS if work.name not in ("reproduce", "epochs")]
 COMPARED = {"sgd": 6, "pairs": 2, "lenet": 6, "layer": 4, "grid": 6, "inference": 3}  # arms with a sample
@@ -120,3 +120,11 @@ def test_a_size_is_slower_only_below_all_that_the_peer_comes_to_against_itself()
 
 def test_the_grid_names_every_size_once_and_is_large():
     assert len({str(size) for size in GRID}) == len(GRID) >= 40
+
+
+def test_a_steps_operations_leave_out_the_zeros_of_padding_and_the_images_gradient():
+    c1 = torch.conv2d(torch.ones(1, 1, 28, 28), torch.ones(6, 1, 5, 5), padding=2).sum().item()
+    for form, c3 in (("table", 60 * 25 * 100), ("full", 96 * 25 * 100)):
+        rest = c3 + 400 * 120 + 120 * 84 + 84 * 10
+        assert operations.forward(LeNet5(form)) == 2 * (c1 + rest)
+        assert operations.step(LeNet5(form)) == 2 * (2 * c1 + 3 * rest)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mathdnn.bench import operations
 from mathdnn.bench.figures import faster, takes
 from mathdnn.bench.times import Times
 from mathdnn.bench.work import Arm, Built, Figure, LeftOut, Settings
@@ -28,7 +29,7 @@ def build_inference(settings: Settings) -> Built:
 
     from mathdnn.bench import peers
     from mathdnn.data import load_mnist
-    from mathdnn.lenet import LeNet5, count, to_masked_conv2d
+    from mathdnn.lenet import LeNet5, to_masked_conv2d
     from mathdnn.training import initialise
 
     images = load_mnist().test.images[: 200 if settings.quick else None]
@@ -43,9 +44,9 @@ def build_inference(settings: Settings) -> Built:
     else:
         left_out.append(LeftOut(ONNX, "onnx and onnxruntime are not installed (pip install mathdnn[bench])"))
     native = _native(model, images)
-    moved, operations = float(images.nbytes + 40 * len(images)), 2.0 * count(model).multiply_adds * len(images)
+    moved, work = float(images.nbytes + 40 * len(images)), operations.forward(model) * len(images)
     cores: dict[str, Any] = {"cores": settings.threads}
-    arms = [Arm(NATIVE, native, native, operations=operations, bytes=moved, **cores)]
+    arms = [Arm(NATIVE, native, native, operations=work, bytes=moved, **cores)]
     batches = {}
     for name, way in ways.items():
         batches[name] = _best(way)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mathdnn.bench import operations
 from mathdnn.bench.figures import faster, fraction, takes
 from mathdnn.bench.times import Times
 from mathdnn.bench.work import Arm, Built, Figure, LeftOut, Settings
@@ -31,7 +32,7 @@ def build_lenet(settings: Settings) -> Built:
 
     from mathdnn.bench import peers
     from mathdnn.data import load_mnist
-    from mathdnn.lenet import LeNet5, count
+    from mathdnn.lenet import LeNet5
     from mathdnn.training import initialise
 
     train = load_mnist().train
@@ -49,9 +50,9 @@ def build_lenet(settings: Settings) -> Built:
         return peers.TorchArm(model, pixels, labels, compiled=compiled)
 
     def work(model: Any) -> dict[str, Any]:
-        operations = 6.0 * count(model).multiply_adds * n  # forward, and the gradient by the input and by the weights
         weights = 3 * 4 * sum(p.numel() for p in model.parameters()) * -(-n // 100)  # read twice, written once a step
-        return {"operations": operations, "bytes": float(train.images[:n].nbytes + weights), "cores": settings.threads}
+        moved = float(train.images[:n].nbytes + weights)
+        return {"operations": operations.step(model) * n, "bytes": moved, "cores": settings.threads}
 
     arms = [
         arm(TABLE, NativeArm(table, train, n), "table", **work(table)),
