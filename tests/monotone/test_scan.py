@@ -8,6 +8,8 @@ import torch
 from tests.oracles import monotone as oracle
 from tests.saboteurs.monotone import SCANS
 
+from mathdnn import commutes_with_max_pool, is_nondecreasing
+from mathdnn.errors import InvalidInput
 from mathdnn.monotone.floats import FORMATS, bits_at, is_nan
 from mathdnn.monotone.functions import Elementwise, elementwise
 from mathdnn.monotone.position import positions
@@ -113,12 +115,12 @@ def test_the_threads_of_torch_are_as_before():
 
 def test_an_output_that_depends_on_the_position_is_seen():
     def moves(x):
-        return x + 1 if x.dim() == 1 and x.is_contiguous() else x
+        return x + 1 if x.shape[-1] != 3 else x
 
     found = positions(elementwise(moves, HALF))
     assert found.complete
     assert found.differing > 0
-    assert found.layout in ("scalar tail", "strided")
+    assert found.layout == "scalar tail"
     assert positions(elementwise("torch.relu", HALF)).differing == 0
 
 
@@ -134,6 +136,39 @@ def test_a_function_that_looks_at_its_tensors_length_or_end_is_seen(layout):
     found = positions(elementwise(f, HALF))
     assert (found.layout, found.compared, found.complete) == (layout, HALF.values, True)
     assert found.differing > 0
+
+
+def larger_of_neighbours(x):
+    return torch.cat([x[..., :1], torch.where(x[..., :-1] > x[..., 1:], x[..., :-1], x[..., 1:])], -1)
+
+
+@pytest.mark.parametrize(
+    "looks", [larger_of_neighbours, lambda x: torch.cummax(x, -1).values, lambda x: x.flip(-1), np.flip]
+)
+@pytest.mark.parametrize("ask", [is_nondecreasing, commutes_with_max_pool])
+def test_a_function_that_looks_at_other_elements_is_refused(looks, ask):
+    with pytest.raises(InvalidInput, match="depends on its own input element alone"):
+        ask(looks, "float16")
+
+
+@pytest.mark.parametrize(
+    ("looks", "layout"),
+    [
+        (lambda x: x if x.numel() > 200_000 else -x, "shuffled"),
+        (lambda x: x if x.ndim < 3 else -x, "images"),
+        (lambda x: x if x.is_contiguous() or x.ndim < 4 else -x, "images"),
+        (lambda x: x if torch.get_num_threads() == 1 else -x, "several threads"),
+    ],
+)
+def test_a_function_that_looks_at_more_than_values_is_not_proved(looks, layout):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        rises, commutes = is_nondecreasing(looks, "float16"), commutes_with_max_pool(looks, "float16")
+    finally:
+        torch.set_num_threads(threads)
+    assert (rises.status, commutes.status) == ("undecided", "undecided")
+    assert f"other bits in the {layout} than in the vector body" in str(rises)
 
 
 @pytest.mark.slow

@@ -14,10 +14,20 @@ from mathdnn.monotone.floats import Format, bits_at, float_format, is_nan, place
 from mathdnn.monotone.found import Fall, Scan, Span
 from mathdnn.monotone.functions import Elementwise, elementwise
 from mathdnn.monotone.guard import LONGEST, require_time_limit
-from mathdnn.monotone.position import Positions, positions
+from mathdnn.monotone.position import WHOLE_VECTORS, Positions, positions
 from mathdnn.monotone.scan import Progress, scan
 from mathdnn.monotone.seal import sealed
-from mathdnn.verdict import Assumption, Certificate, Counterexample, Plain, Verdict, pack_array, proved, refuted
+from mathdnn.verdict import (
+    Assumption,
+    Certificate,
+    Counterexample,
+    Plain,
+    Verdict,
+    pack_array,
+    proved,
+    refuted,
+    undecided,
+)
 
 KIND = "scan of every float"
 TILE = 4096  # a pair repeated this often is evaluated by the vector body
@@ -65,6 +75,9 @@ def _decide(f: Elementwise, facts: Facts) -> Verdict:
         return refuted(claim_of(f), _falls(f, facts))
     if facts.scan.nan_outputs:
         return refuted(claim_of(f), _nan(f, facts))
+    if facts.positions.differing and facts.positions.layout in WHOLE_VECTORS:
+        why = f"{position_sentence(facts.positions, f.form)}, which is all vector body to an elementwise function"
+        return undecided(claim_of(f), why, "a function that looks at each value alone")
     return proved(claim_of(f), certificate(f, facts), assumptions=assumptions_of(f, facts))
 
 

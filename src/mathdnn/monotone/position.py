@@ -8,9 +8,15 @@ strided data. Four layouts reach these paths:
     strided         every second element
     shifted         one contiguous tensor that starts one element late
 
-and, for a few thousand of the values, two more for functions that are not the kernel they look like:
+and more for functions that are not the kernel they look like:
 
-    short tensors   contiguous tensors of one to seven values
+    shuffled        the values in another order, in tensors as long as the scan's
+    several threads one contiguous tensor, with as many threads as torch has
+
+and, of a few thousand of the values:
+
+    short tensors   contiguous tensors of one value to 101
+    images          four axes, contiguous and channels last
     last element    the end of a contiguous tensor of 4099 equal values
 
 Onnxruntime takes contiguous tensors only: there the tail is calls of one to seven values.
@@ -36,13 +42,20 @@ if TYPE_CHECKING:
 
 SAMPLE = 1 << 20
 FEW = 2048  # heuristic: a function that looks at its tensor's length or end does so for most values; costs 20 ms
+WHOLE_VECTORS = (
+    "shuffled",
+    "several threads",
+    "images",
+)  # an elementwise kernel gives the bits of the vector body here
+LENGTHS = (*range(1, 18), 31, 32, 33, 63, 65, 101)  # of short tensors
 
 
 @dataclass(frozen=True)
 class Positions:
     """How many values were compared between the body and another layout, and where the outputs differ.
 
-    `place` is the one with the greatest difference (in ulps), `body` and `other` the output bits there.
+    `layout` is one where an elementwise kernel is all vector body, if it differs in such a one. `place` is the one with
+    the greatest difference (in ulps), `body` and `other` the output bits there.
     """
 
     compared: int
@@ -63,11 +76,26 @@ def positions(
     The sample (2^20 values): every power of two with its neighbours, even steps along the line of places, and draws
     from the normal distribution; with `exhaustive`, every value in the scalar tail.
     """
+    places = all_places(f.form) if f.form.width == 16 else sample_places(f.form)
+    threaded = _threaded(f, bits_at(places, f.form))
     with quiet_torch(f.library):
-        if exhaustive and f.form.width == 32 and f.library != "onnxruntime":
+        found = _compare(f, places, threaded, complete=f.form.width == 16 and f.library != "onnxruntime")
+        if exhaustive and not found.differing and f.form.width == 32 and f.library != "onnxruntime":
             return _everything(f, progress, threads)
-        places = all_places(f.form) if f.form.width == 16 else sample_places(f.form)
-        return _compare(f, places, complete=f.form.width == 16 and f.library != "onnxruntime")
+        return found
+
+
+def _threaded(f: Elementwise, bits: Int[np.ndarray, " n"]) -> dict[str, Int[np.ndarray, " n"]]:
+    """The outputs with the threads that the caller's torch has, where they are several."""
+    if f.library != "torch":
+        return {}
+    import torch
+
+    threads = torch.get_num_threads()
+    if threads == 1:
+        return {}
+    whole = threads << 15  # torch gives a thread so many values or more: each gets whole vectors
+    return {"several threads": f.on_bits(np.resize(bits, -(-len(bits) // whole) * whole))[: len(bits)]}
 
 
 def layouts(f: Elementwise, bits: Int[np.ndarray, " n"]) -> dict[str, Int[np.ndarray, " n"]]:
@@ -86,12 +114,24 @@ def layouts(f: Elementwise, bits: Int[np.ndarray, " n"]) -> dict[str, Int[np.nda
         "scalar tail": f.on_bits(rows[:, :3]).reshape(-1),
         "strided": f.on_bits(wide[:, 0]),
         "shifted": f.on_bits(np.concatenate([bits[:1], bits])[1:]),
+        "shuffled": _shuffled(f, bits),
     }
 
 
-def _compare(f: Elementwise, places: np.ndarray, complete: bool) -> Positions:
+def _shuffled(f: Elementwise, bits: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """The outputs, in the order of `bits`, of a random order cut into tensors of CHUNK values."""
+    order = np.random.default_rng(0).permutation(np.resize(np.arange(len(bits)), -(-len(bits) // CHUNK) * CHUNK))
+    found = np.empty_like(bits)
+    for part in np.split(order, len(order) // CHUNK):
+        found[part] = f.on_bits(bits[part])
+    return found
+
+
+def _compare(
+    f: Elementwise, places: np.ndarray, threaded: dict[str, Int[np.ndarray, " n"]], complete: bool
+) -> Positions:
     bits = bits_at(places, f.form)
-    outputs = layouts(f, bits)
+    outputs = layouts(f, bits) | threaded
     body = outputs.pop("vector body")
     if len(body) < len(places):
         places = places[:: max(1, len(bits) // 4000)]
@@ -111,9 +151,13 @@ def _found(of: Positions) -> tuple[int, str, int | None, int | None, int | None,
 
 
 def _ends(f: Elementwise, bits: Int[np.ndarray, " n"]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Two layouts of a few of the values: their name, which values, and the outputs."""
-    some = np.arange(0, len(bits), max(1, len(bits) // FEW))
-    cut = np.cumsum(1 + np.arange(len(some)) % 7)
+    """Layouts of a few of the values: their name, which values, and the outputs."""
+    some = np.arange(0, len(bits), max(1, len(bits) // FEW))[:FEW]
+    if len(some) == FEW:
+        image = bits[some].reshape(2, 4, 16, 16)
+        yield "images", some, f.on_bits(image).reshape(-1)
+        yield "images", some, f.on_bits(image.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1).reshape(-1)
+    cut = np.cumsum(np.resize(LENGTHS, len(some)))
     yield (
         "short tensors",
         some,
@@ -124,7 +168,11 @@ def _ends(f: Elementwise, bits: Int[np.ndarray, " n"]) -> Iterator[tuple[str, np
 
 
 def _worse(one: Positions, other: Positions) -> Positions:
-    return other if (other.differing > 0, other.ulps) > (one.differing > 0, one.ulps) else one
+    return other if _badness(other) > _badness(one) else one
+
+
+def _badness(found: Positions) -> tuple[bool, bool, int]:
+    return found.differing > 0, found.layout in WHOLE_VECTORS, found.ulps
 
 
 def _difference(
