@@ -104,19 +104,16 @@ std::tuple<std::int64_t, double> train(Engine &engine, Images images, Array<cons
     double loss = 0;
     std::int64_t reached = 0;
     bool failed = false;
-    std::optional<nb::python_error> error;
     {
         nb::gil_scoped_release release;
         reached = engine.train(source, all, rates.data(), done, loss, [&] {
             nb::gil_scoped_acquire acquire;
             if (PyErr_CheckSignals() != 0) return failed = true;  // raised once all threads have come to rest
             if (stopped.is_none()) return false;
-            try {
-                return nb::cast<bool>(stopped());
-            } catch (nb::python_error &raised) {
-                raised.restore();
-                return failed = true;
-            }
+            const auto answer = nb::steal(PyObject_CallNoArgs(stopped.ptr()));
+            const int true_or_not = answer ? PyObject_IsTrue(answer.ptr()) : -1;  // of any object; no C++ exception
+            if (true_or_not < 0) return failed = true;
+            return true_or_not == 1;
         });
     }
     if (failed) throw nb::python_error();

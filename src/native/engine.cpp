@@ -158,7 +158,8 @@ void Engine::gradients(Team &members, const Pictures &pictures, const Batch &bat
 
 float *Engine::held(int rank) const { return rank == 0 ? parameters_.get() : workspaces_[rank]->copy.get(); }
 
-// Each thread computes with parameters that no other reads: writing into cache lines that others have read is slow.
+// During the steps each thread computes with parameters that no other reads: writing into cache lines that others have
+// read is slow.
 void Engine::hold(int rank) {
     workspaces_[rank]->seen = held(rank);
     if (rank > 0) std::memcpy(held(rank), parameters_.get(), program_.parameters * sizeof(float));

@@ -4,7 +4,8 @@
 //   (of 8 in the sets for half a block: 8 lanes, and 32 bytes where lanes lie, in place of 16 and 64 below)
 //   z[l,y,x,n] = bias[l] + sum over the edges e of l and over a, b:  w[e,a,b] in[g, y S + a D, x S + b D, n]
 //
-// A plane holds its own zero border, so there is no padding here. All pointers are aligned to 64 bytes; strides count
+// A plane holds its own zero border: positions count from its corner. What is multiplied by the border's zeros is left out
+// of the sums, whatever the border holds. All pointers are aligned to 64 bytes; strides count
 // positions (16 lanes each). Sums run in the order edges, a, b (forward), edges, a, b from the back (input gradient),
 // rows, columns (weight gradient), whatever the instruction set; that is what makes the bits equal.
 #pragma once

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <limits>
 
+#include "floating_point.hpp"
+
 namespace mathdnn {
 namespace {
 
@@ -292,6 +294,7 @@ template <class T> std::int64_t Table<T>::bytes(std::int64_t n) const {
 }
 
 template <class T> void Table<T>::forward(std::int64_t n, const T *x, const T *w, const T *bias, T *y) {
+    const DefaultFloatingPoint environment;
     const std::lock_guard<std::mutex> lock(one_at_a_time_);
     const std::vector<Group> all = groups(n, c_.pad_rows == 0 || n % block == 0 || finite(w, weights_));
     run(all, std::int64_t(all.size()), 1, [&](Room &room, std::int64_t number, const Share &share) {
@@ -307,6 +310,7 @@ template <class T> void Table<T>::forward(std::int64_t n, const T *x, const T *w
 
 template <class T>
 void Table<T>::backward(std::int64_t n, const T *x, const T *g, const T *w, T *dx, T *dw, T *db) {
+    const DefaultFloatingPoint environment;
     const std::lock_guard<std::mutex> lock(one_at_a_time_);
     const std::int64_t rest = n % block;
     const bool strips = c_.pad_rows == 0 || finite(g + (n - rest) * outside_, rest * outside_);

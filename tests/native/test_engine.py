@@ -456,3 +456,30 @@ def test_sizes_are_checked_before_anything_is_computed(change, message):
     good = {"images": np.zeros((2, 1, 28, 28), np.uint8), "table": TABLE, "labels": np.zeros(2, np.int32)}
     with pytest.raises(InvalidInput, match=f"^{re.escape(message)}$"):
         engine.train(Pictures(**{**good, **change}), np.arange(2), 2, [0.1])
+
+
+@pytest.mark.parametrize("instructions", SETS)
+@pytest.mark.parametrize("half", [False, True])
+def test_an_infinite_weight_makes_no_nan_of_padding(instructions, half, rng):
+    model = drawn(nn.Sequential(nn.Conv2d(1, 3, 5, padding=2), nn.Flatten()), 0)
+    with torch.no_grad():
+        model[0].weight[0, 0, 0, 4] = torch.inf  # meets padding alone
+        model[0].weight[1, 0, 2, 2] = torch.inf
+    engine = build(model, (1, 1, 1), instruction_set=instructions, half_blocks=half, threads=1)
+    found = engine.outputs(Pictures(rng.integers(1, 256, (20, 1, 1, 1), dtype=np.uint8), TABLE))
+    assert np.isfinite(found[:, [0, 2]]).all()
+    assert np.isposinf(found[:, 1]).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("answer", [None, 0, np.bool_(False), []])
+def test_any_answer_to_the_question_whether_to_stop_is_taken_as_python_takes_it(answer, threads, rng):
+    engine = build(drawn(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), 0), (1, 3, 4), threads=threads)
+    seen = pictures(rng, 40, (1, 3, 4), 3)
+    expected = build(drawn(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), 0), (1, 3, 4), threads=1)
+    for _ in range(2):
+        found = engine.train(seen, np.arange(40), 10, [0.1] * 4, stopped=lambda: answer)
+        assert found == expected.train(seen, np.arange(40), 10, [0.1] * 4)
+    assert engine.train(seen, np.arange(40), 10, [0.1] * 4, stopped=lambda: np.bool_(True))[0] == 1
+    with pytest.raises(ZeroDivisionError, match="zero"):
+        engine.train(seen, np.arange(40), 10, [0.1] * 4, stopped=lambda: 1 // 0)

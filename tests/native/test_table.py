@@ -157,6 +157,33 @@ def test_padding_is_not_multiplied_so_that_no_infinite_number_meets_its_zeros(ge
     assert np.array_equal(np.flatnonzero(~np.isfinite(db)), [slope[1]])
 
 
+@pytest.mark.parametrize("instructions", SETS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("taps", "pad"), [(1, 0), (3, 1), (3, 2), (5, 1), (5, 2), (5, 4), (1, 1), (3, 4), (4, 2)])
+def test_an_infinite_tap_makes_no_nan_of_padding_at_any_border(taps, pad, dtype, instructions):
+    geometry = TableGeometry(((0,), (0,)), (1, 9, 33), (taps, taps), padding=(pad, pad))  # wider than two tiles
+    compiled = TableKernel(geometry, dtype, instruction_set=instructions)
+    x, w, b, g = arrays(geometry, 17, 5, dtype)
+    _maps, rows, columns = geometry.output
+    for a, tap in np.ndindex(taps, taps):
+        infinite = w.copy()
+        infinite[0, a, tap] = np.inf
+        p, q = np.arange(rows) + a - pad, np.arange(columns) + tap - pad
+        touched = ((p >= 0) & (p < 9))[:, None] & ((q >= 0) & (q < 33))
+        y = compiled.forward(x, infinite, b)
+        assert np.isinf(y[:, 0]).all(axis=0).tolist() == touched.tolist()
+        assert not np.isnan(y).any()
+        assert np.isfinite(y[:, 1]).all()
+    for p, q in ((0, 0), (0, columns - 1), (rows - 1, 0), (rows - 1, columns - 1), (rows // 2, columns // 2)):
+        slope = g.copy()
+        slope[16, 0, p, q] = np.inf
+        dw = compiled.backward(x, slope, w)[1]
+        down, right = p + np.arange(taps) - pad, q + np.arange(taps) - pad
+        touched = ((down >= 0) & (down < 9))[:, None] & ((right >= 0) & (right < 33))
+        assert np.isinf(dw[0]).tolist() == touched.tolist()
+        assert not np.isnan(dw).any()
+
+
 def test_results_are_new_memory_as_long_as_someone_holds_them():
     x, w, b, _ = arrays(LENET, 20, 0, np.float32)
     compiled = TableKernel(LENET, np.float32)
