@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -21,6 +23,7 @@ from mathdnn.verdict import Status, pack_array
 from mathdnn.verify import verify
 from mathdnn.verify.computing import COMPUTING
 from mathdnn.verify.moving import MOVING
+from mathdnn.verify.wording import text as worded
 
 NINTHS = ConvForm.of([[[[Fraction(1, 9)] * 3] * 3]] * 2, stride=3, groups=2)
 
@@ -163,8 +166,120 @@ def test_a_new_seal_alone_is_no_forgery(verdict):
 
 
 def test_the_checker_says_in_its_own_words_what_it_checked():
-    forged = resealed(replaced(TRUE["layer"]().to_plain(), ("claim",), "the moon is a convolution"))
-    assert "both sides are the same map on 1 x 2 x 7 x 8 images" in str(verify(forged).evidence)
+    assert "both sides are the same map on 1 x 2 x 7 x 8 images" in str(verify(TRUE["layer"]()).evidence)
+
+
+FILTER = torch.arange(1.0, 10.0).reshape(1, 1, 3, 3)
+BY_CONSTANTS = {
+    "times ones": lambda x: x * torch.ones_like(x),
+    "constant first": lambda x: torch.ones_like(x).mul(x),
+    "over twos": lambda x: x / (torch.ones_like(x) * 2),
+    "times threes": lambda x: x * torch.full_like(x, 3.0),
+    "plus nothing": lambda x: x + torch.zeros_like(x) * x,
+    "normalised": lambda x: F.conv2d(x, FILTER) / F.conv2d(torch.ones_like(x), FILTER),
+}
+
+
+@pytest.mark.parametrize("name", BY_CONSTANTS)
+def test_a_factor_of_the_images_size_that_holds_no_pixel_is_a_constant(name):
+    verdict = as_conv2d(BY_CONSTANTS[name], (1, 12, 14))
+    assert "every height of at least" in verdict.claim
+    assert verify(verdict).status is Status.PROVED, str(verify(verdict))
+
+
+NOT_LINEAR = {
+    "a square": ([("mul", 0, 0), ("sub", 1, 1), ("add", 0, 2)], "a product of two values that depend on the image"),
+    "a factor made from the image": ([("sub", 0, 0), ("mul", 1, 0), ("add", 2, 0)], "a product of two values"),
+    "a quotient": ([("div", 0, 0), ("sub", 1, 1), ("add", 0, 2)], "a division by a value that depends on the image"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_LINEAR)
+@pytest.mark.parametrize("where", ["left", "sizes"])
+def test_a_factor_that_a_pixel_enters_is_no_constant_even_if_it_cancels(name, where):
+    steps, why = NOT_LINEAR[name]
+    plain = as_conv2d(lambda x: x * torch.ones_like(x), (1, 12, 14)).to_plain()
+    graph = plain["evidence"]["data"][where]["graph"]
+    like = graph["nodes"][0]
+    made = [{**like, "op": f"aten.{op}.Tensor", "args": [{"node": k} for k in used]} for op, *used in steps]
+    graph["nodes"] = [like, *made]
+    graph["output"] = {"node": len(steps)}
+    assert why in str(verify(resealed(plain)))
+
+
+def test_a_division_by_a_constant_that_is_0_somewhere_is_refused():
+    plain = as_conv2d(lambda x: x / torch.ones_like(x), (1, 12, 14)).to_plain()
+    full = next(node for node in plain["evidence"]["data"]["sizes"]["graph"]["nodes"] if node["op"] == "full")
+    full["args"][1] = 0
+    assert "a division by 0" in str(verify(resealed(plain)))
+
+
+CERTIFICATE = ("evidence", "data")
+SAME = "both operations are the same map"
+LIES = [
+    ("layer", ("claim",), "the moon is a convolution"),
+    ("layer", ("claim",), lambda claim: claim.replace("7 x 8", "9 x 9")),
+    ("layer", ("claim",), lambda claim: claim.replace("stride 2", "stride 3")),
+    ("layer", ("claim",), lambda claim: claim.replace("reflect padding 1", "padding 1")),
+    ("layer", ("claim",), lambda claim: f"{claim}, and so on all images"),
+    ("layer", ("claim",), f"on 2 x 7 x 8 images, {SAME}"),
+    ("differences", ("claim",), lambda claim: claim.replace("-1", "-2", 1)),
+    ("differences", ("claim",), lambda claim: re.sub("width of at least [0-9]+", "width of at least 1", claim)),
+    ("differences", (*CERTIFICATE, "sizes", "least"), [30, 30]),
+    ("transposed", ("claim",), lambda claim: claim.replace("transposed ", "")),
+    ("transposed", ("claim",), lambda claim: claim.replace(" of the image continued by its border pixels", "")),
+    ("nearest", ("claim",), lambda claim: claim.replace(", up to 65536", "")),
+    ("equal", ("claim",), f"on 2 x 60 x 90 images, {SAME}"),
+    ("equal", ("claim",), "on 2 x 6 x 9 images, the operation is this convolution: the moon"),
+    ("opaque", ("claim",), lambda claim: claim.replace("to within", "to far within")),
+    ("opaque", (*CERTIFICATE, "tolerance"), 1e9),
+    ("layer", (*CERTIFICATE, "rounding", "holds_for"), "everything"),
+    ("layer", ("assumptions",), []),
+    ("layer", ("assumptions",), lambda all_: all_[:1]),
+    ("differences", ("assumptions",), lambda all_: all_[1:]),
+    ("equal", ("assumptions",), []),
+    ("opaque", ("assumptions",), []),
+    ("opaque", ("assumptions",), lambda all_: all_[:2]),
+    ("opaque", ("assumptions", 2, "statement"), "responses within 1.0e-99 of each other are one weight"),
+    ("layer", ("equality",), "bitwise"),
+    ("rounded", ("equality",), "exact over the reals"),
+    ("opaque", ("equality",), "exact over the reals"),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "value"), LIES)
+def test_a_sentence_that_the_data_do_not_say_is_rejected_under_a_seal_that_fits(name, path, value):
+    plain = TRUE[name]().to_plain()
+    before = functools.reduce(lambda at, key: at[key], path, plain)
+    after = value(before) if callable(value) else value
+    assert after != before
+    answer = verify(resealed(replaced(plain, path, after)))
+    assert answer.status is Status.REFUTED
+    assert "malformed" not in str(answer)
+
+
+def test_a_claim_in_words_of_the_askers_own_is_not_repeated_as_checked():
+    free = verify(equal_maps(nn.AvgPool2d(3), NINTHS, (2, 6, 9), claim="the pool is Caesar"))
+    assert free.status is Status.PROVED
+    said = "the evidence holds for: on 1 x 2 x 6 x 9 images, both operations are the same map"
+    assert free.claim == f'{said} (called "the pool is Caesar" in the file, which is no part of what is checked)'
+
+
+FORMS = [
+    ConvForm.of(
+        [[[[Fraction(1, 3), Fraction(0.1)]]]], [Fraction(1, 7)], padding=((0, 1), (2, 0)), padding_mode="zeros"
+    ),
+    ConvForm.of([[[[1, 2], [3, 4]]]] * 4, stride=(1, 2), dilation=(2, 1), groups=2, padding=(1, 0)),
+    ConvForm.of(np.arange(700).reshape(7, 4, 5, 5), list(range(7)), padding=2, padding_mode="circular"),
+    ConvForm.of(np.full((1, 1, 5, 20), 1 / 3), [1 / 3], dilation=2),
+    ConvForm.of([[[[1, 2], [3, 4]]]] * 2, stride=2, groups=2, transposed=True, output_padding=(1, 0)),
+    ConvForm.of([[[[1] * 4] * 4]], stride=2, padding=3, transposed=True, padding_mode="replicate"),
+]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=range(len(FORMS)))
+def test_prover_and_checker_word_a_layer_alike(form):
+    assert worded(form.to_plain()) == str(form)
 
 
 def test_prover_and_checker_know_the_same_operations():

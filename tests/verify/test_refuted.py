@@ -100,6 +100,47 @@ def test_forgeries_with_a_seal_that_fits_arerejected(name, path, value):
     assert rejected(resealed(replaced(plain, path, value)).to_json())
 
 
+LIES = [
+    ("inside", ("claim",), "the moon is no convolution"),
+    ("inside", ("claim",), lambda claim: claim.replace("5 x 5", "50 x 50")),
+    ("inside", ("claim",), lambda claim: claim.replace("stride up to (3, 3)", "stride up to (9, 9)")),
+    ("inside", ("claim",), lambda claim: claim.replace("padding up to (2, 2)", "padding up to (4, 4)")),
+    ("bias", ("claim",), lambda claim: claim.replace("with one bias for each output channel", "of any kind")),
+    ("batch", ("claim",), lambda claim: claim.replace("(of each image of the batch alone)", "")),
+    ("relu", ("claim",), lambda claim: claim.replace(", so it is affine", "")),
+    ("relu", ("claim",), "on 1 x 4 x 5 images, both operations are the same map"),
+    ("equal", ("claim",), "on 1 x 50 x 60 images, both operations are the same map"),
+    ("graded", ("claim",), "on 1 x 70 x 80 images, the convolution handed in computes sobel-x"),
+    ("inside", ("assumptions",), []),
+    ("equal", ("assumptions",), []),
+    ("relu", ("assumptions",), [{"statement": "it is Monday", "because": ""}]),
+    ("inside", ("equality",), "bitwise"),
+    ("rounded", ("equality",), "exact over the reals"),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "value"), LIES)
+def test_a_sentence_that_the_data_do_not_say_is_rejected_under_a_seal_that_fits(name, path, value):
+    plain = REFUTED[name]().to_plain()
+    after = value(plain[path[0]]) if callable(value) else value
+    assert after != plain[path[0]]
+    answer = verify(resealed(replaced(plain, path, after)))
+    assert answer.status is Status.REFUTED
+    assert "malformed" not in str(answer)
+
+
+def test_a_claim_in_words_of_the_askers_own_is_not_repeated_as_checked():
+    free = verify(equal_maps(nn.AvgPool2d(2), nn.AvgPool2d(3), (1, 6, 6), claim="the pools are Caesar"))
+    said = "the evidence holds for: on 1 x 1 x 6 x 6 images, both operations are the same map (called "
+    assert free.status is Status.PROVED
+    assert free.claim.startswith(said)
+
+
+def test_where_one_of_two_maps_is_not_affine_no_more_is_said_of_them():
+    answer = verify(REFUTED["not affine"]())
+    assert answer.claim.startswith("the evidence holds for: on 1 x 1 x 3 x 3 images, the operation is affine (called ")
+
+
 @pytest.mark.parametrize("name", ["relu", "inside", "graded"])
 def test_an_image_that_shows_nothing_isrejected(name):
     plain = REFUTED[name]().to_plain()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch._subclasses import FakeTensor
 
 from mathdnn.convolution.limit import OutOfTime, limited
 from mathdnn.errors import InvalidInput, sentence
@@ -134,16 +135,13 @@ def require_steady(called: Called, how: Settings) -> None:
 def run(operation: Operation, image: torch.Tensor, how: Settings) -> torch.Tensor:
     """One call within the time limit; its result as a checked tensor. Raises `InvalidInput`."""
     given = image.clone()
-
-    def call() -> Any:
-        with torch.no_grad():
-            return operation(given)
-
     try:
-        output = limited(call, how.seconds)
+        output = _call(operation, given, how)
     except OutOfTime:
         raise too_slow(how) from None
     except (MemoryError, Exception) as error:
+        if type(error).__module__ == FakeTensor.__module__:  # torch's own words say nothing to who knows no fake tensor
+            raise _keeps_values(how) from None
         expected = f"an operation that runs on a {how.dtype} image of shape {tuple(image.shape)}"
         raise refuse(how.who, expected, _said(error), "check the operation and the shape") from None
     if not isinstance(output, torch.Tensor) or output.layout is not torch.strided:
@@ -151,6 +149,8 @@ def run(operation: Operation, image: torch.Tensor, how: Settings) -> torch.Tenso
         what += f" of layout {output.layout}" if isinstance(output, torch.Tensor) else ""
         do = "return one dense tensor, or with opaque one NumPy array"
         raise refuse(how.who, "a tensor back", what, do)
+    if isinstance(output, FakeTensor):
+        raise _keeps_values(how)
     if output.device.type != "cpu":
         raise refuse(how.who, "a result on the cpu", f"one on {output.device}", "move the operation to the cpu")
     if output.dtype != image.dtype:
@@ -166,6 +166,30 @@ def run(operation: Operation, image: torch.Tensor, how: Settings) -> torch.Tenso
     if not bool(torch.isfinite(output).all()):
         raise refuse(how.who, "finite numbers for finite pixels", "NaN or infinity", "keep the operation finite")
     return output.detach()
+
+
+def run_with_gradients(operation: Operation, image: torch.Tensor, how: Settings) -> torch.Tensor | None:
+    """The result of one call with gradients enabled; None where that does not give a tensor, which says nothing."""
+    try:
+        output = _call(operation, image.clone(), how, gradients=True)
+    except (OutOfTime, MemoryError, Exception):
+        return None
+    plain = isinstance(output, torch.Tensor) and not isinstance(output, FakeTensor) and output.device.type == "cpu"
+    return output.detach() if plain and output.layout is torch.strided and not output.is_complex() else None
+
+
+def _call(operation: Operation, given: torch.Tensor, how: Settings, *, gradients: bool = False) -> Any:
+    def call() -> Any:
+        with torch.set_grad_enabled(gradients):
+            return operation(given)
+
+    return limited(call, how.seconds)
+
+
+def _keeps_values(how: Settings) -> InvalidInput:
+    """For a fake tensor that comes back from the reading, as the operation keeps it where `kept` cannot see it."""
+    expected, got = "an operation that keeps no values between calls", "one that used what it kept while it was read"
+    return refuse(how.who, expected, got, "let it compute its values anew at each call, and build it again")
 
 
 def _said(error: BaseException) -> str:

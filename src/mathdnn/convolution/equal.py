@@ -134,7 +134,7 @@ def rounding_bound(left: Side, right: Side, pool: Pool, how: Settings) -> dict[s
         "slope": slope,
         "offset": offset,
         "unit_roundoff": how.unit_roundoff,
-        "roundings": [left.roundings, right.roundings],
+        "roundings": [float(left.roundings), float(right.roundings)],  # narrow floats make them large whole numbers
         "holds_for": "sums of products in any order, without Winograd or FFT, overflow and underflow",
     }
 

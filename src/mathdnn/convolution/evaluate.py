@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from mathdnn.convolution import rounding
 from mathdnn.convolution.context import Context
 from mathdnn.convolution.graph import Graph, Node, references
 from mathdnn.convolution.linear import LINEAR
@@ -36,7 +37,8 @@ class NotAffine(Exception):
 
 
 def evaluate(graph: Graph, pool: Pool) -> tuple[Int64[np.ndarray, "*s"], int]:
-    """Ids of the result's elements among the rows of `pool`, and the roundings on the longest path to them.
+    """Ids of the result's elements among the rows of `pool`, and the roundings on the longest path to them, in
+    units of the image's dtype.
 
     Raises `NotAffine`, `TooLarge`.
     """
@@ -48,7 +50,7 @@ def evaluate(graph: Graph, pool: Pool) -> tuple[Int64[np.ndarray, "*s"], int]:
             made, roundings = _node(node, values, graph, pool)
             values.append(made)
             before = _uses(node)
-            depth.append(max((depth[k] for k in before), default=0) + roundings)
+            depth.append(max((depth[k] for k in before), default=0) + rounding.counted(node, graph, roundings))
             for k in before:
                 values[k] = values[k] if last[k] > place else None  # its memory is free
         except NotFinite as error:
@@ -66,6 +68,8 @@ def evaluate(graph: Graph, pool: Pool) -> tuple[Int64[np.ndarray, "*s"], int]:
         raise NotAffine("output", len(graph.nodes), "it returns several tensors")
     if result.size and int(result.min()) < 0:
         raise NotAffine("output", len(graph.nodes), "it returns uninitialised memory")
+    if rounding.too_many(depth[graph.output["node"]], graph.dtype):
+        raise NotAffine("output", len(graph.nodes), "it rounds too often to bound what its floats are off by")
     return result, depth[graph.output["node"]]
 
 

@@ -135,6 +135,20 @@ class Pool:
         function, low = self.table.numbers(counts, pixels, codes, constant)
         return (self._with_losses(function, reach, offset) << self.bits) + np.where(counts > 0, low + 1, 0)
 
+    def raised(
+        self, ids: Int64[np.ndarray, "*s"], reach: Float[np.ndarray, "*#s"], offset: Float[np.ndarray, "*#s"]
+    ) -> Int64[np.ndarray, "*s"]:
+        """Ids of the same rows whose losses are at least the given ones."""
+        least = [np.broadcast_to(loss, ids.shape) for loss in (reach, offset)]
+        own, made = self.losses(ids), ids.copy()
+        low = (own[0] < least[0]) | (own[1] < least[1])
+        template = ids[low] >> self.bits
+        table = np.stack([template, *(np.maximum(a[low], b[low]) for a, b in zip(own, least, strict=True))])
+        different, place = np.unique(table, axis=1, return_inverse=True)
+        new = self._with_losses(self.function[different[0].astype(np.int64)], different[1], different[2])
+        made[low] = (new[place.ravel()] << self.bits) + (ids[low] & self.mask)
+        return made
+
     def _build(
         self, ids: Int64[np.ndarray, "n t"], anchor: np.ndarray, codes: Int32[np.ndarray, "n t"], constants: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:

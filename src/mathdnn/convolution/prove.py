@@ -38,6 +38,7 @@ from mathdnn.convolution.side import (
     refuse,
     require_shape,
     settings,
+    slack,
 )
 from mathdnn.convolution.sizes import AS_NUMBERS, all_sizes
 from mathdnn.convolution.stencil import Stencil
@@ -202,7 +203,8 @@ def _proved(side: Side, found: Found, pool: Pool, size: str, how: Settings) -> V
     }
     assumptions, more = side.assumptions, ""
     try:
-        sizes = all_sizes(side.called, form, how, data["rounding"]["slope"] + data["rounding"]["offset"])
+        bound = data["rounding"]["slope"] + data["rounding"]["offset"]
+        sizes = all_sizes(side.called, form, how, slack(side.roundings, how) * bound)
         data["sizes"] = sizes.plain
         first, *others = assumptions
         assumptions, more = (first, AS_NUMBERS, *others), f", and for {sizes.words()}"

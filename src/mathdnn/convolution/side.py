@@ -22,15 +22,17 @@ from mathdnn.convolution.calls import (
     refuse,
     require_shape,
     run,
+    run_with_gradients,
     settings,
     too_slow,
 )
 from mathdnn.convolution.evaluate import NotAffine, evaluate
 from mathdnn.convolution.form import ConvForm
+from mathdnn.convolution.kept import put_back
 from mathdnn.convolution.limit import OutOfTime, limited
 from mathdnn.convolution.pool import Pool, TooLarge
 from mathdnn.convolution.reading import ChangesInput, NotTraced, RandomOperation
-from mathdnn.convolution.trace import trace
+from mathdnn.convolution.trace import KeepsValues, trace
 from mathdnn.errors import InvalidInput
 from mathdnn.verdict import Assumption, Plain
 
@@ -87,7 +89,8 @@ def read(operation: Any, shape: Shape, pool: Pool, how: Settings) -> Side:
     import torch._dynamo  # noqa: F401  # tracing loads it, and a time limit within an import leaves half a module
 
     try:
-        graph = limited(lambda: trace(called.call, called.shape, how.dtype), how.seconds + _READING)
+        with put_back(called.call):  # here, too, as a reading that is stopped may not come to it
+            graph = limited(lambda: trace(called.call, called.shape, how.dtype), how.seconds + _READING)
         ids, roundings = evaluate(graph, pool)
     except ChangesInput:
         raise refuse(
@@ -101,6 +104,9 @@ def read(operation: Any, shape: Shape, pool: Pool, how: Settings) -> Side:
         raise too_slow(how) from None
     except TooLarge as error:
         raise refuse(how.who, "a map that fits in memory", str(error), "ask about a smaller image") from None
+    except KeepsValues:  # calls on other images would be no witness either, as each leaves something to the next
+        expected, got = "an operation that keeps no values between calls", "one that uses what an earlier call left"
+        raise refuse(how.who, expected, got, "let it compute its values anew at each call") from None
     except NotTraced as error:
         raise Unread(f"its graph could not be read, because {error}") from None
     except NotAffine as error:
@@ -173,9 +179,15 @@ def float_values(ids: np.ndarray, pool: Pool, image: np.ndarray) -> np.ndarray:
     return total.reshape(ids.shape)
 
 
+def slack(roundings: int, how: Settings) -> float:
+    """How many times its bound a real call may be off: 1000, but where roundings are many (positions on a long line)
+    no more than makes 1/100 of a pixel, and at least 2 (heuristic)."""
+    return min(1000.0, max(2.0, 0.01 / (roundings * how.unit_roundoff + 1e-30)))
+
+
 def _compare_with_call(side: Side, pool: Pool, how: Settings) -> None:
-    """A real call must agree with the graph within 1000 times its rounding bound (Winograd and FFT lose more than the
-    bound of plain sums; a wrong graph is off by the size of a pixel). Raises `Unread`."""
+    """A real call must agree with the graph within `slack` times its rounding bound (Winograd and FFT lose more than
+    the bound of plain sums; a wrong graph is off by the size of a pixel). Raises `Unread`."""
     image = torch.rand(side.called.shape, dtype=how.dtype, generator=torch.Generator().manual_seed(how.seed + 1)) - 0.5
     first = run(side.called.call, image, how)
     if not torch.equal(first, run(side.called.call, image, how)):
@@ -184,6 +196,16 @@ def _compare_with_call(side: Side, pool: Pool, how: Settings) -> None:
         )
     exact = float_values(side.ids, pool, image.double().numpy())
     reach, offset = pool.losses(side.ids.ravel())
-    bound = 1000 * side.roundings * how.unit_roundoff * (reach + offset) + 1e-30
-    if (np.abs(_as_batch(first.double().numpy()) - exact).ravel() > bound).any():
+    bound = slack(side.roundings, how) * side.roundings * how.unit_roundoff * (reach + offset) + 1e-30
+    if _off(first, exact, bound):
         raise Unread("a real call gave another result than its graph, so the graph does not tell what it does")
+    with put_back(side.called.call):  # or what it keeps would hold on to the history that gradients need
+        with_gradients = run_with_gradients(side.called.call, image, how)
+    if with_gradients is not None and _off(with_gradients, exact, bound):
+        raise Unread("a real call with gradients enabled gave another result than its graph, which was read without")
+
+
+def _off(found: torch.Tensor, exact: np.ndarray, bound: np.ndarray) -> bool:
+    """Whether a result has another shape than the exact map, or is further from it than the bound. NaN is far."""
+    made = _as_batch(found.double().numpy())
+    return made.shape != exact.shape or not bool((np.abs(made - exact).ravel() <= bound).all())

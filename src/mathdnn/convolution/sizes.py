@@ -21,6 +21,7 @@ from mathdnn.convolution import module
 from mathdnn.convolution.compare import first_difference
 from mathdnn.convolution.evaluate import NotAffine, evaluate
 from mathdnn.convolution.growing import Class, Unclear, divisors
+from mathdnn.convolution.kept import put_back
 from mathdnn.convolution.limit import OutOfTime, limited
 from mathdnn.convolution.pool import Pool, TooLarge
 from mathdnn.convolution.reading import ChangesInput, NotTraced, RandomOperation
@@ -71,19 +72,20 @@ class Sizes:
         return f"{parts[0]} and {parts[1]}{upper}"
 
 
-def all_sizes(called: Called, form: ConvForm, how: Settings, slope: float) -> Sizes:
+def all_sizes(called: Called, form: ConvForm, how: Settings, room: float) -> Sizes:
     """The sizes on which the operation is the form. Raises `Unclear`.
 
-    slope: what float results may differ by, for pixels up to 1.
+    room: what float results of real calls may differ by, for pixels up to 1.
     """
     try:
-        graph = limited(lambda: trace_sizes(called.call, called.shape, how.dtype), how.seconds)
+        with put_back(called.call):  # here, too, as a reading that is stopped may not come to it
+            graph = limited(lambda: trace_sizes(called.call, called.shape, how.dtype), how.seconds)
         found = _over_classes(graph, form, called.shape)
     except (Unclear, NotTraced, ChangesInput, RandomOperation, NotAffine, TooLarge, OutOfTime) as error:
         raise Unclear(str(error) or type(error).__name__) from None
     except Exception as error:  # whatever goes wrong with symbols only leaves other sizes open
         raise Unclear(f"the graph with open sizes holds what no rule covers ({error})"[:300]) from None
-    _try_real_calls(found, called, form, how, slope)
+    _try_real_calls(found, called, form, how, room)
     return found
 
 
@@ -206,7 +208,7 @@ def _same_rows(graph: SymbolicGraph, form: ConvForm, shape: tuple[int, ...], sta
         raise Unclear(f"on {start[0]} x {start[1]} images it is another map")
 
 
-def _try_real_calls(sizes: Sizes, called: Called, form: ConvForm, how: Settings, slope: float) -> None:
+def _try_real_calls(sizes: Sizes, called: Called, form: ConvForm, how: Settings, room: float) -> None:
     """Real calls at sizes near and far: they show code that the graph does not. Raises `Unclear`."""
     layer = form.to_module(torch.float64)
     h, w = sizes.least
@@ -226,5 +228,5 @@ def _try_real_calls(sizes: Sizes, called: Called, form: ConvForm, how: Settings,
         wanted = layer(image.double().reshape((1,) * (4 - image.ndim) + tuple(image.shape)))
         if wanted.numel() != found.numel():
             raise Unclear(f"on {height} x {width} images a real call gave another size")
-        if float((found.reshape(wanted.shape) - wanted).abs().max()) > 1000 * slope + 1e-30:
+        if float((found.reshape(wanted.shape) - wanted).abs().max()) > room + 1e-30:
             raise Unclear(f"on {height} x {width} images a real call gave another result")

@@ -23,6 +23,7 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, Stateles
 
 from mathdnn.convolution.graph import Graph, Node
 from mathdnn.convolution.growing import Class, Unclear, number
+from mathdnn.convolution.kept import put_back
 from mathdnn.convolution.reading import EMPTY, FakeImages, NotTraced, Reading, read_code
 from mathdnn.convolution.resizing import Resizing
 from mathdnn.convolution.trace import _SHAPE_ONLY, _Reader, functional
@@ -138,7 +139,7 @@ def trace_sizes(
     example = torch.zeros((*shape[:lead], shape[-2] + _FAR[0], shape[-1] + _FAR[1]), dtype=dtype)
     fake = _OpenSizes(shape_env=environment)
     image = fake.from_tensor(example, symbolic_context=context)
-    with torch.no_grad():
+    with put_back(operation), torch.no_grad():
         module = _read(operation, image, fake)
     symbols: dict[Any, str] = {}
     sizes: Any = image.shape[lead:]

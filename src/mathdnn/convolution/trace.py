@@ -18,6 +18,7 @@ from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from mathdnn.convolution.graph import Graph, Node
+from mathdnn.convolution.kept import put_back
 from mathdnn.convolution.reading import (
     EMPTY,
     ChangesInput,
@@ -40,10 +41,16 @@ _VIEWS = {"aten.view.default", "aten.reshape.default", "aten._unsafe_view.defaul
 _DROPPED = {"device", "layout", "pin_memory", "memory_format", "non_blocking", "requires_grad"}
 
 
+class KeepsValues(NotTraced):
+    """The next call uses what this one leaves behind, so that the graph of one call does not tell what others do."""
+
+
 def trace(operation: Callable[[Any], Any], shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Graph:
     """The graph of `operation` on images of `shape`. Raises `NotTraced`, `ChangesInput`, `RandomOperation`."""
     try:
         return _traced(operation, shape, dtype, real=False)
+    except KeepsValues:
+        raise
     except NotTraced:
         return _traced(operation, shape, dtype, real=True)
 
@@ -52,12 +59,24 @@ def _traced(operation: Callable[[Any], Any], shape: Sequence[int], dtype: torch.
     fake = FakeImages()
     image = fake.from_tensor(torch.zeros(tuple(shape), dtype=dtype))
     try:
-        with torch.no_grad():
-            return _Reader(functional(read_code(operation, image, fake, real=real), image)).read()
+        with put_back(operation) as notes, torch.no_grad():
+            module = read_code(operation, image, fake, real=real)
+            if _uses(module, notes.replaced()):
+                raise KeepsValues("it uses a value that it keeps from one call to the next")
+            return _Reader(functional(module, image)).read()
     except (NotTraced, ChangesInput, RandomOperation):
         raise
     except Exception as error:
         raise NotTraced(_reason(error)) from error
+
+
+def _uses(module: torch.fx.GraphModule, tensors: Sequence[torch.Tensor]) -> bool:
+    """Whether the output of a graph may depend on one of its constants that is among the tensors."""
+    nodes = list(module.graph.nodes)
+    calls = [node.target for node in nodes if isinstance(node.target, torch._ops.OpOverload)]
+    live = set(nodes) if any(call._schema.is_mutable for call in calls) else _live(nodes[-1])
+    constants = [operator.attrgetter(str(node.target))(module) for node in live if node.op == "get_attr"]
+    return any(constant is tensor for constant in constants for tensor in tensors)
 
 
 def functional(module: torch.fx.GraphModule, image: FakeTensor) -> torch.fx.GraphModule:

@@ -40,6 +40,8 @@ def verify(certificate: Verdict | str | os.PathLike[str]) -> Verdict:
         if kind not in checker.KINDS:
             continue
         holds, words = checker.check(verdict)
+        if holds and hasattr(checker, "sentence_of"):
+            claim = f"the evidence holds for: {checker.sentence_of(verdict)}"
         if holds is None:
             return undecided(claim, words, "a machine and versions that can run it")
         if not holds:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mathdnn.verify.numbers import Malformed, clean, convolve, trim
+from mathdnn.verify.numbers import Absolute, Malformed, Modular, clean, convolve, trim
+from mathdnn.verify.rounding import LONGEST, of_positions
 
 if TYPE_CHECKING:
     from mathdnn.verify.graphs import Machine
@@ -32,20 +33,18 @@ def _minus(m: Machine, x: Any) -> np.ndarray:
 
 def _times(m: Machine, x: Any, y: Any) -> np.ndarray:
     """One factor must not depend on the image."""
-    if _is_image(m, x) and _is_image(m, y):
+    if m.is_image(x) and m.is_image(y):
         raise Malformed("a product of two values that depend on the image")
     m.count(1)
     return m.numbers.mul(clean(m.value(x)), clean(m.value(y)))
 
 
-def _is_image(m: Machine, argument: Any) -> bool:
-    return isinstance(argument, dict) and "node" in argument
-
-
 def _over(m: Machine, x: Any, y: Any, rounding_mode: Any = None) -> np.ndarray:
-    if _is_image(m, y) or rounding_mode is not None:
+    if m.is_image(y) or rounding_mode is not None:
         raise Malformed("a division by a value that depends on the image, or a rounding one")
     m.count(1)
+    if isinstance(m.numbers, Modular) and isinstance(y, dict) and "node" in y:
+        return m.numbers.mul(clean(m.value(x)), m.numbers.inverse(clean(m.value(y))))
     raw = m.constant(y)
     different, place = np.unique(raw, return_inverse=True)
     inverse = [m.numbers.fraction(1 / Fraction(value)) for value in different.tolist()]
@@ -73,7 +72,7 @@ def _cumsum(m: Machine, x: Any, dim: int) -> np.ndarray:
 
 
 def _product(m: Machine, x: Any, y: Any) -> np.ndarray:
-    if _is_image(m, x) and _is_image(m, y):
+    if m.is_image(x) and m.is_image(y):
         raise Malformed("a product of two matrices that depend on the image")
     a, b = clean(m.value(x)), clean(m.value(y))
     m.count(a.shape[-1])
@@ -92,8 +91,8 @@ def _convolution(
     extra: Any,
     groups: int,
 ) -> np.ndarray:
-    if _is_image(m, weight) or _is_image(m, bias):
-        raise Malformed("weights that depend on the image")
+    if any(isinstance(part, dict) and "node" in part for part in (weight, bias)):
+        raise Malformed("weights that are computed")
     value, w = clean(m.value(x)), m.value(weight)
     axes = w.ndim - 2
     single = value.ndim == axes + 1
@@ -210,6 +209,10 @@ def _bilinear(m: Machine, x: Any, size: list[int], align: bool, *scales: Any) ->
     for k, wanted in enumerate(size):
         axis = value.ndim - len(size) + k
         n, scale = value.shape[axis], scales[k] if k < len(scales) else None
+        if max(n, wanted) > LONGEST:
+            raise Malformed("positions on a line too long")
+        moved = _moved(m, n, wanted, align, scale)
+        largest = value.max(axis=axis, keepdims=True) if moved and isinstance(m.numbers, Absolute) else None
         planes = []
         for i in range(wanted):
             at = Fraction(i * (n - 1), max(1, wanted - 1)) if align else _half_pixel(i, n, wanted, scale)
@@ -219,8 +222,17 @@ def _bilinear(m: Machine, x: Any, size: list[int], align: bool, *scales: Any) ->
             second = m.numbers.mul(np.take(value, min(low + 1, n - 1), axis=axis), m.numbers.fraction(share))
             planes.append(m.numbers.add(first, second))
         value = np.stack(planes, axis=axis)
-        m.count(2)
+        if largest is not None:  # a position that is off a little may have other neighbours
+            value = np.maximum(value, largest)
+        m.count(2 + moved)
     return value
+
+
+def _moved(m: Machine, n: int, wanted: int, align: bool, scale: Any) -> int:
+    """The roundings that positions computed in floats count for."""
+    if align:
+        return of_positions(Fraction(n - 1, max(1, wanted - 1)), Fraction(0), wanted, m.precision())
+    return of_positions(1 / Fraction(scale) if scale else Fraction(n, wanted), Fraction(1, 2), wanted, m.precision())
 
 
 def _half_pixel(i: int, n: int, wanted: int, scale: Any) -> Fraction:

@@ -26,11 +26,14 @@ from mathdnn.verify.forms import form_output
 from mathdnn.verify.graphs import Machine
 from mathdnn.verify.numbers import Absolute, Malformed, Modular, Numbers, clean, draw
 from mathdnn.verify.sizes import check_sizes
+from mathdnn.verify.wording import own_words, wrong_words
 
 Answer = tuple[bool | None, str]
 KINDS = ("convolution",)
+sentence_of = own_words
 POINTS = 3
 _ROOM = 1 << 28  # values in one array: a certificate is data, and must not fill the memory
+_FAR = 2.0**60  # a pixel: magnitudes are convex in the image, so that what they gain per unit is largest far out
 _UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
 _WRONG = (
     KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError, AttributeError, MemoryError,
@@ -50,7 +53,9 @@ def check(verdict: Verdict, generator: random.Random | None = None) -> Answer:
             return False, "the seal does not fit: the file was changed"
         _require_small(data)
         with np.errstate(all="ignore"):
-            return _check(data, generator or random.SystemRandom())
+            holds, words = _check(data, generator or random.SystemRandom())
+        wrong = wrong_words(verdict) if holds else ""
+        return (False, wrong) if wrong else (holds, words)
     except _WRONG as error:
         return False, f"the certificate is malformed: {type(error).__name__}: {str(error)[:120]}"
 
@@ -218,10 +223,12 @@ def _bound_holds(bound: dict[str, Any], left: dict[str, Any], right: dict[str, A
     slope = offset = 0.0
     for side in (left, right):
         pixels = math.prod(side["input"])
-        at_one, n = _run(side, np.ones(pixels), Absolute())
+        at_far, n = _run(side, np.full(pixels, _FAR), Absolute())
         at_zero, _ = _run(side, np.zeros(pixels), Absolute())
+        if 2 * n * unit > 1:
+            return False  # gamma_n is no bound, or hardly one
         gamma = n * unit / (1 - n * unit)
-        slope += gamma * float((at_one - at_zero).max(initial=0.0))
+        slope += gamma * float(((at_far - at_zero) / _FAR).max(initial=0.0))
         offset += gamma * float(at_zero.max(initial=0.0))
     slack = 1e-9 * (slope + offset)  # of these sums themselves
     return bool(bound["slope"] >= slope - slack and bound["offset"] >= offset - slack)

@@ -23,9 +23,11 @@ from mathdnn.verify.forms import form_output
 from mathdnn.verify.numbers import Modular
 from mathdnn.verify.running import Unlisted, run
 from mathdnn.verify.sealing import BROKEN, seal_holds
+from mathdnn.verify.wording import own_words, wrong_words
 
 Answer = tuple[bool | None, str]
 KINDS = ("maps differ", "no convolution", "not affine")
+sentence_of = own_words
 _FAR, _NEAR = 5e-4, 1e-4  # a violation, and how well outputs agree with the file's, as shares of the largest value
 _RUN = "has to be run itself: mathdnn.convolution.reproduces(verdict, operation) does that"
 _NO_GRAPH = (
@@ -45,11 +47,21 @@ def check(verdict: Verdict, generator: random.Random | None = None) -> Answer:
     try:
         maps._require_small(evidence.data)
         with np.errstate(all="ignore"):
-            return _CHECKS[evidence.data["kind"]](_plain(evidence), generator or random.SystemRandom())
+            holds, words = _CHECKS[evidence.data["kind"]](_plain(evidence), generator or random.SystemRandom())
+            wrong = wrong_words(verdict, _outs(evidence.data)) if holds else ""
+            return (False, wrong) if wrong else (holds, words)
     except Unlisted as error:
         return None, f"its graph holds {error}, which is not on the list of what a file may have run, so it {_RUN}"
     except _WRONG as error:
         return False, f"the counterexample is malformed: {type(error).__name__}: {str(error)[:120]}"
+
+
+def _outs(data: dict[str, Any]) -> tuple[int, ...]:
+    """The rows and columns of the output, where strides are spoken of."""
+    if data.get("reason") != "strides":
+        return ()
+    side = data["operation"]
+    return maps._run(side, np.zeros(math.prod(side["input"]), np.int64), Modular(2**31 - 1))[0].shape[2:]
 
 
 def _plain(evidence: Counterexample) -> dict[str, Any]:

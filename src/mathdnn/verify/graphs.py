@@ -12,7 +12,8 @@ import numpy as np
 
 from mathdnn.verify.computing import COMPUTING
 from mathdnn.verify.moving import MOVING
-from mathdnn.verify.numbers import MARK, Malformed, Numbers
+from mathdnn.verify.numbers import MARK, Malformed, Modular, Numbers
+from mathdnn.verify.rounding import precision, weighed
 
 
 class Machine:
@@ -22,6 +23,7 @@ class Machine:
         self.graph, self.constants, self.numbers = graph, constants, numbers
         self.values: list[Any] = []
         self.depth: list[int] = []
+        self.image: list[bool] = []
         self.added = 0
 
     def run(self, image: np.ndarray) -> tuple[np.ndarray, int]:
@@ -34,7 +36,9 @@ class Machine:
                 raise Malformed(f"node {place} ({node['op']}) has shape {np.shape(value)}, not {shape}")
             used = [k for part in (node["args"], list(node["kwargs"].values())) for k in _nodes(part)]
             self.values.append(value)
-            self.depth.append(max((self.depth[k] for k in used), default=0) + self.added)
+            self.image.append(place == 0 or any(self.image[k] for k in used))
+            added = weighed(self.graph, node, used, self.added)
+            self.depth.append(max((self.depth[k] for k in used), default=0) + added)
         output = self.graph["output"]
         if "constant" in output:
             return self.numbers.array(self.constants[output["constant"]]), 0
@@ -50,6 +54,8 @@ class Machine:
         if rule is None:
             raise Malformed(f"no rule for {node['op']}")
         kwargs = {key: value for key, value in node["kwargs"].items() if key != "dtype"}
+        if self.dtype and (node["kwargs"].get("dtype") or self.dtype) != self.dtype:
+            raise Malformed(f"a result of dtype {self.dtype}, not {node['kwargs']['dtype']}")
         return rule(self, *node["args"], **kwargs)
 
     def value(self, argument: Any) -> np.ndarray:
@@ -72,12 +78,27 @@ class Machine:
                 return np.where(np.isnan(raw), MARK, self.numbers.array(np.nan_to_num(raw)))
         return self.value(argument)
 
+    def is_image(self, argument: Any) -> bool:
+        """Whether a pixel may enter: it is the input, or made from a value that a pixel may enter.
+
+        Sums of absolute values are no factor's own value, and roundings on the way to a factor would be lost: there
+        every node counts.
+        """
+        if not (isinstance(argument, dict) and "node" in argument):
+            return False
+        return self.image[argument["node"]] or not isinstance(self.numbers, Modular)
+
     def plain(self, argument: Any) -> np.ndarray:
         """A constant that chooses (indices, conditions): never a node."""
         return np.asarray(self.constants[argument["constant"]])
 
     def count(self, terms: int) -> None:
         self.added += terms + 1
+
+    def precision(self) -> int:
+        """The bits of the coarsest floats of the node at hand."""
+        node = self.graph["nodes"][len(self.values)]
+        return precision(self.graph, node, _nodes([node["args"], list(node["kwargs"].values())]))
 
 
 def _nodes(argument: Any) -> list[int]:

@@ -48,6 +48,13 @@ class Modular:
     def mul(self, a: np.ndarray, b: Any) -> np.ndarray:
         return np.asarray(a * b % self.prime)
 
+    def inverse(self, a: np.ndarray) -> np.ndarray:
+        """1 / a. What is not 0 modulo the prime is no rational 0 either."""
+        different, place = np.unique(a, return_inverse=True)
+        if (different % self.prime == 0).any():
+            raise Malformed("a division by 0")
+        return np.array([pow(value, -1, self.prime) for value in different.tolist()], np.int64)[place.reshape(a.shape)]
+
     def total(self, a: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
         return np.asarray(a.sum(axis=axes) % self.prime)
 

@@ -44,6 +44,8 @@ def check_sizes(data: dict[str, Any], same: Compare) -> str:
     if graph["nodes"][0]["op"] != "input" or graph["nodes"][0]["shape"] != [*lead, {"size": "H"}, {"size": "W"}]:
         raise Malformed("the graph with open sizes takes other images")
     least, period, remainders = said["least"], said["period"], said["remainders"]
+    if any(type(n) is not int for n in (*least, *period, *itertools.chain(*remainders), said["most"] or 0)):
+        raise Malformed("sizes that are no whole numbers")
     for low, step, rests in zip(least, period, remainders, strict=True):
         if not (
             2 <= low <= _MOST
@@ -61,7 +63,7 @@ def check_sizes(data: dict[str, Any], same: Compare) -> str:
     for rests in itertools.product(*remainders):
         start = [low + (rest - low) % step for low, step, rest in zip(least, period, rests, strict=True)]
         _check_class(graph, constants, form, lead, Grid((start[0], start[1]), (period[0], period[1])), same)
-    return _words(said)
+    return words_of(said)
 
 
 def _check_class(
@@ -125,7 +127,8 @@ def _put(value: Any, grid: Grid) -> Any:
     return [_put(item, grid) for item in value] if isinstance(value, list) else value
 
 
-def _words(said: dict[str, Any]) -> str:
+def words_of(said: dict[str, Any]) -> str:
+    """The sizes in words."""
     parts = []
     for name, least, period, rests in zip(
         ("height", "width"), said["least"], said["period"], said["remainders"], strict=True

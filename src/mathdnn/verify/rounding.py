@@ -1,0 +1,53 @@
+"""What the checker counts as roundings of a node besides those of its terms, in units of the image's dtype.
+
+A node works with the coarsest floats that it reads or returns; one that reads finer floats than it returns rounds each
+once more. A position r (i + 1/2) - 1/2 on a resized line, computed in floats, is off by at most 3.5 u r (i + 1/2) (r,
+the product and the difference round, no step by more than u times the product), or exact where every step is a float;
+an interpolated line changes by at most twice its largest magnitude from a pixel to the next.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+_PRECISION = {"float32": 24, "float64": 53}
+LONGEST = 1 << 22  # a line for which i + 1/2 is a float32
+
+
+def precision(graph: dict[str, Any], node: dict[str, Any], used: list[int]) -> int:
+    """The bits of the coarsest floats that a node reads or returns."""
+    return min(_bits(graph, node, used) or [53])
+
+
+def _bits(graph: dict[str, Any], node: dict[str, Any], used: list[int]) -> list[int]:
+    dtypes = [node["dtype"], *(graph["nodes"][k]["dtype"] for k in used)]
+    return [_PRECISION[dtype] for dtype in dtypes if dtype in _PRECISION]
+
+
+def weighed(graph: dict[str, Any], node: dict[str, Any], used: list[int], roundings: int) -> int:
+    """A node's roundings, those of a narrowing with them."""
+    bits = _bits(graph, node, used)
+    narrowing = node["dtype"] in _PRECISION and _PRECISION[node["dtype"]] < max(bits)
+    coarser = _PRECISION[graph["nodes"][0]["dtype"]] - min(bits or [53])
+    return (roundings + narrowing) << max(0, coarser)
+
+
+def of_positions(ratio: Fraction, half: Fraction, wanted: int, bits: int) -> int:
+    """Of positions ratio (i + half) - half: seven for each pixel of distance, at the furthest that is not exact."""
+    for i in reversed(range(wanted)):
+        product = ratio * (i + half)
+        if not all(_exact(value, bits) for value in (ratio, product, product - half)):
+            return math.ceil(7 * product)
+    return 0
+
+
+def _exact(value: Fraction, bits: int) -> bool:
+    """Whether a float of so many bits has this value (far from overflow and underflow)."""
+    scaled = abs(value)
+    while scaled >= 2**bits:
+        scaled /= 2
+    while 0 < scaled < 2 ** (bits - 1):
+        scaled *= 2
+    return scaled.denominator == 1
