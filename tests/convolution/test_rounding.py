@@ -126,3 +126,12 @@ def test_a_cast_that_says_another_dtype_than_its_node_is_rejected(forged):
 def test_more_roundings_than_a_bound_allows_are_too_many():
     """gamma_n = n u / (1 - n u) is negative for n u > 1, where any bound would do."""
     assert [too_many(n, "float32") for n in (1 << 23, (1 << 23) + 1, 1 << 25)] == [False, True, True]
+
+
+@pytest.mark.parametrize("cancels", [lambda x: x + (x - x) * x, lambda x: x + (0.1 * x + 0.2 * x - 0.3 * x) * x])
+def test_a_factor_in_which_pixels_cancel_has_no_linear_bound_and_no_proof(cancels):
+    assert as_conv2d(cancels, (1, 6, 7)).status != "proved"
+
+
+def test_a_factor_that_no_pixel_enters_is_a_constant():
+    assert as_conv2d(lambda x: x * torch.ones_like(x), (1, 6, 7)).status == "proved"
