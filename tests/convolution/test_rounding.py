@@ -135,3 +135,19 @@ def test_a_factor_in_which_pixels_cancel_has_no_linear_bound_and_no_proof(cancel
 
 def test_a_factor_that_no_pixel_enters_is_a_constant():
     assert as_conv2d(lambda x: x * torch.ones_like(x), (1, 6, 7)).status == "proved"
+
+
+@pytest.mark.parametrize(
+    "cancels",
+    [
+        lambda x: torch.fft.irfft2(torch.fft.rfft2(x + 1e6), s=x.shape[-2:]) - 1e6,
+        lambda x: torch.sinc(x * 0) * ((x + 1e7) - 1e7),
+    ],
+)
+def test_rounding_of_what_cancels_refutes_nothing_over_the_reals(cancels):
+    assert as_conv2d(cancels, (1, 12, 14)).status != "refuted"
+
+
+@pytest.mark.parametrize("bends", [torch.relu, lambda x: x + 1e-2 * x * x, lambda x: x.half().float().round()])
+def test_what_is_not_linear_is_refuted_as_before(bends):
+    assert as_conv2d(bends, (1, 6, 7)).status == "refuted"
