@@ -8,8 +8,8 @@
 // the order written here, and exp is a polynomial in multiplications and additions (compiled without contraction).
 //
 // What makes it fast: w is read once a step (the update of step t and the dot product of step t + 1 share one pass), float
-// rows are read where they lie, and rows to come are asked for into the second-level cache. Bytes are converted into a small aligned buffer in the shadow of the only long dependency,
-// fold -> exp -> division -> update.
+// rows are read where they lie, and rows to come are asked for into the second-level cache. Bytes are converted into a
+// small aligned buffer in the shadow of the only long dependency, fold -> exp -> division -> update.
 //
 // No templates of the standard library here: one compiled for AVX-512 could be linked into the baseline.
 #include "sgd.hpp"

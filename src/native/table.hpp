@@ -5,11 +5,11 @@
 // Sixteen images fill the lanes of a block. The images that are left over, fewer than sixteen, are cut into strips of
 // R output rows, with the input rows they need, and the strips fill the lanes: one image of ten output rows fills ten.
 // What s strips do not cover is a last strip of its own; no strip holds a row that is not there, since what stood in
-// its place would meet infinite numbers. So does the padding above and below, which whole images leave out and strips
-// cannot: where weights are infinite (forward), or derivatives of the output, images are not cut.
+// its place would meet infinite numbers. The padding above and below would too: whole images leave it out, strips cannot.
+// So where the layer pads rows, and a weight (forward) or a derivative of the output is not finite, nothing is cut.
 //
 // Work is cut into units: a piece of the groups of images, and a part of the maps. Threads take the next unit. Pieces
-// depend on the number of images alone and are added in their order; parts change no sum; so the number of threads
+// depend on the images alone, not on the threads, and are added in their order; parts change no sum; so the number of threads
 // changes no bit.
 #pragma once
 #include <map>

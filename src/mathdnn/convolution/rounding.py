@@ -8,17 +8,14 @@ roundings counts as the ratio of that unit to u, 2^29 for float32 within float64
 returns rounds them once: a cast, or a copy into a narrower tensor.
 
 Positions. torch finds the neighbours of pixel i of a resized line at t = P - 1/2, P = r (i + 1/2), or at t = P = r i
-with
-aligned corners, r the ratio of the sizes, and computes t in the node's dtype: r is rounded to that dtype (once, or from
-a
-double that was rounded, 2^-53 relative), the product once, the difference once, by at most u P. Sizes up to 2^22 and
-i + 1/2 are floats. Together |computed t - t| <= 3.5 u P; max(0, t) takes no point further from another. None of it
-where
-r, P and t are floats themselves, as for every power of two. The line interpolated at t is continuous, constant beyond
-its ends, and rises or falls by at most |left| + |right| <= 2 M from a pixel to the next, M the largest magnitude on the
-line. Interpolating at the computed t is therefore off by at most 7 P u M, whichever neighbours it takes: ceil(7 P)
-roundings of M. Hence `bilinear` gives each pixel of its result the largest reach of its line, and the bound grows with
-the image.
+with aligned corners, r the ratio of the sizes, and computes t in the node's dtype: r is rounded to that dtype (once,
+or from a double that was rounded, 2^-53 relative), the product once, the difference once, by at most u P. Sizes up to
+2^22 and i + 1/2 are floats. Together |computed t - t| <= 3.5 u P; max(0, t) takes no point further from another. None
+of it where r, P and t are floats themselves, as for every power of two. The line interpolated at t is continuous,
+constant beyond its ends, and rises or falls by at most |left| + |right| <= 2 M from a pixel to the next, M the
+largest magnitude on the line. Interpolating at the computed t is therefore off by at most 7 P u M, whichever
+neighbours it takes: ceil(7 P) roundings of M. Hence `bilinear` gives each pixel of its result the largest reach of
+its line, and the bound grows with the image.
 """
 
 from __future__ import annotations
