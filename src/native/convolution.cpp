@@ -14,7 +14,7 @@ namespace {
 // way, and each sum is one chain of them; so narrow vectors take both slices of a few columns, and not one of many.
 template <class T> constexpr int slices_at_once = registers == 16 && lanes > width<T> ? 2 : 1;
 template <class T, int K> constexpr int widest = registers == 32 ? 14 : (15 - K) / slices_at_once<T>;
-constexpr int widest_general = registers == 32 ? 14 : 8;
+template <class T> constexpr int widest_general = registers == 32 ? 14 : 12 / slices_at_once<T>;
 
 // The activation follows while the next tile's multiply-adds begin: it needs other units of the processor.
 template <class T, int TX> MATHDNN_INLINE void give(Activate f, V<T> (&acc)[TX], T *q) {
@@ -70,33 +70,82 @@ template <class T, int K, int TX> void forward_tile(const Convolution &c, const 
     }
 }
 
-template <class T, int TX> void forward_general(const Convolution &c, const T *in, const T *w, const T *bias, T *out,
-                                                int l, int first, int end, int x) {
-    const Inside rows = rows_inside(c), columns = columns_inside(c);
-    const int left = x * c.stride_columns, right = left + (TX - 1) * c.stride_columns;
+// A tap of a filter, for a tile of the general form: where it reads, counted from the tile's corner, and for which of the
+// tile's columns it meets no border (bit i: column i). So many are looked up at a time.
+struct Tap {
+    std::int64_t from;
+    std::uint64_t columns;
+};
+constexpr int most_listed = 256;
+
+// acc[s][i] += weight[t] p[from(t) + i step], tap after tap. The taps that no column leaves out run in a loop of their own.
+template <class T, int S, int TX>
+MATHDNN_INLINE void add_taps(V<T> (&acc)[S][TX], const Tap *tap, int count, const T *w, const T *p, std::int64_t step) {
+    constexpr std::uint64_t all = (1u << TX) - 1;
+    for (int t = 0; t < count;) {
+        if (tap[t].columns == all) {
+            do {
+                const V<T> weight = splat(w[t]);
+                const T *q = p + tap[t].from;
+                unroll<S * TX>(MATHDNN_EACH(i) {
+                    acc[i % S][i / S] = fma(weight, load(q + i / S * step + i % S * width<T>), acc[i % S][i / S]);
+                });
+            } while (++t < count && tap[t].columns == all);
+            continue;
+        }
+        const V<T> weight = splat(w[t]);
+        const T *q = p + tap[t].from;
+        const std::uint64_t some = tap[t].columns;
+        unroll<TX>(MATHDNN_EACH(i) {
+            if (some >> i & 1)
+                unroll<S>(MATHDNN_EACH(s) { acc[s][i] = fma(weight, load(q + i * step + s * width<T>), acc[s][i]); });
+        });
+        t++;
+    }
+}
+
+// The i of `count` whose position, at + i step, is inside.
+MATHDNN_INLINE Inside reached(int at, int step, int count, Inside inside) {
+    Inside found{0, count};
+    while (found.first < count && at + found.first * step < inside.first) found.first++;
+    while (found.end > 0 && at + (found.end - 1) * step >= inside.end) found.end--;
+    return found;
+}
+
+// Taps first .. end - 1 of a filter, for the tile of TX columns from column x of the output.
+inline void list_taps(const Convolution &c, int x, int TX, int first, int end, Tap *list) {
+    for (int t = first; t < end; t++, list++) {
+        const int a = t / c.columns, at = x * c.stride_columns + t % c.columns * c.dilation_columns;
+        const Inside some = reached(at, c.stride_columns, TX, columns_inside(c));
+        list->from = ((std::int64_t)a * c.dilation_rows * c.in.pitch + at) * lanes;
+        list->columns = some.first < some.end ? (1u << some.end) - (1u << some.first) : 0;
+    }
+}
+
+template <class T, int TX, bool Unit> void forward_general(const Convolution &c, const T *in, const T *w, const T *bias, T *out,
+                                                           int l, int first, int end, int x) {
+    constexpr int S = slices_at_once<T>;
+    const std::int64_t step = Unit ? lanes : (std::int64_t)c.stride_columns * lanes;
+    const int taps = c.rows * c.columns;
+    Tap list[most_listed];
+    if (taps <= most_listed) list_taps(c, x, TX, 0, taps, list);
     for (int y = first; y < end; y++) {
-        for (int slice = 0; slice < lanes; slice += width<T>) {
-            V<T> acc[TX];
-            unroll<TX>(MATHDNN_EACH(i) { acc[i] = splat(bias ? bias[l] : T(0)); });
-            const T *corner = in + ((std::int64_t)y * c.stride_rows * c.in.pitch + (std::int64_t)x * c.stride_columns) * lanes;
-            const std::int64_t step = (std::int64_t)c.stride_columns * lanes;
+        const Inside rows = reached(y * c.stride_rows, c.dilation_rows, c.rows, rows_inside(c));
+        const int from = rows.first * c.columns, to = rows.end * c.columns;
+        for (int slice = 0; slice < lanes; slice += S * width<T>) {
+            V<T> acc[S][TX];
+            unroll<S * TX>(MATHDNN_EACH(i) { acc[i / TX][i % TX] = splat(bias ? bias[l] : T(0)); });
+            const T *corner = in + (std::int64_t)y * c.stride_rows * c.in.pitch * lanes + slice;
             for (int e = c.begin[l]; e < c.begin[l + 1]; e++) {
-                const T *tap = w + (std::int64_t)e * c.rows * c.columns;
-                for (int a = 0; a < c.rows; a++, tap += c.columns) {
-                    if (outside(y * c.stride_rows + a * c.dilation_rows, rows)) continue;
-                    const T *p = corner + (c.map[e] * c.in.map + (std::int64_t)a * c.dilation_rows * c.in.pitch) * lanes + slice;
-                    for (int b = 0, at = left; b < c.columns; b++, at += c.dilation_columns, p += c.dilation_columns * lanes) {
-                        const V<T> weight = splat(tap[b]);
-                        if (at >= columns.first && at - left + right < columns.end)
-                            unroll<TX>(MATHDNN_EACH(i) { acc[i] = fma(weight, load(p + i * step), acc[i]); });
-                        else
-                            unroll<TX>(MATHDNN_EACH(i) {
-                                if (!outside(at + i * c.stride_columns, columns)) acc[i] = fma(weight, load(p + i * step), acc[i]);
-                            });
-                    }
+                const T *p = corner + c.map[e] * c.in.map * lanes, *weights = w + (std::int64_t)e * taps;
+                for (int t = from; t < to; t += most_listed) {  // once, but for the largest filters
+                    const int left = to - t, some = taps <= most_listed || left < most_listed ? left : most_listed;
+                    if (taps > most_listed) list_taps(c, x, TX, t, t + some, list);
+                    add_taps<T, S, TX>(acc, taps > most_listed ? list : list + t, some, weights + t, p, step);
                 }
             }
-            give<T, TX>(c.activate, acc, out + (l * c.out.map + y * c.out.pitch + x) * lanes + slice);
+            T *q = out + (l * c.out.map + y * c.out.pitch + x) * lanes + slice;
+            unroll<S>(MATHDNN_EACH(s) { give<T, TX>(c.activate, acc[s], q + s * width<T>); });
         }
     }
 }
@@ -185,36 +234,57 @@ template <class T, int K, int TX, bool Whole> void input_tile(const Convolution 
     }
 }
 
-// Columns x, x + S, ... of each row of the input gradient: their outputs lie side by side, whatever the column stride S.
-template <class T, int TX> void input_general(const Convolution &c, const T *dout, const T *w, T *in, Activate f, int g, int x) {
+// Columns x, x + D, ... of each row of the input gradient: their outputs lie side by side, whatever the column stride D.
+template <class T, int TX> void input_general(const Convolution &c, const T *dout, const T *w, T *in, Activate f, int g,
+                                              int x) {
+    constexpr int S = slices_at_once<T>;
     const Taps across = taps_at(x, c.stride_columns, c.dilation_columns);
+    const std::int64_t step = (std::int64_t)c.stride_columns * lanes, back = (std::int64_t)across.back * lanes;
+    const int last = c.out.columns - TX;  // the last output column at which a whole tile begins
     for (int y = c.pad_rows; y < c.in.rows - c.pad_rows; y++) {
         const Taps down = taps_at(y, c.stride_rows, c.dilation_rows);
-        for (int slice = 0; slice < lanes; slice += width<T>) {
-            V<T> acc[TX];
-            unroll<TX>(MATHDNN_EACH(i) { acc[i] = V<T>{}; });
+        for (int slice = 0; slice < lanes; slice += S * width<T>) {
+            V<T> acc[S][TX];
+            unroll<S * TX>(MATHDNN_EACH(i) { acc[i / TX][i % TX] = V<T>{}; });
             for (int e = c.back_begin[g]; e < c.back_begin[g + 1]; e++) {
                 const T *taps = w + (std::int64_t)c.back_edge[e] * c.rows * c.columns;
                 const T *map = dout + c.back_map[e] * c.out.map * lanes + slice;
                 for (int a = down.first, row = down.out; a < c.rows && row >= 0; a += down.step, row -= down.back) {
                     if (row >= c.out.rows) continue;
-                    const T *p = map + row * c.out.pitch * lanes;
-                    for (int b = across.first, q = across.out; b < c.columns && q + TX > 0; b += across.step, q -= across.back) {
-                        const V<T> weight = splat(taps[a * c.columns + b]);
-                        if (q >= 0 && q + TX <= c.out.columns)
-                            unroll<TX>(MATHDNN_EACH(i) { acc[i] = fma(weight, load(p + (q + i) * lanes), acc[i]); });
-                        else
-                            unroll<TX>(MATHDNN_EACH(i) {
-                                if (q + i >= 0 && q + i < c.out.columns) acc[i] = fma(weight, load(p + (q + i) * lanes), acc[i]);
+                    const T *tap = taps + a * c.columns, *p = map + (row * c.out.pitch + across.out) * lanes;
+                    for (int b = across.first, q = across.out; b < c.columns && q + TX > 0;) {
+                        if (q >= 0 && q <= last) {
+                            do {
+                                const V<T> weight = splat(tap[b]);
+                                unroll<S * TX>(MATHDNN_EACH(i) {
+                                    constexpr int column = i / S, s = i % S;
+                                    acc[s][column] = fma(weight, load(p + column * lanes + s * width<T>), acc[s][column]);
+                                });
+                                p -= back;
+                                q -= across.back;
+                            } while ((b += across.step) < c.columns && q >= 0);
+                            continue;
+                        }
+                        const V<T> weight = splat(tap[b]);
+                        unroll<TX>(MATHDNN_EACH(i) {
+                            if (q + i < 0 || q + i >= c.out.columns) return;
+                            unroll<S>(MATHDNN_EACH(s) {
+                                acc[s][i] = fma(weight, load(p + i * lanes + s * width<T>), acc[s][i]);
                             });
+                        });
+                        p -= back;
+                        q -= across.back;
+                        b += across.step;
                     }
                 }
             }
             T *to = in + (g * c.in.map + y * c.in.pitch + x) * lanes + slice;
-            const std::int64_t step = (std::int64_t)c.stride_columns * lanes;
-            T kept[TX * width<T>] __attribute__((aligned(64)));
-            unroll<TX>(MATHDNN_EACH(i) { store(kept + i * width<T>, acc[i]); });
-            for (int i = 0; i < TX; i++) store(to + i * step, derived(f, load(to + i * step), load(kept + i * width<T>)));
+            T kept[S * TX * width<T>] __attribute__((aligned(64)));
+            unroll<S * TX>(MATHDNN_EACH(i) { store(kept + i * width<T>, acc[i % S][i / S]); });
+            for (int i = 0; i < S * TX; i++) {
+                T *at = to + i / S * step + i % S * width<T>;
+                store(at, derived(f, load(at), load(kept + i * width<T>)));
+            }
         }
     }
 }
@@ -223,21 +293,23 @@ template <class T> MATHDNN_INLINE void keep(T *sums, V<T> value, bool fresh) {
     store(sums, fresh ? value : load(sums) + value);
 }
 
-// KY K sums and PX positions: PX columns of the derivative times the PX + K - 1 inputs above them, from column x; of the
-// KY rows of inputs those that `taps` says, and of the columns those inside, where Edge.
-template <class T, int K, int KY, int PX, bool Edge>
-MATHDNN_INLINE void weight_tile(V<T> (&acc)[KY * K], const T *d, const T *p, std::int64_t down, Inside taps, int x,
+// KY K sums and PX positions of S slices: PX columns of the derivative times the PX + K - 1 inputs above them, from column
+// x; of the KY rows of inputs those that `taps` says, and of the columns those inside, where Edge.
+template <class T, int K, int KY, int PX, bool Edge, int S>
+MATHDNN_INLINE void weight_tile(V<T> (&acc)[S][KY * K], const T *d, const T *p, std::int64_t down, Inside taps, int x,
                                 Inside columns) {
-    V<T> v[PX];
-    unroll<PX>(MATHDNN_EACH(i) { v[i] = load(d + i * lanes); });
+    V<T> v[S][PX];
+    unroll<S * PX>(MATHDNN_EACH(i) { v[i % S][i / S] = load(d + i / S * lanes + i % S * width<T>); });
     unroll<KY>(MATHDNN_EACH(a) {
         if (outside(a, taps)) return;
         unroll<PX + K - 1>(MATHDNN_EACH(j) {
             if constexpr (Edge) if (outside(x + j, columns)) return;
-            const V<T> u = load(p + a * down + j * lanes);
-            unroll<PX>(MATHDNN_EACH(i) {
-                constexpr int b = j - i;
-                if constexpr (b >= 0 && b < K) acc[a * K + b] = fma(v[i], u, acc[a * K + b]);
+            unroll<S>(MATHDNN_EACH(s) {
+                const V<T> u = load(p + a * down + j * lanes + s * width<T>);
+                unroll<PX>(MATHDNN_EACH(i) {
+                    constexpr int b = j - i;
+                    if constexpr (b >= 0 && b < K) acc[s][a * K + b] = fma(v[s][i], u, acc[s][a * K + b]);
+                });
             });
         });
     });
@@ -247,12 +319,13 @@ MATHDNN_INLINE void weight_tile(V<T> (&acc)[KY * K], const T *d, const T *p, std
 // derivatives. Of 32 registers five: 45 loads for 125 multiply-adds (two at a time: 32 for 50). Of 16 with 15 sums one.
 template <class T, int K, int KY> void weight_rows(const Convolution &c, const T *in, const T *dout, T *sums, int first,
                                                    bool fresh) {
-    constexpr int PX = registers == 32 ? 5 : KY * K + 4 <= 16 ? 3 : KY * K + 3 <= 16 ? 2 : 1;
+    constexpr int S = K == 1 ? slices_at_once<T> : 1, sums_held = S * KY * K;
+    constexpr int PX = registers == 32 ? 5 : sums_held + 3 * S + 1 <= 16 ? 3 : sums_held + 2 * S + 1 <= 16 ? 2 : 1;
     const std::int64_t down = c.in.pitch * c.dilation_rows * lanes;
     const Inside rows = rows_inside(c), columns = columns_inside(c);
-    for (int slice = 0; slice < lanes; slice += width<T>) {
-        V<T> acc[KY * K];
-        unroll<KY * K>(MATHDNN_EACH(t) { acc[t] = V<T>{}; });
+    for (int slice = 0; slice < lanes; slice += S * width<T>) {
+        V<T> acc[S][KY * K];
+        unroll<S * KY * K>(MATHDNN_EACH(t) { acc[t % S][t / S] = V<T>{}; });
         for (int y = 0; y < c.out.rows; y++) {
             const int row = y * c.stride_rows + first * c.dilation_rows;
             Inside taps{0, KY};
@@ -262,21 +335,29 @@ template <class T, int K, int KY> void weight_rows(const Convolution &c, const T
             int x = 0;
             for (; x + PX <= c.out.columns; x += PX, d += PX * lanes, p += PX * lanes) {
                 if (x < columns.first || x + PX + K - 1 > columns.end)
-                    weight_tile<T, K, KY, PX, true>(acc, d, p, down, taps, x, columns);
-                else weight_tile<T, K, KY, PX, false>(acc, d, p, down, taps, x, columns);
+                    weight_tile<T, K, KY, PX, true, S>(acc, d, p, down, taps, x, columns);
+                else weight_tile<T, K, KY, PX, false, S>(acc, d, p, down, taps, x, columns);
             }
             if constexpr (PX > 1)
                 for (; x < c.out.columns; x++, d += lanes, p += lanes)
-                    weight_tile<T, K, KY, 1, true>(acc, d, p, down, taps, x, columns);
+                    weight_tile<T, K, KY, 1, true, S>(acc, d, p, down, taps, x, columns);
         }
-        unroll<KY * K>(MATHDNN_EACH(t) { keep(sums + (first * K + t) * lanes + slice, acc[t], fresh); });
+        unroll<S * KY * K>(MATHDNN_EACH(i) {
+            constexpr int t = i / S, s = i % S;
+            keep(sums + (first * K + t) * lanes + slice + s * width<T>, acc[s][t], fresh);
+        });
     }
 }
 
-// N taps at a time, U columns apart in sums of their own, so that enough multiply-adds are under way. U depends on N, not
-// on the number of registers, since the bits depend on it; 13 registers serve all.
-template <class T, int N> void weight_taps(const Convolution &c, const T *in, const T *dout, T *sums, int tap, bool fresh) {
-    constexpr int U = N >= 7 ? 1 : N >= 4 ? 2 : 4;
+// Columns whose sums are apart, so that enough multiply-adds are under way; they depend on the filter alone, since the bits
+// depend on them. And how many taps are summed at a time: their sums and the derivatives of a column fit into the registers.
+constexpr int apart(int taps) { return taps >= 7 ? 1 : taps >= 4 ? 2 : 4; }
+template <class T, int U> constexpr int most_taps = (slices_at_once<T> == 2 ? 6 : 12) / (registers == 32 ? 1 : U);
+
+// N taps at a time, U columns apart.
+template <class T, int U, int N> void weight_taps(const Convolution &c, const T *in, const T *dout, T *sums, int tap,
+                                                  bool fresh) {
+    constexpr int S = slices_at_once<T>;
     const std::int64_t step = (std::int64_t)c.stride_columns * lanes;
     const Inside rows = rows_inside(c), columns = columns_inside(c);
     std::int64_t offset[N];
@@ -284,13 +365,11 @@ template <class T, int N> void weight_taps(const Convolution &c, const T *in, co
     for (int t = 0; t < N; t++) {
         const int right = (tap + t) % c.columns * c.dilation_columns;
         offset[t] = ((std::int64_t)((tap + t) / c.columns) * c.dilation_rows * c.in.pitch + right) * lanes;
-        across[t] = {0, c.out.columns};
-        while (across[t].first < across[t].end && across[t].first * c.stride_columns + right < columns.first) across[t].first++;
-        while (across[t].end > across[t].first && (across[t].end - 1) * c.stride_columns + right >= columns.end) across[t].end--;
+        across[t] = reached(right, c.stride_columns, c.out.columns, columns);
     }
-    for (int slice = 0; slice < lanes; slice += width<T>) {
-        V<T> acc[U][N];
-        unroll<U * N>(MATHDNN_EACH(t) { acc[t / N][t % N] = V<T>{}; });
+    for (int slice = 0; slice < lanes; slice += S * width<T>) {
+        V<T> acc[S][U][N];
+        unroll<S * U * N>(MATHDNN_EACH(t) { acc[t / (U * N)][t / N % U][t % N] = V<T>{}; });
         for (int y = 0; y < c.out.rows; y++) {
             const T *d = dout + y * c.out.pitch * lanes + slice;
             const T *p = in + (std::int64_t)y * c.stride_rows * c.in.pitch * lanes + slice;
@@ -303,24 +382,36 @@ template <class T, int N> void weight_taps(const Convolution &c, const T *in, co
             }
             const auto add = [&](auto count, auto edge, int x) __attribute__((always_inline)) {  // columns x .. x + count - 1
                 unroll<count>(MATHDNN_EACH(u) {
-                    const V<T> v = load(d + (x + u) * lanes);
+                    V<T> v[S];
+                    unroll<S>(MATHDNN_EACH(s) { v[s] = load(d + (x + u) * lanes + s * width<T>); });
                     unroll<N>(MATHDNN_EACH(t) {
                         if constexpr (edge) if (outside(x + u, inside[t])) return;
-                        acc[u][t] = fma(v, load(p + (x + u) * step + offset[t]), acc[u][t]);
+                        unroll<S>(MATHDNN_EACH(s) {
+                            acc[s][u][t] = fma(v[s], load(p + (x + u) * step + offset[t] + s * width<T>), acc[s][u][t]);
+                        });
                     });
                 });
             };
-            const auto some = [&](auto count, int x) __attribute__((always_inline)) {
-                if (x < all.first || x + count > all.end) add(count, std::true_type{}, x);
-                else add(count, std::false_type{}, x);
+            const auto some = [&](auto count, int x, int end) __attribute__((always_inline)) {
+                while (x + count <= end) {
+                    if (x >= all.first && x + count <= all.end) {
+                        do {
+                            add(count, std::false_type{}, x);
+                            x += count;
+                        } while (x + count <= all.end);
+                    } else {
+                        add(count, std::true_type{}, x);
+                        x += count;
+                    }
+                }
             };
-            int x = 0;
-            for (; x + U <= c.out.columns; x += U) some(std::integral_constant<int, U>{}, x);
-            for (; x < c.out.columns; x++) some(std::integral_constant<int, 1>{}, x);
+            some(std::integral_constant<int, U>{}, 0, c.out.columns);
+            if constexpr (U > 1) some(std::integral_constant<int, 1>{}, c.out.columns / U * U, c.out.columns);
         }
-        unroll<N>(MATHDNN_EACH(t) {
-            unroll<U - 1>(MATHDNN_EACH(u) { acc[0][t] += acc[u + 1][t]; });
-            keep(sums + (tap + t) * lanes + slice, acc[0][t], fresh);
+        unroll<S * N>(MATHDNN_EACH(i) {
+            constexpr int t = i / S, s = i % S;
+            unroll<U - 1>(MATHDNN_EACH(u) { acc[s][0][t] += acc[s][u + 1][t]; });
+            keep(sums + (tap + t) * lanes + slice + s * width<T>, acc[s][0][t], fresh);
         });
     }
 }
@@ -334,16 +425,16 @@ template <class T, int K, int... i> Forward<T> forward_of(int columns, std::inte
     static constexpr Forward<T> all[] = {forward_tile<T, K, i + 1>...};
     return all[columns - 1];
 }
-template <class T, int... i> Forward<T> general_of(int columns, std::integer_sequence<int, i...>) {
-    static constexpr Forward<T> all[] = {forward_general<T, i + 1>...};
+template <class T, bool Unit, int... i> Forward<T> general_of(int columns, std::integer_sequence<int, i...>) {
+    static constexpr Forward<T> all[] = {forward_general<T, i + 1, Unit>...};
     return all[columns - 1];
 }
 template <class T, int... i> Input<T> input_general_of(int columns, std::integer_sequence<int, i...>) {
     static constexpr Input<T> all[] = {input_general<T, i + 1>...};
     return all[columns - 1];
 }
-template <class T, int... i> Weight<T> taps_of(int taps, std::integer_sequence<int, i...>) {
-    static constexpr Weight<T> all[] = {weight_taps<T, i + 1>...};
+template <class T, int U, int... i> Weight<T> taps_of(int taps, std::integer_sequence<int, i...>) {
+    static constexpr Weight<T> all[] = {weight_taps<T, U, i + 1>...};
     return all[taps - 1];
 }
 template <class T, int K, bool Whole, int... i> InputRows<T> input_of(int columns, std::integer_sequence<int, i...>) {
@@ -352,7 +443,6 @@ template <class T, int K, bool Whole, int... i> InputRows<T> input_of(int column
 }
 
 template <int count> using Widths = std::make_integer_sequence<int, count>;
-constexpr int most_taps = 12;  // at a time, with the registers every instruction set has
 
 bool narrow(const Convolution &c) {
     return c.stride_columns == 1 && c.dilation_columns == 1 && (c.columns == 1 || c.columns == 3 || c.columns == 5);
@@ -382,17 +472,19 @@ template <class T> void forward(const Convolution &c, const T *in, const T *w, c
         if (c.columns == 3) return forward_narrow<T, 3>(c, in, w, bias, out, l, first, end);
         return forward_narrow<T, 5>(c, in, w, bias, out, l, first, end);
     }
-    each_tile(c.out.columns, widest_general, [&](int columns, int x) {
-        general_of<T>(columns, Widths<widest_general>{})(c, in, w, bias, out, l, first, end, x);
+    each_tile(c.out.columns, widest_general<T>, [&](int columns, int x) {
+        const auto tile = c.stride_columns == 1 ? general_of<T, true>(columns, Widths<widest_general<T>>{})
+                                                : general_of<T, false>(columns, Widths<widest_general<T>>{});
+        tile(c, in, w, bias, out, l, first, end, x);
     });
 }
 
 template <class T> void input_columns(const Convolution &c, const T *dout, const T *w, T *in, Activate f, int g) {
     for (int phase = 0; phase < c.stride_columns; phase++) {
         const int inside = c.in.columns - 2 * c.pad_columns, count = (inside - phase + c.stride_columns - 1) / c.stride_columns;
-        each_tile(count, widest_general, [&](int columns, int j) {
+        each_tile(count, widest_general<T>, [&](int columns, int j) {
             const int x = c.pad_columns + phase + j * c.stride_columns;
-            input_general_of<T>(columns, Widths<widest_general>{})(c, dout, w, in, f, g, x);
+            input_general_of<T>(columns, Widths<widest_general<T>>{})(c, dout, w, in, f, g, x);
         });
     }
 }
@@ -435,6 +527,13 @@ template <class T, int K> void weight_narrow(const Convolution &c, const T *in, 
     for (; a < c.rows; a++) weight_rows<T, K, 1>(c, in, dout, sums, a, fresh);
 }
 
+template <class T, int U> void weight_general(const Convolution &c, const T *in, const T *dout, T *sums, bool fresh) {
+    constexpr int most = most_taps<T, U>;
+    each_tile(c.rows * c.columns, most, [&](int taps, int tap) {
+        taps_of<T, U>(taps, Widths<most>{})(c, in, dout, sums, tap, fresh);
+    });
+}
+
 template <class T> void weight_gradient(const Convolution &c, const T *in, const T *dout, T *sums, int l, int g, int e,
                                         bool fresh) {
     in += g * c.in.map * lanes;
@@ -445,12 +544,10 @@ template <class T> void weight_gradient(const Convolution &c, const T *in, const
         if (c.columns == 3) return weight_narrow<T, 3>(c, in, dout, sums, fresh);
         return weight_narrow<T, 5>(c, in, dout, sums, fresh);
     }
-    const int taps = c.rows * c.columns, rounds = (taps + most_taps - 1) / most_taps;
-    for (int t = 0, tap = 0; t < rounds; t++) {
-        const int some = (taps - tap) / (rounds - t);
-        taps_of<T>(some, std::make_integer_sequence<int, most_taps>{})(c, in, dout, sums, tap, fresh);
-        tap += some;
-    }
+    const int taps = c.rows * c.columns;
+    if (apart(taps) == 4) return weight_general<T, 4>(c, in, dout, sums, fresh);
+    if (apart(taps) == 2) return weight_general<T, 2>(c, in, dout, sums, fresh);
+    return weight_general<T, 1>(c, in, dout, sums, fresh);
 }
 
 template <class T> void bias_gradient(const Plane &out, const T *dout, T *sums, int l, bool fresh) {
