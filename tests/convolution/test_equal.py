@@ -58,6 +58,7 @@ def test_a_float_weight_is_the_rational_it_is():
     assert equal_maps(form.rounded(), layer, (1, 6, 6)).status is Status.PROVED
     rounded = equal_maps(nn.AvgPool2d(3), layer, (1, 6, 6), rounded=True)
     assert rounded.equality is None
+    assert rounded.claim.endswith("every coefficient of the second operation is the first's, rounded to float32")
     assert verify(rounded).status is Status.PROVED
 
 

@@ -28,6 +28,9 @@ from mathdnn.verify.wording import text as worded
 NINTHS = ConvForm.of([[[[Fraction(1, 9)] * 3] * 3]] * 2, stride=3, groups=2)
 
 
+ROUNDED_TO_FLOAT32 = ", every coefficient of the second operation is the first's, rounded to float32"
+
+
 def _layer() -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(1)
@@ -39,6 +42,8 @@ TRUE = {
     "differences": lambda: as_conv2d(lambda x: F.pad(x, (0, 1))[..., 1:] - x, (1, 4, 5)),
     "equal": lambda: equal_maps(nn.AvgPool2d(3), NINTHS, (2, 6, 9)),
     "rounded": lambda: equal_maps(lambda x: F.avg_pool2d(-x, 3), _negated(), (1, 6, 6), rounded=True),
+    "forms": lambda: equal_maps(NINTHS, NINTHS, (2, 6, 9), dtype="float64"),
+    "forms, rounded": lambda: equal_maps(NINTHS, NINTHS.rounded("float64"), (2, 6, 9), dtype="float64", rounded=True),
     "transposed": lambda: as_conv2d(nn.Upsample(scale_factor=2, mode="bilinear"), (1, 5, 6)),
     "nearest": lambda: as_conv2d(lambda x: F.interpolate(x, scale_factor=2)[..., ::2, ::2], (1, 5, 6)),
     "opaque": lambda: as_conv2d(lambda a: np.diff(a, axis=0), (5, 4), opaque=True),
@@ -243,6 +248,9 @@ LIES = [
     ("opaque", ("assumptions", 2, "statement"), "responses within 1.0e-99 of each other are one weight"),
     ("layer", ("equality",), "bitwise"),
     ("rounded", ("equality",), "exact over the reals"),
+    ("rounded", ("claim",), "on 1 x 6 x 6 images, both operations are the same map"),
+    ("rounded", ("claim",), lambda claim: claim.replace("float32", "float64")),
+    ("equal", ("claim",), lambda claim: claim.split(", ")[0] + ROUNDED_TO_FLOAT32),
     ("opaque", ("equality",), "exact over the reals"),
 ]
 

@@ -45,15 +45,15 @@ class Context:
     def codes(self, argument: Any) -> np.ndarray | None:
         """Exact codes where the argument is a constant, in the dtype of the result; else None.
 
-        Rows where pixels cancelled out are none: what is left of the pixels' rounding would be multiplied, and no bound
-        that is linear in them holds.
+        What is made from the image is none, though the pixels may cancel: what is left of their rounding would be
+        multiplied, and no bound that is linear in them holds.
         """
         if isinstance(argument, (bool, int, float)):
             return self.pool.numbers.of_array(np.asarray(argument, dtype=self.node.dtype))
         if isinstance(argument, dict) and "constant" in argument:
             return self.pool.numbers.of_array(self.graph.constants[argument["constant"]].astype(self.node.dtype))
         ids = self.rows(argument)
-        if ids is not None and self.pool.is_constant(ids) and not self.pool.losses(ids)[0].any():
+        if ids is not None and not self.graph.of_image[argument["node"]]:
             return self.pool.constant_codes(ids)
         return None
 

@@ -1,9 +1,8 @@
 """Are two operations on images the same map? Exactly, over the reals, on every image of a size.
 
 Both are affine maps x -> M x + c. They are equal exactly where M and c are, entry by entry, as rationals. Where they
-are
-not, a column of M that differs belongs to a pixel: the image with 1 in that pixel and 0 elsewhere tells them apart, or,
-where only c differs, the image of zeros does.
+are not, a column of M that differs belongs to a pixel: the image with 1 in that pixel and 0 elsewhere tells them apart,
+or, where only c differs, the image of zeros does.
 
 How equal: "exact over the reals" takes every float weight as the rational it is and every average over k^2 pixels as
 1/k^2. So AvgPool2d(3) is not the layer whose nine weights are the float32 nearest to 1/9; it is the `ConvForm` whose
@@ -69,16 +68,18 @@ def equal_maps(
 
     f, g: torch callables or modules on (C, H, W) or (N, C, H, W), or `ConvForm`s; dtype: float32 (default) or float64;
     rounded: ask instead whether g's coefficients are f's, each rounded to the nearest float of that dtype;
-    smallest: on a difference, also look for the smallest image size that shows one; batched: how the operations are
-    called
-    (None: in a batch of one where they take it); seconds: time limit of each call.
+    claim: the question in words of your own (they stand in the verdict and are not checked); smallest: on a
+    difference, also look for the smallest image size that shows one; batched: how the operations are called (None: in a
+    batch of one where they take it); seconds: time limit of each call.
 
     Returns a `Verdict`: proved with a certificate, refuted with an image, or undecided where a graph is not shown to be
     affine. Raises `InvalidInput` for operations that raise, are random, change their input, or return no image.
     """
     shape, how = require_shape("equal_maps", input_shape), settings("equal_maps", dtype, batched, seconds)
     size = " x ".join(map(str, shape))
-    claim = claim or f"on {size} images, both operations are the same map"
+    name = str(how.dtype).removeprefix("torch.")
+    told = f"every coefficient of the second operation is the first's, rounded to {name}"
+    claim = claim or f"on {size} images, {told if rounded else 'both operations are the same map'}"
     equality = None if rounded else Equality.REALS
     pool = Pool(int(np.prod(shape)))
     sides = []

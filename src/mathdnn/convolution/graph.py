@@ -1,14 +1,14 @@
 """A traced computation as plain data: functional ATen operations on one input image, everything constant folded.
 
 Node 0 is the input; node k has an operation name ("aten.convolution.default"), arguments, and the shape and dtype of
-its
-result. Arguments are plain: numbers, strings, lists, None, {"node": k} or {"constant": k}.
+its result. Arguments are plain: numbers, strings, lists, None, {"node": k} or {"constant": k}.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mathdnn.verdict import Plain, pack_array
@@ -55,6 +55,15 @@ class Graph:
     @property
     def dtype(self) -> str:
         return str(self.nodes[0].dtype)
+
+    @cached_property
+    def of_image(self) -> tuple[bool, ...]:
+        """Of every node, whether a pixel enters it, though they may all cancel: it is the input, or made from it."""
+        found = [True]
+        for node in self.nodes[1:]:
+            used = references(node.args, "node") + references(list(node.kwargs.values()), "node")
+            found.append(any(found[place] for place in used))
+        return tuple(found)
 
     def to_plain(self) -> dict[str, Plain]:
         return {

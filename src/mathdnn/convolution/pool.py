@@ -69,10 +69,6 @@ class Pool:
         made, _ = self._build(none, np.zeros(len(different), np.int64), none.astype(np.int32), different)
         return np.asarray((made << self.bits)[place.reshape(np.shape(codes))])
 
-    def is_constant(self, ids: np.ndarray) -> bool:
-        """Whether no row among `ids` has a pixel."""
-        return not (ids & self.mask).any()
-
     def functions(self, ids: np.ndarray) -> Int64[np.ndarray, "*s"]:
         """The function's number of every id; with the base (`id & mask`) it is the whole row."""
         return np.asarray(self.function[ids >> self.bits])

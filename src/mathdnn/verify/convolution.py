@@ -2,12 +2,9 @@
 
 A certificate holds both sides as data: a graph of operations with its constants, or the weights of a convolution. Two
 affine maps with rational coefficients that differ give different values at a random point modulo a random prime, but
-for
-a chance below 2^-28 a point (Schwartz 1980, Zippel 1979: at most 1/p for the point, and as much for the prime, drawn
-from
-some 5 * 10^7, to divide a difference of thousands of bits). `POINTS` independent points make that 2^-84. So the check
-is
-another method than the prover's, which multiplies out every coefficient, and it is quicker.
+for a chance below 2^-28 a point (Schwartz 1980, Zippel 1979: at most 1/p for the point, and as much for the prime,
+drawn from some 5 * 10^7, to divide a difference of thousands of bits). `POINTS` independent points make that 2^-84. So
+the check is another method than the prover's, which multiplies out every coefficient, and it is quicker.
 """
 
 from __future__ import annotations
@@ -216,7 +213,7 @@ def _nearest(value: Fraction, dtype: str) -> Fraction:
 
 def _bound_holds(bound: dict[str, Any], left: dict[str, Any], right: dict[str, Any]) -> bool:
     """gamma_n (largest sum of |weights|), added for both sides, is at most what the certificate says."""
-    dtypes = [side["graph"]["nodes"][0]["dtype"] for side in (left, right) if "graph" in side] or ["float32"]
+    dtypes = [side["graph"]["nodes"][0]["dtype"] for side in (left, right) if "graph" in side]  # a form runs in either
     unit = bound["unit_roundoff"]
     if any(_UNIT[dtype] != unit for dtype in dtypes) or unit not in _UNIT.values():
         return False

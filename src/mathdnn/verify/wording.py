@@ -35,10 +35,10 @@ _AROUND = {
     "replicate": " of the image continued by its border pixels", "circular": " of the image continued round",
 }  # fmt: skip
 _COMPARED = "both operations were read as graphs"
-_NAMED = {"both operations are the same map", "the convolution handed in computes [^\\n]+"}  # but for a name, all told
+_GRADED = "the convolution handed in computes [^\\n]+"  # but for a name, all told
 _TOLD = re.compile(  # sentences that say what was asked: with other sizes they are no words of the asker's own
-    "on [0-9][0-9x ]* images.*, (both operations are the same map|the convolution handed in computes .*"
-    "|the operation('s response| is) .*)",
+    "on [0-9][0-9x ]* images.*, (both operations are the same map|every coefficient of the second operation is .*"
+    "|the convolution handed in computes .*|the operation('s response| is) .*)",
     re.DOTALL,
 )
 _NOT_AFFINE = re.compile(r"The (first|second) operation is not affine, and the other is: ")
@@ -65,7 +65,7 @@ def wrong_words(verdict: Verdict, outs: tuple[int, ...] = ()) -> str:
 def own_words(verdict: Verdict) -> str:
     """What to repeat of a verdict: its claim, or, where its maker worded it freely, what was compared."""
     affine = verdict.evidence.data.get("kind") == "not affine"  # type: ignore[union-attr]
-    if not _is_free(verdict) or (not affine and _matches(verdict, _NAMED)):
+    if not _is_free(verdict) or (not affine and _matches(verdict, _named(verdict))):
         return verdict.claim
     return f'{_default(verdict)} (called "{verdict.claim}" in the file, which is no part of what is checked)'
 
@@ -75,10 +75,25 @@ def _default(verdict: Verdict) -> str:
     size = _product(_side(data)["input"])
     if data.get("kind") == "not affine":
         return f"on {size} images, the operation is affine"  # the other of the two is not in the file
-    rounded = str(data.get("relation", "")).removeprefix("rounded to ")
-    if rounded not in ("float32", "float64"):
-        return f"on {size} images, both operations are the same map"
-    return f"on {size} images, every coefficient of the second operation is the first's, rounded to {rounded}"
+    return f"on {size} images, {_compared(str(data.get('relation', 'equal')))}"
+
+
+def _compared(relation: str) -> str:
+    """What the comparison of two maps asked."""
+    if relation not in ("rounded to float32", "rounded to float64"):
+        return "both operations are the same map"
+    return f"every coefficient of the second operation is the first's, {relation}"
+
+
+def _named(verdict: Verdict) -> set[str]:
+    """The endings of a comparison's claim that are no words of its maker's own."""
+    data = _asked(verdict.evidence.data)  # type: ignore[union-attr]
+    if data.get("kind") == "not affine":  # which refutes whatever was asked
+        return {re.escape(_compared(asked)) for asked in ("equal", "rounded to float32", "rounded to float64")} | {
+            _GRADED
+        }
+    asked = re.escape(_compared(str(data.get("relation", "equal"))))
+    return {asked, _GRADED} if data.get("relation", "equal") == "equal" else {asked}
 
 
 def _is_free(verdict: Verdict) -> bool:
@@ -96,7 +111,7 @@ def _claims_fit(verdict: Verdict, outs: tuple[int, ...]) -> bool:
     evidence = verdict.evidence
     assert isinstance(evidence, Certificate | Counterexample)
     if _is_free(verdict):
-        return _TOLD.fullmatch(verdict.claim) is None or _matches(verdict, _NAMED)
+        return _TOLD.fullmatch(verdict.claim) is None or _matches(verdict, _named(verdict))
     data = evidence.data
     if isinstance(evidence, Certificate):
         return _matches(verdict, _proved(data))
