@@ -21,6 +21,7 @@ import torch
 
 def raises(x): raise RuntimeError("no way")
 def leaves(x): raise GeneratorExit("away")
+def exits(x): raise SystemExit(3)
 def deep(x): return deep(x)
 def in_place(x): return x.mul_(2)
 def in_place_and_back(x):
@@ -85,6 +86,7 @@ FINITE = "finite numbers for finite pixels, got NaN or infinity; keep the operat
 OPERATIONS = {
     "raises": f"{RUNS}, got RuntimeError: no way; {LOOK}",
     "leaves": f"{RUNS}, got RuntimeError: GeneratorExit away; {LOOK}",
+    "exits": f"{RUNS}, got RuntimeError: SystemExit 3; {LOOK}",
     "deep": f"{RUNS}, got RecursionError: maximum recursion depth exceeded; {LOOK}",
     "in_place": COPY,
     "in_place_and_back": COPY,

@@ -53,9 +53,6 @@ def hidden(x):
 def boom(x):
     raise RuntimeError("no way")
 
-def leave(x):
-    raise SystemExit(3)
-
 def slow(x):
     while True:
         pass
@@ -182,7 +179,6 @@ MISUSE = {
         ),
     ),
     "leaves": (["conv", "leaves:f"], "code that returns, got SystemExit(7); let it return."),
-    "exits": (["conv", "filters:leave"], "code that returns, got SystemExit(3); let it return."),
     "a class": (
         ["conv", "filters:Layer"],
         "an operation, got the class Layer; name a function, or an object made from the class.",

@@ -29,7 +29,8 @@ class _Stop(BaseException):
 def limited(function: Callable[[], T], seconds: float) -> T:
     """The result of `function()`, or its exception, or `OutOfTime` after `seconds`.
 
-    An exception that is no `Exception` (but for KeyboardInterrupt and SystemExit) comes as a `RuntimeError`."""
+    An exception that is no `Exception` (but for KeyboardInterrupt) comes as a `RuntimeError`: a `SystemExit` of someone
+    else's code does not end the caller's program."""
     box: dict[str, Any] = {}
 
     def work() -> None:
@@ -45,9 +46,9 @@ def limited(function: Callable[[], T], seconds: float) -> T:
         _stop(thread)
         raise OutOfTime
     error = box.get("error")
-    if isinstance(error, Exception | KeyboardInterrupt | SystemExit):
+    if isinstance(error, Exception | KeyboardInterrupt):
         raise error
-    if error is not None:  # GeneratorExit and others of their kind, which nobody above expects
+    if error is not None:
         raise RuntimeError(f"{type(error).__name__} {error}".strip()) from error
     result: T = box["result"]
     return result
