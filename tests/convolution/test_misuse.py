@@ -130,11 +130,10 @@ def test_what_behaves_differently_while_it_is_read_is_not_proved():
 
 def test_uninitialised_memory_is_never_a_weight():
     try:
-        verdict = as_conv2d(lambda x: x + 0 * torch.empty_like(x), (1, 4, 4))
-    except InvalidInput as error:  # the memory happened to hold what is no finite number
-        assert "finite numbers" in str(error)
-    else:
-        assert verdict.status is not Status.PROVED
+        found = str(as_conv2d(lambda x: x + 0 * torch.empty_like(x), (1, 4, 4)).status)
+    except InvalidInput as error:
+        found = str(error)
+    assert found in ("refuted", "undecided") or "finite numbers" in found  # which the memory may happen not to hold
 
 
 def test_half_precision_inside_is_not_read_as_exact():
