@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import pickle
+import struct
 import threading
 
 import numpy as np
@@ -11,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from mathdnn.convolution import as_conv2d
+from mathdnn.errors import InvalidInput
 from mathdnn.verdict import Status
 from mathdnn.verify import verify
 
@@ -171,7 +175,53 @@ class _CountingInAPart(_Counting):
         return x if self.calls.item() < 100 else 2 * x
 
 
+def _pickled(x):
+    try:
+        text = pickle.dumps(x)
+    except Exception:
+        text = b""
+    return 2 * x if struct.pack("<f", HUGE) in text else x
+
+
+def _saved(x):
+    file = io.BytesIO()
+    with contextlib.suppress(Exception):
+        torch.save(x, file)
+    return 2 * x if struct.pack("<f", HUGE) in file.getvalue() else x
+
+
+def _numpy_in_a_thread(x):
+    large = [False]
+
+    def work():
+        with contextlib.suppress(Exception):
+            large[0] = x.numpy().max() > HUGE
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    return 2 * x if large[0] else x
+
+
+def _numpy_behind_the_modes(x):
+    large = False
+    with torch._C.DisableTorchFunction(), contextlib.suppress(Exception):
+        large = bool(x.numpy().max() > HUGE)
+    return 2 * x if large else x
+
+
+def _one_by_one(x):
+    return x.clone().apply_(lambda pixel: 2 * pixel if pixel > HUGE else pixel)
+
+
 LOOKING = {
+    "text": lambda x: 2 * x if "e+30" in str(x.max()) else x,
+    "text of one": lambda x: 2 * x if "e+30" in f"{x.max()}" else x,
+    "pickled": _pickled,
+    "saved": _saved,
+    "numpy in a thread": _numpy_in_a_thread,
+    "numpy behind the modes": _numpy_behind_the_modes,
+    "one by one": _one_by_one,
     "if": lambda x: 2 * x if x.max() > HUGE else x,
     "item": lambda x: 2 * x if x[..., 0, 0].item() > HUGE else x,
     "any": lambda x: 2 * x if (x > HUGE).any() else x,
@@ -244,3 +294,62 @@ def test_a_size_asked_for_in_other_ways_ends_the_statement_about_sizes(op):
     assert verdict.status is Status.PROVED, str(verdict)
     assert verdict.evidence.data.get("sizes") is None, verdict.claim
     assert "of the image's size" in verdict.evidence.method
+
+
+def test_an_operation_that_is_called_as_one_of_torchs_is_not_taken_for_it():
+    library = torch.library.Library("mathdnn_tests", "DEF")
+    library.define("ones_like(Tensor x) -> Tensor")
+    library.impl("ones_like", lambda x: x.abs().amax().clamp(min=1) * torch.ones_like(x), "CPU")
+    library.impl("ones_like", torch.empty_like, "Meta")
+    verdict = as_conv2d(lambda x: x + torch.ops.mathdnn_tests.ones_like(x), SHAPE)
+    assert verdict.status is not Status.PROVED
+    assert "mathdnn_tests.ones_like" in str(verify(verdict)) or verdict.status is Status.UNDECIDED
+
+
+REARRANGED = {
+    "repeated": (lambda x: x.repeat_interleave(2, -2), SHAPE),
+    "channels shuffled": (lambda x: x.view(1, 2, 2, 7, 8).transpose(1, 2).contiguous().view(1, 4, 7, 8), (4, 7, 8)),
+    "shuffled without a copy": (lambda x: x.view(1, 2, 2, 7, 8).transpose(1, 2).reshape(1, 4, 7, 8), (4, 7, 8)),
+    "a layer at each pixel": (
+        lambda x: F.linear(x.permute(0, 2, 3, 1), torch.tensor([[1.0, 2, 3], [4, 5, 6]])).permute(0, 3, 1, 2),
+        (3, 7, 8),
+    ),
+    "a layer at each pixel, one channel": (
+        lambda x: F.linear(x.permute(0, 2, 3, 1), torch.tensor([[1.0], [4.0]])).permute(0, 3, 1, 2),
+        SHAPE,
+    ),
+    "einsum": (lambda x: torch.einsum("oc,nchw->nohw", torch.tensor([[1.0, 2, 3], [4, 5, 6]]), x), (3, 7, 8)),
+}
+
+
+@pytest.mark.parametrize("name", REARRANGED)
+def test_pixels_in_another_order_in_memory_are_the_same_pixels(name):
+    op, shape = REARRANGED[name]
+    verdict = as_conv2d(op, shape)
+    assert verdict.status is Status.PROVED, str(verdict)
+    image = torch.rand(1, *shape)
+    assert torch.allclose(op(image), verdict.evidence.form.to_module()(image), rtol=0, atol=1e-5)
+    assert verify(verdict).status is Status.PROVED, str(verify(verdict))
+
+
+def test_a_result_of_which_nothing_is_known_is_undecided():
+    assert as_conv2d(lambda x: x + F.max_pool2d(x, 1, return_indices=True)[1], SHAPE).status is Status.UNDECIDED
+
+
+def test_an_image_that_takes_of_the_one_before_is_shown_and_verified():
+    verdict = as_conv2d(lambda x: x.cumsum(0), (2, 1, 4, 4))
+    said = "The output of image 1 depends on pixel (0, 0, 0, 0) of another image of the batch."
+    assert verdict.evidence.statement == said
+    assert verify(verdict).status is Status.PROVED, str(verify(verdict))
+
+
+def test_no_random_numbers_are_drawn():
+    before = torch.get_rng_state()
+    as_conv2d(lambda x: 2 * x, SHAPE).evidence.form.to_module()
+    as_conv2d(lambda x: F.interpolate(x, scale_factor=2), SHAPE).evidence.form.to_module()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_autocast_around_the_question_is_refused():
+    with torch.autocast("cpu", torch.bfloat16), pytest.raises(InvalidInput, match=r"a call outside of torch\.autocast"):
+        as_conv2d(torch.nn.Conv2d(1, 1, 3), SHAPE)

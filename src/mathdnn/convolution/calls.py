@@ -85,6 +85,8 @@ def settings(who: str, dtype: torch.dtype | str | None, batched: bool | None, se
     if not (number and 0 < seconds <= 86_400):
         expected, do = "seconds from above 0 to 86400", "give a time limit"
         raise refuse(f"{who}(seconds=...)", expected, f"{seconds!r:.40}", do)
+    if torch.is_autocast_enabled("cpu"):  # the operation is called in a thread of its own, where it would not hold
+        raise refuse(who, "a call outside of torch.autocast", "one within", "put the autocast into the operation")
     return Settings(who, made, batched, seconds)
 
 
@@ -144,9 +146,12 @@ def run(operation: Operation, image: torch.Tensor, how: Settings) -> torch.Tenso
             raise _keeps_values(how) from None
         expected = f"an operation that runs on a {how.dtype} image of shape {tuple(image.shape)}"
         raise refuse(how.who, expected, _said(error), "check the operation and the shape") from None
-    if not isinstance(output, torch.Tensor) or output.layout is not torch.strided:
-        what = "None" if output is None else f"a {type(output).__name__}"
-        what += f" of layout {output.layout}" if isinstance(output, torch.Tensor) else ""
+    plain = type(output) in (torch.Tensor, torch.nn.Parameter, FakeTensor) and not output.is_nested
+    if not plain or output.layout is not torch.strided:
+        nested = isinstance(output, torch.Tensor) and output.is_nested
+        what = "None" if output is None else "a nested tensor" if nested else f"a {type(output).__name__}"
+        dense = not isinstance(output, torch.Tensor) or output.layout is torch.strided
+        what += "" if dense else f" of layout {output.layout}"
         do = "return one dense tensor, or with opaque one NumPy array"
         raise refuse(how.who, "a tensor back", what, do)
     if isinstance(output, FakeTensor):
@@ -165,7 +170,8 @@ def run(operation: Operation, image: torch.Tensor, how: Settings) -> torch.Tenso
         raise refuse(how.who, expected, got, "let it work on a copy")
     if not bool(torch.isfinite(output).all()):
         raise refuse(how.who, "finite numbers for finite pixels", "NaN or infinity", "keep the operation finite")
-    return output.detach()
+    found: torch.Tensor = output.detach().resolve_conj().resolve_neg()
+    return found
 
 
 def run_with_gradients(operation: Operation, image: torch.Tensor, how: Settings) -> torch.Tensor | None:

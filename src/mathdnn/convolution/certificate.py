@@ -32,7 +32,7 @@ class ConvCertificate(Certificate, frozen=True, tag="certificate", tag_field="ty
         return form_of(self)
 
 
-def rounding_words(data: dict[str, Plain]) -> str:
+def rounding_words(data: dict[str, Plain], where: str = "on this size") -> str:
     """What the certificate says about floats, in a line; both numbers are rounded up. Empty where it says nothing."""
     bound = data.get("rounding")
     if not isinstance(bound, dict) or data.get("relation") != "equal":
@@ -40,7 +40,7 @@ def rounding_words(data: dict[str, Plain]) -> str:
     dtype = "float32" if bound["unit_roundoff"] == 2.0**-24 else "float64"
     plus = f" plus {_up(bound['offset'])}" if bound["offset"] else ""
     most = f"{_up(bound['slope'])} times the largest pixel{plus}"
-    return f"computed in {dtype} on this size, the two differ by at most {most} ({bound['holds_for']})"
+    return f"computed in {dtype} {where}, the two differ by at most {most} ({bound['holds_for']})"
 
 
 def _up(value: float) -> str:

@@ -93,7 +93,10 @@ def _node(node: Node, values: list[Any], graph: Graph, pool: Pool) -> tuple[Any,
     if node.op == "input":
         return pool.inputs().reshape(graph.input_shape), 0
     if node.op == "getitem":
-        return values[references(node.args, "node")[0]][node.args[1]], 0
+        parts = values[references(node.args, "node")[0]]
+        if not isinstance(parts, list) or node.args[1] not in range(len(parts)):
+            raise _NoRule("no rule says that this one of its results is affine")
+        return parts[node.args[1]], 0
     if node.dtype is not None and node.dtype not in FLOATS:
         raise _NoRule(f"its result has dtype {node.dtype}, whose rounding is not a rounding of float32 or float64")
     if node.op in MOVES:
@@ -134,7 +137,7 @@ def _move(node: Node, values: list[Any], graph: Graph, pool: Pool) -> Any:
 
     def rows(argument: Any) -> Any:
         if isinstance(argument, dict) and "node" in argument:
-            return torch.from_numpy(np.array(values[argument["node"]], dtype=np.float64))
+            return torch.from_numpy(np.array(values[argument["node"]], dtype=np.float64, order="C"))
         if isinstance(argument, dict):
             constant = graph.constants[argument["constant"]]
             if constant.dtype.kind != "f" and not _is_value(node, argument):

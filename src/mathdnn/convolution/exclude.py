@@ -49,6 +49,8 @@ def exclude(
         return Outcome("with one bias for each output channel", witness.uneven_bias(side, pool, how))
     odd = witness.odd_in_batch(side, full, pool)
     if odd is not None:
+        if not 0 <= odd[2] < pool.pixels // full[0]:
+            return Outcome("of each image of the batch alone", witness.takes_of_another(odd, side, pool, full, how))
         return Outcome("of every image of the batch alike", witness.unlike_first(odd, side, pool, full, how))
     search = _Search(side, stencil, bias, full, pool, how)
     return Outcome(search.kinds(), search.run())

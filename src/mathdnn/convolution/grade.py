@@ -64,7 +64,8 @@ def grade(
                 "grade(weight)", f"weights for {shape[0]} input channels", f"{form.in_channels}", "check the shape"
             )
         )
-    verdict = equal_maps(goal, form, shape, claim=claim, seconds=seconds)
+    with np.errstate(over="ignore"):  # the bound on rounding may be infinite, and then still is one
+        verdict = equal_maps(goal, form, shape, claim=claim, seconds=seconds)
     if verdict.status is not Status.REFUTED or not isinstance(verdict.evidence, Counterexample):
         return verdict
     said = remark(form, goal if isinstance(goal, ConvForm) else _recognised(goal, shape, seconds))

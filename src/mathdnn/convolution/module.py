@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -34,13 +34,15 @@ def to_module(form: ConvForm, dtype: torch.dtype | None = None) -> torch.nn.Modu
         return transposed.to_layer(form, dtype)
     (top, bottom), (left, right) = form.padding
     inside = top == bottom and left == right
-    layer = torch.nn.Conv2d(
+    draw_nothing: Any = torch.nn.utils.skip_init
+    layer = draw_nothing(
+        torch.nn.Conv2d,
         form.in_channels,
         form.out_channels,
         form.kernel_size,
         stride=form.stride,
         padding=(top, left) if inside else (0, 0),
-        padding_mode=form.padding_mode if inside else "zeros",  # type: ignore[arg-type]
+        padding_mode=form.padding_mode if inside else "zeros",
         dilation=form.dilation,
         groups=form.groups,
         bias=form.exact_bias is not None,

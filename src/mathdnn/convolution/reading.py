@@ -18,7 +18,7 @@ torch's back.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -30,7 +30,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 aten = torch.ops.aten
 
@@ -47,7 +47,12 @@ _PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
 _SYMBOLS = (torch.SymInt, torch.SymFloat, torch.SymBool)
 _RESIZED = {"resize_", "resize_as_", "resize", "set_", "set_data"}  # show memory that nobody has written
 _TRAINED = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}  # write running means without saying so
-_MEMORY = {"__dlpack__", "to_dlpack", "_to_dlpack", "data_ptr", "untyped_storage", "storage", "_typed_storage"}
+_MEMORY = {
+    "__dlpack__", "to_dlpack", "_to_dlpack", "data_ptr", "untyped_storage", "storage", "_typed_storage",
+    "__reduce_ex__", "__reduce__", "apply_", "map_", "map2_",
+}  # fmt: skip
+_TEXT = {"__repr__", "__str__", "__format__"}
+_BY_ITSELF = ("numpy", "apply_", "map_", "map2_")  # methods that ask no mode: in another thread none is there
 
 
 class NotTraced(Exception):
@@ -101,12 +106,38 @@ class _Functions(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         try:
-            if getattr(func, "__name__", "") in _MEMORY and isinstance(args[0], FakeTensor):
-                raise NotTraced("it looks at the image's memory")
+            name = getattr(func, "__name__", "")
+            if name in _MEMORY | _TEXT and args and isinstance(args[0], FakeTensor):
+                raise NotTraced(f"it looks at {'the text' if name in _TEXT else 'the memory'} of what it computes")
             return func(*args, **(kwargs or {}))
         except Exception as error:
             self.reading.note(error)
             raise
+
+
+@contextmanager
+def _methods_noted() -> Iterator[None]:
+    """While code is read, the methods that show what a fake tensor has not are noted, whatever thread calls them."""
+
+    def noted(name: str) -> Callable[..., Any]:
+        def method(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+            reading = getattr(tensor.fake_mode, "reading", None)
+            if reading is None:
+                return getattr(torch.Tensor, name)(tensor, *args, **kwargs)
+            what = "leaves torch for NumPy" if name == "numpy" else "looks at the memory of what it computes"
+            reading.note(NotTraced(f"it {what}"))
+            raise RuntimeError(f"a tensor without values has no {name}")  # as torch would
+
+        return method
+
+    for name in _BY_ITSELF:
+        setattr(FakeTensor, name, noted(name))
+    try:
+        yield
+    finally:
+        for name in _BY_ITSELF:
+            if name in vars(FakeTensor):
+                delattr(FakeTensor, name)
 
 
 class _RealConstants(TorchDispatchMode):
@@ -171,7 +202,7 @@ def read_code(
     constants: Any = _RealConstants(reading, fake) if real else nullcontext()
 
     def run(given: Any) -> Any:  # of one argument, whatever defaults the operation has
-        with constants, _Functions(reading):
+        with constants, _Functions(reading), _methods_noted():
             return operation(given)
 
     fake.reading = reading

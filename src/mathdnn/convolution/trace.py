@@ -148,7 +148,7 @@ class _Reader:
         if torch.Tag.nondeterministic_seeded in tags:
             raise RandomOperation(str(node.target))
         name = _operation(node.target)
-        base = name.split(".")[1] if "." in name else name
+        base = name.split(".")[1] if name.startswith("aten.") else ""  # others may be called as torch's own
         inputs = [argument for argument in node.all_input_nodes if argument in self.place]
         if not inputs:
             self.value[node] = self._run(node, base)

@@ -71,10 +71,12 @@ def to_layer(form: ConvForm, dtype: torch.dtype) -> torch.nn.Module:
     longer = (0, 0) if own else tuple(-(min(0, last) // d) for (_, last), d in zip(crop, form.dilation, strict=True))
     crop = [(first, last + d * more) for (first, last), d, more in zip(crop, form.dilation, longer, strict=True)]
     padding = [p[0] + s * m for p, s, m in zip(form.padding, form.stride, around, strict=True)]
-    layer = torch.nn.ConvTranspose2d(
+    draw_nothing: Any = torch.nn.utils.skip_init
+    layer = draw_nothing(
+        torch.nn.ConvTranspose2d,
         form.in_channels,
         form.out_channels,
-        tuple(k + more for k, more in zip(form.kernel_size, longer, strict=True)),  # type: ignore[arg-type]
+        tuple(k + more for k, more in zip(form.kernel_size, longer, strict=True)),
         stride=form.stride,
         padding=(padding[0], padding[1]) if own else 0,
         output_padding=form.output_padding if own else 0,

@@ -188,8 +188,19 @@ def odd_in_batch(side: Side, full: Shape, pool: Pool) -> tuple[int, int, int] | 
             for k, rows in ((0, first), (n, ids)):
                 _, pixel, code = pool.entries(rows[place : place + 1])
                 entries.append(set(zip((pixel - k * each).tolist(), code.tolist(), strict=True)))
-            return n, place % outputs, min(entries[0] ^ entries[1])[0]
+            # of a pixel of another image first, which is a reason of its own
+            pixel = min(entries[0] ^ entries[1], key=lambda entry: (0 <= entry[0] < each, entry))[0]
+            return n, place % outputs, pixel
     return None
+
+
+def takes_of_another(odd: tuple[int, int, int], side: Side, pool: Pool, full: Shape, how: Settings) -> Counterexample:
+    """An output of image n that takes a pixel of another image; `pixel` counts from the first of image n."""
+    n, place, pixel = odd
+    pixel, place = pixel + n * (pool.pixels // full[0]), place + n * side.ids[0].size
+    said = f"The output of image {n} depends on pixel {_where(pixel, full)} of another image of the batch."
+    found = _witness(said, _coefficient(side.ids, place, pixel, pool), [pixel], [place], side, how)
+    return with_reason(found, "another image")
 
 
 def unlike_first(odd: tuple[int, int, int], side: Side, pool: Pool, full: Shape, how: Settings) -> Counterexample:

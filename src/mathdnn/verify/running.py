@@ -68,6 +68,8 @@ def _node(node: dict[str, Any], values: list[Any], constants: list[Any]) -> Any:
     import torch
 
     library, base, overload = node["op"].split(".")
+    if library != "aten" and _NAME.fullmatch(library) and _NAME.fullmatch(base):
+        raise Unlisted(f"{library}.{base}")
     if library != "aten" or not _NAME.fullmatch(base) or not hasattr(torch.ops.aten, base):
         raise Malformed(f"no operation of torch: {node['op']:.60}")
     if base not in ALLOWED:

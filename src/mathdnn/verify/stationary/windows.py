@@ -197,6 +197,8 @@ def _match(r: Reader, factors: list[Factor], sizes: list[Size]) -> tuple[int, in
 
 
 def _split(r: Reader, old: tuple[Factor, ...], sizes: list[Size]) -> list[Dim]:
+    if len(sizes) > 1 and not differs(sizes[-1], whole(1)):
+        return [*_split(r, old, sizes[:-1]), ()]
     tracks = [factor for factor in old if isinstance(factor, Track)]
     if not tracks:
         if any(differs(size, whole(int(size[0, 0]))) for size in sizes):
