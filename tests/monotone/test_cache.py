@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
+import torch
 
-from mathdnn.monotone import cache
+from mathdnn.monotone import cache, is_nondecreasing
 from mathdnn.monotone.floats import FORMATS
 from mathdnn.monotone.functions import elementwise
 from mathdnn.monotone.scan import scan
@@ -56,6 +58,25 @@ def test_functions_without_a_name_are_not_kept(tmp_path):
     f = elementwise(lambda x: x, HALF)
     cache.save(f, scan(f), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_function_put_in_the_librarys_place_is_neither_kept_nor_found(kept, monkeypatch):
+    _, found, folder, _ = kept
+    own = torch.tanh
+
+    @functools.wraps(own)
+    def tanh(x):
+        return torch.where(x == 1, -own(x), own(x))
+
+    monkeypatch.setattr(torch, "tanh", tanh)
+    for f in ("torch.tanh", torch.tanh):
+        impostor = elementwise(f, HALF)
+        assert cache.load(impostor, folder) is None
+        assert is_nondecreasing(f, "float16", cache=folder).status == "refuted"
+    monkeypatch.setattr(torch, "tanh", torch.sin)
+    assert cache.load(elementwise("torch.tanh", HALF), folder) is None
+    monkeypatch.undo()
+    assert cache.load(elementwise("torch.tanh", HALF), folder) == found
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):

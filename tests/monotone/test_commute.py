@@ -147,6 +147,28 @@ def test_gelu_is_nondecreasing_from_its_valley_on():
     assert verdict.evidence.data["complete"] is True
 
 
+def test_of_two_zeros_each_comes_first_once():
+    def falls_at_plus_zero(x):  # f(-0) is a number above f(+0) = 0
+        least = x.new_full((), 2.0**-24)
+        return torch.where((x == 0) & x.signbit(), least, torch.where(x > 0, x.clamp(min=2.0**-24), x))
+
+    verdict = commutes_with_max_pool(falls_at_plus_zero, "float16")
+    assert verdict.status == "refuted"
+    image = unpack_array(verdict.evidence.input["image"])
+    assert image.shape == (1, 1, 1, 2)
+
+
+def test_nan_above_all_numbers_needs_a_pool_that_keeps_it():
+    def nan_at_infinity(x):
+        return torch.where(x == float("inf"), x.new_full((), float("nan")), x)
+
+    verdict = commutes_with_max_pool(nan_at_infinity, "float16")
+    assert verdict.status == "proved"
+    assert "max pooling gives NaN where its window holds one" in [a.statement for a in verdict.assumptions]
+    assert "a function that is nondecreasing up to where it gives NaN" in verdict.evidence.method
+    assert not any("NaN" in a.statement for a in commutes_with_max_pool("torch.relu", "float16").assumptions)
+
+
 def test_nan_from_a_number_is_not_ordered():
     verdict = is_nondecreasing(torch.log, "float16")
     assert str(verdict.evidence) == (

@@ -157,6 +157,9 @@ def test_a_function_that_looks_at_other_elements_is_refused(looks, ask):
         (lambda x: x if x.numel() > 200_000 else -x, "shuffled"),
         (lambda x: x if x.ndim < 3 else -x, "images"),
         (lambda x: x if x.is_contiguous() or x.ndim < 4 else -x, "images"),
+        (lambda x: x if x.ndim != 3 else -x, "images"),
+        (lambda x: x if x.ndim < 4 or x.shape[0] > 1 else -x, "images"),
+        (lambda x: x if x.ndim < 4 or x.shape[1] > 1 else -x, "images"),
         (lambda x: x if torch.get_num_threads() == 1 else -x, "several threads"),
     ],
 )

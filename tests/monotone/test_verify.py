@@ -64,7 +64,7 @@ def test_mutations_are_rejected(name, rng):
 def again(verdict: Verdict, **changes) -> Verdict:
     """The verdict with changes to its evidence's data (or `claim`, `equality`), sealed again as if it were true."""
     data = {k: v for k, v in verdict.evidence.data.items() if k != "seal"}
-    top = {k: changes.pop(k) for k in ("claim", "equality", "status") if k in changes}
+    top = {k: changes.pop(k) for k in ("claim", "equality", "status", "assumptions") if k in changes}
     evidence = msgspec.structs.replace(verdict.evidence, data={**data, **changes})
     return sealed(msgspec.structs.replace(verdict, evidence=evidence, **top))
 
@@ -83,6 +83,10 @@ LIES = {
     "a falling term": ("term", {"term": ["neg", "x"]}, "the term falls, or is another function"),
     "no rule": ("term", {"term": ["add", "x", ["neg", "x"]]}, "the evidence is malformed"),
     "no name": ("term", {"function": "nope"}, "the evidence is for another claim"),
+    "no assumption": ("scan", {"assumptions": ()}, "the assumptions are not those"),
+    "no pool": ("bitwise", {"assumptions": ()}, "the assumptions are not those"),
+    "a fall of another": ("fall", {"claim": "1 + 1 = 2"}, "the evidence is for another claim"),
+    "images of another": ("images", {"claim": "1 + 1 = 2"}, "the evidence is for another claim"),
     "cases": ("converse", {"commutes": []}, "the three orders are not as listed"),
 }
 

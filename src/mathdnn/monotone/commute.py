@@ -122,7 +122,12 @@ def _equal(f: Elementwise, facts: Facts, claim: str, equality: str | None) -> Ve
     shown = Equality.BITWISE if to_the_bit else Equality.VALUES
     scanned = certificate(f, facts)
     how = "to the bit" if to_the_bit else "as values (the sign of a zero may differ)"
-    method = f"{scanned.method}; a nondecreasing function commutes with a maximum, {how}"
+    what = (
+        "a function that is nondecreasing up to where it gives NaN"
+        if facts.scan.nan_outputs
+        else ("a nondecreasing function")
+    )
+    method = f"{scanned.method}; {what} commutes with a maximum, {how}"
     evidence = Certificate(KIND, method, {**scanned.data, "equality": str(shown)})
     return proved(
         f"{claim}, {how}", evidence, assumptions=(*_pooling(f, facts), *assumptions_of(f, facts)[:-1]), equality=shown
@@ -138,7 +143,8 @@ def _pooling(f: Elementwise, facts: Facts) -> tuple[Assumption, ...]:
         "the same value gives the same bits wherever it lies in a tensor",
         position_sentence(facts.positions, f.form),
     )
-    return ties, same
+    nan = Assumption("max pooling gives NaN where its window holds one", "torch's max_pool2d did, at either end of it")
+    return (ties, nan, same) if facts.scan.nan_outputs else (ties, same)
 
 
 def first_of_equals(form: Format) -> bool:
@@ -193,11 +199,13 @@ def max_pool(bits: np.ndarray, window: int, form: Format) -> np.ndarray:
 
 def _shown(f: Elementwise, facts: Facts, claim: str, cells: list[int], equality: Equality) -> Verdict:
     """Run the window both ways in ever wider images until the two ways differ; the smallest is the evidence."""
-    for copies in (1, 2, 4, 8, 16, 32, 64, 4096) if cells else ():
-        first, last = both_ways(f, cells, copies, len(cells))
+    # of two zeros the pool returns the first, whichever it is
+    tries = [(copies, window) for copies in (1, 2, 4, 8, 16, 32, 64, 4096) for window in (cells, cells[::-1])]
+    for copies, window in tries if cells else ():
+        first, last = both_ways(f, window, copies, len(window))
         differ = _differ(first, last, f.form, equality)
         if len(differ):
-            evidence = _images(f, cells * copies, len(cells), first, last, int(differ[0]), scan_data(f, facts))
+            evidence = _images(f, window * copies, len(window), first, last, int(differ[0]), scan_data(f, facts))
             return refuted(claim, evidence, equality=equality)
     return undecided(
         claim,

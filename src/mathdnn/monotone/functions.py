@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import types
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,7 +76,19 @@ def _named(name: str, who: str) -> tuple[Any, str, bool]:
                 "give a name that these libraries have",
             )
         )
-    return found, f"{module}.{attribute}", True
+    return found, f"{module}.{attribute}", _is_own(found, attribute)
+
+
+def _is_own(f: Any, name: str) -> bool:
+    """Whether a function that torch or NumPy has by this name is theirs, and not one that was put in its place."""
+    if isinstance(f, np.ufunc):
+        return getattr(np, f.__name__, None) is f
+    if isinstance(f, types.BuiltinFunctionType):
+        return f.__name__ == name
+    if not isinstance(f, types.FunctionType):
+        return False
+    home = importlib.import_module(str(f.__module__).partition(".")[0]).__file__
+    return home is not None and Path(f.__code__.co_filename).is_relative_to(Path(home).parent)
 
 
 def _name(f: Any) -> str:
@@ -88,7 +102,7 @@ def _name(f: Any) -> str:
 def _public_name(f: Any) -> str:
     name = getattr(f, "__name__", "")
     for module in ("numpy",) if isinstance(f, np.ufunc) else ("torch", "torch.nn.functional"):
-        if getattr(importlib.import_module(module), name, None) is f:
+        if getattr(importlib.import_module(module), name, None) is f and _is_own(f, name):
             return f"{module}.{name}"
     return ""
 

@@ -16,7 +16,7 @@ and more for functions that are not the kernel they look like:
 and, of a few thousand of the values:
 
     short tensors   contiguous tensors of one value to 101
-    images          four axes, contiguous and channels last
+    images          two to four axes, one image and several, of one channel and several, also channels last
     last element    the end of a contiguous tensor of 4099 equal values
 
 Onnxruntime takes contiguous tensors only: there the tail is calls of one to seven values.
@@ -47,6 +47,7 @@ WHOLE_VECTORS = (
     "several threads",
     "images",
 )  # an elementwise kernel gives the bits of the vector body here
+SHAPES = ((2, 4, 16, 16), (1, 8, 16, 16), (8, 1, 16, 16), (1, 1, 32, 64), (8, 16, 16), (1, 32, 64), (32, 64))
 LENGTHS = (*range(1, 18), 31, 32, 33, 63, 65, 101)  # of short tensors
 
 
@@ -154,9 +155,10 @@ def _ends(f: Elementwise, bits: Int[np.ndarray, " n"]) -> Iterator[tuple[str, np
     """Layouts of a few of the values: their name, which values, and the outputs."""
     some = np.arange(0, len(bits), max(1, len(bits) // FEW))[:FEW]
     if len(some) == FEW:
-        image = bits[some].reshape(2, 4, 16, 16)
-        yield "images", some, f.on_bits(image).reshape(-1)
-        yield "images", some, f.on_bits(image.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1).reshape(-1)
+        for shape in SHAPES:
+            yield "images", some, f.on_bits(bits[some].reshape(shape)).reshape(-1)
+        last = bits[some].reshape(SHAPES[0]).transpose(0, 3, 1, 2)
+        yield "images", some, f.on_bits(last).transpose(0, 2, 3, 1).reshape(-1)
     cut = np.cumsum(np.resize(LENGTHS, len(some)))
     yield (
         "short tensors",

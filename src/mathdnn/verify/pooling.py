@@ -18,11 +18,21 @@ def check_fall(verdict: Verdict, evidence: Counterexample) -> Answer:
     f, why = function_of(d)
     if f is None:
         return None, why
+    claim = (
+        f"{d['function']} ({d['library']} {d['version']}, {d['instruction_set']}, vector body) "
+        f"is nondecreasing over every {d['dtype']} from -inf to inf"
+    )
+    if verdict.claim != claim or str(verdict.status) != "refuted":
+        return False, f"the evidence is for another claim: {claim}"
     x = bits_of(unpack_array(evidence.input), d["dtype"])
     y = floats(f(np.tile(x, 4096)), d["dtype"])[: len(x)]
     v = floats(x, d["dtype"])
     if len(x) == 1:
-        return (True, "") if np.isnan(y[0]) and not np.isnan(v[0]) else (False, "the output is a number")
+        named = (evidence.claimed, evidence.found) == ("a number", "NaN")
+        return (True, "") if named and np.isnan(y[0]) and not np.isnan(v[0]) else (False, "the output is a number")
+    said = floats(bits_of(unpack_array(evidence.found), d["dtype"]), d["dtype"])
+    if evidence.claimed != "f(x) <= f(x') for the neighbours x < x'" or not np.array_equal(said, y, equal_nan=True):
+        return False, f"the outputs are {y[0]} and {y[-1]}, which the file does not say"
     falls = v[0] < v[1] and y[1] < y[0]
     return (True, "") if falls else (False, f"f({v[0]}) = {y[0]} and f({v[1]}) = {y[1]}, which is no fall")
 
@@ -33,6 +43,11 @@ def check_images(verdict: Verdict, evidence: Counterexample) -> Answer:
     f, why = function_of(d)
     if f is None:
         return None, why
+    claim = f"{d['function']} commutes with max pooling over every {d['dtype']} image without NaN"
+    ways = ("", ", to the bit") if str(verdict.equality) == "bitwise" else ("",)
+    claims = [f"{claim}{path}{way}" for path in ("", ", on the vector body") for way in ways]
+    if verdict.claim not in claims or str(verdict.status) != "refuted":
+        return False, f"the evidence is for another claim: {claim}"
     x = bits_of(unpack_array(evidence.input["image"]).ravel(), d["dtype"])
     window = int(evidence.input["window"][1])
     first = f(_pool(x, window, d["dtype"]))
