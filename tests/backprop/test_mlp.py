@@ -296,12 +296,9 @@ def test_a_module_is_held_against_its_own_forward_pass():
     assert next(model.parameters()).dtype is torch.float32
 
 
-def test_a_module_that_computes_something_else_is_refuted():
-    class Doubled(nn.Linear):
-        def forward(self, x):
-            return 2 * super().forward(x)
-
-    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), Doubled(3, 1))
+def test_a_module_that_computes_something_else_is_refuted(monkeypatch):
+    monkeypatch.setattr(nn.Tanh, "forward", lambda self, x: 2 * torch.tanh(x))  # the class itself: nothing shows it
+    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
     assert check_module(model)["dyL/dx"].status is Status.REFUTED
 
 

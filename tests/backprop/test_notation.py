@@ -40,6 +40,11 @@ READ = {
     "2 A_l": "2 * A[l]",
     "-A_l - (A_l − 3 A_l) I": "-A[l] - (A[l] - 3 * A[l]) @ I",
     "I_{n_L}": "I",
+    "I_L": "I",
+    "-1 I + 2 · I": "-1 * I + 2 * I",
+    "(2-1) l A_l": "(2 - 1) * l * A[l]",
+    r"diag(s_l) \,A_l": "diag(s[l]) @ A[l]",
+    "diag(σ'(b_l + A_l y_{l-1}))": "diag(s[l])",
     "1": "1",
 }
 
@@ -59,6 +64,11 @@ UNREAD = {
     "A_l^2": "^2",
     "dy_l/dy_{l-1}": "a derivative other than dy_L/dy_l, which is G[l]",
     "σ'(A_l y_l + b_l)": "sigma'(A[l] @ y[l] + b[l]), which is not of z_l = A_l y_{l-1} + b_l",
+    "σ'(A_l ⊙ y_{l-1} + b_l)": "sigma'(A[l] * y[l-1] + b[l]), which is not of z_l = A_l y_{l-1} + b_l",
+    "σ'(b_l + A_l y_{l-1} + b_l)": ("sigma'(b[l] + A[l] @ y[l-1] + b[l]), which is not of z_l = A_l y_{l-1} + b_l"),
+    "I_{17}": "I_{17}",
+    "I_{n_0}": "I_{n_0}",
+    "I_l": "I_l",
     "σ'(y_l)": "sigma'(y[l]), which is not of z_l = A_l y_{l-1} + b_l",
     "A_l z_l": "z_l outside of sigma'",
     "diag(s_l": "no ) at the end",

@@ -70,6 +70,70 @@ REFUSED = {
         lambda: jacobians(SMALL, AT).dense(tuple(b.float() for b in jacobians(SMALL, AT).buffers())),
         "Jacobians.dense(out=...): expected shape (1, 2, 2) of torch.float64, got shape (1, 2, 2) of torch.float32; make the memory by buffers().",
     ),
+    "buffers that are words": (
+        lambda: jacobians(SMALL, AT).dense(("a", "b")),
+        "Jacobians.dense(out=...): expected shape (1, 2, 2) of torch.float64, got 'a'; make the memory by buffers().",
+    ),
+    "a buffer that is expanded": (
+        lambda: jacobians(SMALL, AT).dense((AT.expand(1, 2, 2), torch.empty(1, 1, 2, dtype=torch.float64))),
+        "Jacobians.dense(out=...): expected shape (1, 2, 2) of torch.float64, got shape (1, 2, 2) of torch.float64 that is expanded; make the memory by buffers().",
+    ),
+    "a buffer that records": (
+        lambda: jacobians(SMALL, AT).dense(tuple(b.requires_grad_() for b in jacobians(SMALL, AT).buffers())),
+        "Jacobians.dense(out=...): expected shape (1, 2, 2) of torch.float64, got shape (1, 2, 2) of torch.float64 that requires grad; make the memory by buffers().",
+    ),
+    "a sparse buffer": (
+        lambda: jacobians(SMALL, AT).dense(tuple(b.to_sparse() for b in jacobians(SMALL, AT).buffers())),
+        "Jacobians.dense(out=...): expected shape (1, 2, 2) of torch.float64, got shape (1, 2, 2) of torch.float64, sparse_coo; make the memory by buffers().",
+    ),
+    "no buffers": (
+        lambda: jacobians(SMALL, AT).dense(5),
+        "Jacobians.dense(out=...): expected a tuple of one tensor for each layer, got 5; make the memory by buffers().",
+    ),
+    "one buffer, of another shape": (
+        lambda: jacobians(SMALL, AT).weights[0].dense(AT),
+        "OuterProduct.dense(out=...): expected shape (1, 2, 2) of torch.float64, got shape (2,) of torch.float64; make the memory by buffers().",
+    ),
+    "a word to pull": (
+        lambda: jacobians(SMALL, AT).weights[0].pull("a"),
+        "Jacobians.pull(v): expected shape (1,) of torch.float64, got 'a'; reshape or convert it.",
+    ),
+    "an input without values": (
+        lambda: jacobians(SMALL, AT.to("meta")),
+        "MLP.forward(x=...): expected shape (2,) or (batch, 2) of torch.float64 on cpu, got shape (2,) of torch.float64 on meta; reshape or convert it.",
+    ),
+    "a sparse input": (
+        lambda: jacobians(SMALL, AT.to_sparse()),
+        "MLP.forward(x=...): expected shape (2,) or (batch, 2) of torch.float64, got shape (2,) of torch.float64, sparse_coo; reshape or convert it.",
+    ),
+    "a number too large": (
+        lambda: jacobians(SMALL, [10**400, 1]),
+        "MLP.forward(x=...): expected a tensor, or numbers of one shape, got [100000000000000000000000000000000000000 (Overflow when unpacking long long); give a tensor.",
+    ),
+    "sparse weights": (
+        lambda: MLP([ONE.to_sparse()], [BIAS]),
+        "MLP(weights=...): expected dense tensors, got sparse_coo; call to_dense() on it.",
+    ),
+    "float8 weights": (
+        lambda: MLP([ONE.to(torch.float8_e4m3fn)], [BIAS]),
+        "MLP(weights=...): expected floats of 16, 32 or 64 bits, got float8_e4m3fn; convert it, by .float() say.",
+    ),
+    "a seed that is a word": (
+        lambda: check_module(nn.Sequential(nn.Linear(2, 2)), seed="a"),
+        "check_module(seed=...): expected a whole number, less than 2^62 in size, got 'a'; choose another seed.",
+    ),
+    "a seed too large": (
+        lambda: check_module(nn.Sequential(nn.Linear(2, 2)), seed=2**70),
+        "check_module(seed=...): expected a whole number, less than 2^62 in size, got 1180591620717411303424; choose another seed.",
+    ),
+    "another seed too large": (
+        lambda: check_autograd((2, 2), seed=2**70),
+        "check_autograd(seed=...): expected a whole number, less than 2^62 in size, got 1180591620717411303424; choose another seed.",
+    ),
+    "no seed": (
+        lambda: MLP.random((2, 2), seed=None),
+        "MLP.random(seed=...): expected a whole number, less than 2^62 in size, got None; choose another seed.",
+    ),
     "another length": (
         lambda: jacobians(SMALL, AT).weights[0].pull(torch.ones(3)),
         "Jacobians.pull(v): expected shape (1,) of torch.float64, got shape (3,) of torch.float32; reshape or convert it.",
@@ -114,3 +178,10 @@ def test_what_does_not_fit_is_one_sentence(case):
     ask, words = REFUSED[case]
     with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
         ask()
+
+
+def test_a_generator_of_buffers_is_refused():
+    found = jacobians(SMALL, AT)
+    words = r"^Jacobians.dense\(out=...\): expected a tuple of one tensor for each layer, got <generator .*; make the m"
+    with pytest.raises(InvalidInput, match=words):
+        found.dense(b for b in found.buffers())

@@ -8,20 +8,25 @@ from mathdnn.backprop import check_exact, typed_formula
 from mathdnn.errors import InvalidInput
 from mathdnn.verdict import Status
 
+HUGE = "(I" + "*1000" * 7 + ")"  # 10^21: too large for 64 bits
+ROUND = "(I + I" + "*512" * 7 + "*2)"  # 1 + 2^64 on the diagonal, which 64 bits take for 1
 RIGHT = {
     "dyL/dbL": ["I", "I + 0"],
-    "dyL/dyL-1": ["A[L]", "G[L] @ A[L]"],
+    "dyL/dyL-1": ["A[L]", "G[L] @ A[L]", f"{HUGE} @ A[L] - {HUGE} @ A[L] + A[L]"],
     "dyl/dbl": ["diag(s[l])"],
     "dyl/dyl-1": ["diag(s[l]) @ A[l]", "(A[l].T @ diag(s[l])).T", "(s[l] * A[l].T).T"],
     "dyL/dAL": ["outer(I, y[L-1])"],
     "dyL/dAl": ["outer(G[l] @ diag(s[l]), y[l-1])", "outer(G[l] * s[l], y[l - 1])"],
     "dyL/dbl": ["G[l] @ diag(s[l])", "G[l] * s[l]"],
-    "dyL/dx": ["G[0]", "G[1] @ diag(s[1]) @ A[1]"],
+    "dyL/dx": ["G[1] @ diag(s[1]) @ A[1]"],
 }
 WRONG = {
     "dyl/dyl-1": ["A[l]", "diag(s[l]) @ A[l] * 2", "-diag(s[l]) @ A[l]"],
     "dyL/dAl": ["outer(G[l], y[l-1])", "outer(G[l] @ diag(s[l]), y[l])"],
-    "dyL/dbl": ["G[l]", "diag(s[l]) @ G[l]"],
+    "dyL/dbl": ["G[l]", "diag(s[l]) @ G[l]", f"{ROUND} @ G[l] @ diag(s[l])"],
+    "dyL/dbL": [ROUND],
+    "dyL/dyL-1": [f"{ROUND} @ A[L]"],
+    "dyL/dAL": [f"outer({ROUND}, y[L-1])"],
 }
 
 
@@ -60,6 +65,9 @@ BAD = {
     "power": ("A[l]**2", "dyl/dbl", r"got 'Pow' in 'A\[l\]\*\*2'; write it with these\.$"),
     "arity": ("diag(s[l], 1)", "dyl/dbl", r"got 'diag\(s\[l\], 1\)' in "),
     "number": ("I * 0.5", "dyL/dbL", r"got '0.5' in 'I \* 0.5'; write it with these\.$"),
+    "itself": ("G[0]", "dyL/dx", r"expected an answer in other terms than the question, got G\[0\], which is dyL/dx"),
+    "itself, within": ("2 * G[L - 1] - G[L-1]", "dyL/dyL-1", r"got G\[L - 1\], which is dyL/dyL-1 itself, in "),
+    "comment": ("I # right", "dyL/dbL", r"got '#' in 'I # right'; write the formula alone\.$"),
     "empty": ("", "dyl/dbl", r"expected a formula of at most 400 characters, got ''; write it shorter\.$"),
     "long": ("I + " * 200 + "I", "dyL/dbL", r"expected a formula of at most 400 characters, got 'I \+ "),
     "of": (

@@ -21,7 +21,12 @@ RIGHT = {
     "dyL/dbl": "2 * G[l] @ diag(s[l]) - G[l] * s[l]",
     "dyL/dx": "G[1] @ diag(s[1]) @ A[1]",
 }
-WRONG = {"dyl/dyl-1": "A[l]", "dyL/dbl": "G[l]", "dyL/dAl": "outer(G[l] @ diag(s[l]), y[l])", "dyL/dx": "-G[0]"}
+WRONG = {
+    "dyl/dyl-1": "A[l]",
+    "dyL/dbl": "G[l]",
+    "dyL/dAl": "outer(G[l] @ diag(s[l]), y[l])",
+    "dyL/dx": "-G[1] @ diag(s[1]) @ A[1]",
+}
 
 
 def ask(of, text, widths=(2, 2, 2, 2), sigma=None):

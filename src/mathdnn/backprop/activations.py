@@ -1,7 +1,8 @@
 """Activations with their derivatives, for torch tensors.
 
 Convention at kinks: the derivative is the one from the left, so relu'(0) = 0, as torch's autograd has it;
-hardtanh' = 0 at both ends, leaky_relu'(0) = 0.01.
+hardtanh' = 0 at both ends, leaky_relu'(0) = 0.01. For t > 20 softplus(t) = t with slope 1, as torch has it: log(1+e^t)
+is larger by 2.1e-9 at most.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 from mathdnn.errors import InvalidInput, sentence
 
 Map = Callable[[Any], Any]
+
+THRESHOLD = 20.0  # nn.Softplus is linear beyond (its default)
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,11 @@ def _step(z: Any) -> Any:
 
 
 def _softplus(z: Any) -> Any:
-    return z.clamp(min=0) + (-z.abs()).exp().log1p()
+    return z.clamp(min=0) + (-z.abs()).exp().log1p().masked_fill(z > THRESHOLD, 0)
+
+
+def _softplus_derivative(z: Any) -> Any:
+    return z.sigmoid().masked_fill(z > THRESHOLD, 1)
 
 
 def _elu(z: Any) -> Any:
@@ -107,7 +114,9 @@ ACTIVATIONS: dict[str, Activation] = {
             1.0,
             "sigma'(-1) = sigma'(1) = 0",
         ),
-        Activation("softplus", _softplus, lambda z: z.sigmoid(), r"\log(1+e^t)", 1.0),
+        Activation(
+            "softplus", _softplus, _softplus_derivative, r"\log(1+e^t)", 1.0, "sigma(t) = t, sigma'(t) = 1 for t > 20"
+        ),
         Activation("elu", _elu, lambda z: z.clamp(max=0).exp(), r"\max(t,0)+e^{\min(t,0)}-1", 1.0),
         Activation("softsign", lambda z: z / (1 + z.abs()), lambda z: (1 + z.abs()) ** -2, r"\frac{t}{1+|t|}", 1.0),
         Activation(

@@ -16,10 +16,10 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mathdnn.backprop.memory import KEPT, empty
-from mathdnn.backprop.mlp import MLP, require_mlp
+from mathdnn.backprop.mlp import MLP, described, require_mlp
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OuterProduct:
-    """dy_L/dA_l as its factors: `left` (*batch, n_L, n_l) and `right` (*batch, n_{l-1})."""
+    """dy_L/dA_l as its factors: `left` (*batch, n_L, n_l) and `right` (*batch, n_{l-1}).
+
+    `left` is dy_L/db_l, and shares its memory with `Jacobians.biases`; `right` is a copy where it is the input."""
 
     left: torch.Tensor
     right: torch.Tensor
@@ -43,14 +45,19 @@ class OuterProduct:
         self, out: Float[torch.Tensor, "*batch nL nl nk"] | None = None
     ) -> Float[torch.Tensor, "*batch nL nl nk"]:
         """All entries, in `out` or a new tensor (dearer: the system clears new memory first)."""
+        if out is not None and not _holds(out, self.shape, self.left):
+            raise _misfit("dense(out=...)", self.shape, self.left, out, "OuterProduct")
+        return self._write(empty([self.shape], self.left)[0] if out is None else out)
+
+    def _write(self, place: torch.Tensor) -> torch.Tensor:
         import torch
 
-        place = empty([self.shape], self.left)[0] if out is None else out
-        return torch.mul(self.left.unsqueeze(-1), self.right.unsqueeze(-2).unsqueeze(-2), out=place)
+        right = self.right if self.right.dim() == 1 else self.right.unsqueeze(-2).unsqueeze(-2)
+        return torch.mul(self.left.unsqueeze(-1), right, out=place)
 
     def pull(self, v: Float[torch.Tensor, "*batch nL"]) -> Float[torch.Tensor, "*batch nl nk"]:
         """The gradient of v . y_L by A_l, without the dense Jacobian."""
-        if v.shape != self.left.shape[:-1] or v.dtype != self.left.dtype:
+        if not _like(v, self.left.shape[:-1], self.left):
             raise _misfit("pull(v)", self.left.shape[:-1], self.left, v)
         rows: torch.Tensor = (v[..., None, :] @ self.left)[..., 0, :]
         return rows[..., None] * self.right[..., None, :]
@@ -58,7 +65,9 @@ class OuterProduct:
 
 @dataclass(frozen=True)
 class Jacobians:
-    """dy_L by the input (*batch, n_L, n_0), by every weight (layer l at l - 1), by every bias (*batch, n_L, n_l)."""
+    """dy_L by the input (*batch, n_L, n_0), by every weight (layer l at l - 1), by every bias (*batch, n_L, n_l).
+
+    Nothing of it is memory of the network or of the caller's x; among each other the factors share theirs."""
 
     x: torch.Tensor
     weights: tuple[OuterProduct, ...]
@@ -73,27 +82,57 @@ class Jacobians:
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
         """The same with every weight's Jacobian written out (n_L n_l n_{l-1} numbers a sample), in `out` if given.
 
-        Every tensor is contiguous: what is the same for each sample is written out for each. New memory is one piece,
-        as that of `buffers`."""
-        places = out or self.buffers()
+        Every new tensor is contiguous: what is the same for each sample is written out for each. New memory is one
+        piece, as that of `buffers`; nothing is shared with the factors, so the results may be written into."""
+        places = self.buffers() if out is None else _listed(out)
         for place, weight in itertools.zip_longest(places, self.weights):
-            if place is None or weight is None or place.shape != weight.shape or place.dtype != weight.left.dtype:
+            if weight is None or not _holds(place, weight.shape, weight.left):
                 raise _misfit("dense(out=...)", getattr(weight, "shape", ()), self.x, place)
-        weights = tuple(w.dense(o) for w, o in zip(self.weights, places, strict=True))
-        return self.x.contiguous(), weights, tuple(b.contiguous() for b in self.biases)
+        weights = tuple(w._write(o) for w, o in zip(self.weights, places, strict=True))
+        return _own(self.x), weights, tuple(_own(b) for b in self.biases)
 
 
-def _misfit(who: str, shape: Sequence[int], like: torch.Tensor, got: torch.Tensor | None) -> InvalidInput:
-    expected = f"shape {tuple(shape)} of {like.dtype}" if shape else "one tensor for each layer"
-    given = "nothing" if got is None else f"shape {tuple(got.shape)} of {got.dtype}"
-    return InvalidInput(
-        sentence(
-            f"Jacobians.{who}",
-            expected,
-            given,
-            "make the memory by buffers()" if "out" in who else "reshape or convert it",
-        )
+def _own(t: torch.Tensor) -> torch.Tensor:
+    """A contiguous copy: `contiguous()` alone is the same memory where nothing is expanded."""
+    return t.clone() if t.is_contiguous() else t.contiguous()
+
+
+def _like(t: Any, shape: tuple[int, ...], like: torch.Tensor) -> bool:
+    import torch
+
+    fits = isinstance(t, torch.Tensor) and t.shape == shape and t.dtype is like.dtype
+    return fits and t.layout is like.layout and ((t.is_cpu and like.is_cpu) or t.device == like.device)
+
+
+def _holds(place: Any, shape: tuple[int, ...], like: torch.Tensor) -> bool:
+    """Whether it is memory for a result: entries of their own (an expanded tensor has fewer), and no recording."""
+    return _like(place, shape, like) and not place.requires_grad and (place.is_contiguous() or not _expanded(place))
+
+
+def _expanded(t: torch.Tensor) -> bool:
+    import torch
+
+    return t.layout == torch.strided and any(
+        step == 0 and size > 1 for step, size in zip(t.stride(), t.shape, strict=True)
     )
+
+
+def _listed(out: Any) -> Sequence[Any]:
+    if not isinstance(out, tuple | list):
+        expected, do = "a tuple of one tensor for each layer", "make the memory by buffers()"
+        raise InvalidInput(sentence("Jacobians.dense(out=...)", expected, f"{out!r:.40}", do))
+    return out
+
+
+def _misfit(who: str, shape: Sequence[int], like: torch.Tensor, got: Any, of: str = "Jacobians") -> InvalidInput:
+    import torch
+
+    expected = f"shape {tuple(shape)} of {like.dtype}" if shape else "one tensor for each layer"
+    given = "nothing" if got is None else described(got, like)
+    if "out" in who and shape and isinstance(got, torch.Tensor):
+        given += " that is expanded" if _expanded(got) else " that requires grad" if got.requires_grad else ""
+    do = "make the memory by buffers()" if "out" in who else "reshape or convert it"
+    return InvalidInput(sentence(f"{of}.{who}", expected, given, do))
 
 
 def jacobians(mlp: MLP, x: Float[torch.Tensor, "*batch n0"]) -> Jacobians:
@@ -115,16 +154,19 @@ def jacobians(mlp: MLP, x: Float[torch.Tensor, "*batch n0"]) -> Jacobians:
 
 
 def _down(left: torch.Tensor, A: torch.Tensor, slope: torch.Tensor | None, last: bool) -> torch.Tensor:
-    """(left A) diag(slope), all samples' rows in one product; `last`: left is I, and I A_L is nothing to compute."""
+    """(left A) diag(slope), all samples' rows in one product; `last`: left is I, and I A_L is nothing to compute.
+
+    The result is never the memory of A, which is the network's."""
     import torch
 
-    shape = (*left.shape[:-1], A.shape[1])
+    shape, single = (*left.shape[:-1], A.shape[1]), left.dim() == 2  # one sample: no view is needed, each costs time
+    row = slope if slope is None or single else slope.unsqueeze(-2)
     if last:
-        return A.expand(shape) if slope is None else torch.mul(A, slope.unsqueeze(-2), out=_large(shape, A))
-    flat = left.flatten(0, -2)
-    place = _large((flat.shape[0], A.shape[1]), A)
-    below = torch.mm(flat, A, out=place).view(shape)
-    return below if slope is None else below.mul_(slope.unsqueeze(-2))
+        return A.clone().expand(shape) if row is None else torch.mul(A, row, out=_large(shape, A))
+    flat = left if single else left.flatten(0, -2)
+    below = torch.mm(flat, A, out=_large((flat.shape[0], A.shape[1]), A))
+    below = below if single else below.view(shape)
+    return below if row is None else below.mul_(row)
 
 
 def _large(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor | None:

@@ -44,7 +44,7 @@ def G(v: Values, l: int) -> Any:  # noqa: E741
 
 
 def dyL_dbL(v: Values, l: int) -> Any:  # noqa: E741
-    return np.eye(len(v.b[v.L]), dtype=int)
+    return np.eye(len(v.b[v.L]), dtype=object)
 
 
 def dyL_dprevious(v: Values, l: int) -> Any:  # noqa: E741
@@ -60,7 +60,7 @@ def dyl_dprevious(v: Values, l: int) -> Any:  # noqa: E741
 
 
 def dyL_dAL(v: Values, l: int) -> Any:  # noqa: E741
-    return np.multiply.outer(np.eye(len(v.b[v.L]), dtype=int), v.y[v.L - 1])
+    return np.multiply.outer(np.eye(len(v.b[v.L]), dtype=object), v.y[v.L - 1])
 
 
 def dyL_dAl(v: Values, l: int) -> Any:  # noqa: E741

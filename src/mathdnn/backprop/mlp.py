@@ -13,12 +13,13 @@ Source: Ernest K. Ryu, Mathematical Foundations of Deep Neural Networks, homewor
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mathdnn.backprop.activations import ACTIVATIONS, Activation, activation
+from mathdnn.backprop.activations import Activation, activation
 from mathdnn.backprop.memory import require
+from mathdnn.backprop.sequential import read_sequential
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ class Trace:
 class MLP:
     """A multilayer perceptron with weights A_1..A_L, biases b_1..b_L and activations between.
 
-    `weights[l-1]` is a tensor (n_l, n_{l-1}), `biases[l-1]` is (n_l,), of one floating dtype; `activation` is a name,
-    an `Activation`, or a sequence of L - 1 of them. Raises `InvalidInput` where the shapes do not fit together.
+    `weights[l-1]` is a tensor (n_l, n_{l-1}), `biases[l-1]` is (n_l,), of one floating dtype (16, 32 or 64 bits) and on
+    one device; they are not copied. `activation` is a name, an `Activation`, or a sequence of L - 1 of them. Raises
+    `InvalidInput` where the shapes do not fit together.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class MLP:
         return (self.weights[0].shape[1], *(a.shape[0] for a in self.weights))
 
     def forward(self, x: Float[torch.Tensor, "*batch n0"]) -> Trace:
-        """All intermediate values at x, a tensor (n_0,) or (batch, n_0). Raises `InvalidInput` for another shape."""
-        y = _check_input(self, x)
+        """All intermediate values at x, a tensor (n_0,) or (batch, n_0). Raises `InvalidInput` for another shape.
+
+        y_0 is a copy of x: what is later written into x changes nothing of the trace."""
+        y = _check_input(self, x).clone()
         ys, zs, slopes = [y], [], []
         for layer, (A, b) in enumerate(zip(self.weights, self.biases, strict=True), start=1):
             z = b.addmv(A, y) if y.dim() == 1 else b.addmm(y, A.T)  # A y + b; (batch, n_l)
@@ -89,6 +93,7 @@ class MLP:
         import torch
 
         sizes = _check_widths(widths)
+        require_seed(seed, "MLP.random(seed=...)")
         rng = torch.Generator().manual_seed(seed)
         weights, biases = [], []
         for fan_in, fan_out in itertools.pairwise(sizes):
@@ -102,10 +107,11 @@ class MLP:
     def from_sequential(cls, model: Any) -> MLP:
         """The perceptron in an `nn.Sequential` of Linear layers with an activation between each two.
 
-        Flatten and Dropout in evaluation mode are passed over, a Sequential within is read in its place. Raises
-        `InvalidInput`, naming the layer, for any other.
+        Flatten and Dropout in evaluation mode are passed over, a Sequential within is read in its place; layers may
+        share their weights, each is a layer of its own here. Raises `InvalidInput`, naming the layer, for any other:
+        also for a subclass, hooks, parametrizations, a patched `forward`, and lazy layers without weights.
         """
-        return cls(*_read_sequential(model))
+        return cls(*read_sequential(model))
 
 
 def _check_widths(widths: Sequence[int]) -> tuple[int, ...]:
@@ -119,74 +125,6 @@ def _check_widths(widths: Sequence[int]) -> tuple[int, ...]:
     return sizes
 
 
-def _read_sequential(model: Any) -> tuple[list[Any], list[Any], list[Activation]]:
-    import torch
-
-    who = "MLP.from_sequential(model=...)"
-    if not isinstance(model, torch.nn.Sequential):
-        raise InvalidInput(sentence(who, "an nn.Sequential", type(model).__name__, "wrap the layers in one"))
-    weights: list[Any] = []
-    biases: list[Any] = []
-    between: list[Activation] = []
-    for index, layer in enumerate(_unnested(model)):
-        if isinstance(layer, torch.nn.Linear) and len(weights) == len(between):
-            weights.append(layer.weight.detach())
-            biases.append(layer.bias.detach() if layer.bias is not None else layer.weight.new_zeros(layer.out_features))
-        elif (found := _activation_of(layer)) is not None and len(weights) == len(between) + 1:
-            between.append(found)
-        elif not _passes(layer):
-            raise InvalidInput(
-                sentence(
-                    who,
-                    "Linear layers with one activation between each two",
-                    f"{layer} at {index}",
-                    "leave it out, or give MLP the weights and an Activation",
-                )
-            )
-    if not weights or len(weights) != len(between) + 1:
-        raise InvalidInput(
-            sentence(who, "a Linear layer at the end", f"{len(weights)} Linear, {len(between)} activations", "add it")
-        )
-    return weights, biases, between
-
-
-def _unnested(model: Any) -> Iterator[Any]:
-    """The layers of a Sequential, those of a Sequential within it in its place."""
-    import torch
-
-    for layer in model:
-        if isinstance(layer, torch.nn.Sequential):
-            yield from _unnested(layer)
-        else:
-            yield layer
-
-
-def _passes(layer: Any) -> bool:
-    import torch
-
-    return isinstance(layer, torch.nn.Flatten) or (isinstance(layer, torch.nn.Dropout) and not layer.training)
-
-
-def _activation_of(layer: Any) -> Activation | None:
-    """The activation that a torch module with default settings computes."""
-    import torch
-
-    nn = torch.nn
-    settings = {nn.ELU: ("alpha", 1.0), nn.GELU: ("approximate", "none"), nn.LeakyReLU: ("negative_slope", 0.01)}
-    names = {nn.Tanh: "tanh", nn.Sigmoid: "sigmoid", nn.ReLU: "relu", nn.Identity: "identity", nn.ELU: "elu",
-             nn.Softplus: "softplus", nn.Softsign: "softsign", nn.GELU: "gelu", nn.SiLU: "silu",
-             nn.LeakyReLU: "leaky_relu", nn.Hardtanh: "hardtanh"}  # fmt: skip
-    name = names.get(type(layer))
-    wanted = settings.get(type(layer))
-    if name is None or (wanted is not None and getattr(layer, wanted[0]) != wanted[1]):
-        return None
-    if name == "softplus" and (layer.beta, layer.threshold) != (1.0, 20.0):
-        return None
-    if name == "hardtanh" and (layer.min_val, layer.max_val) != (-1.0, 1.0):
-        return None
-    return ACTIVATIONS[name]
-
-
 def _many(values: Any, who: str) -> list[Any]:
     if isinstance(values, str) or not hasattr(values, "__iter__"):
         raise InvalidInput(sentence(who, "a list of tensors, one a layer", f"{values!r:.40}", "give a list"))
@@ -194,11 +132,19 @@ def _many(values: Any, who: str) -> list[Any]:
 
 
 def _tensor(value: Any, who: str, rank: int) -> Any:
+    import torch
+
     tensor = _as_tensor(value, who)
+    name = str(tensor.dtype).removeprefix("torch.")
     if tensor.dim() != rank or not tensor.is_floating_point() or 0 in tensor.shape or tensor.is_meta:
         device = f" on {tensor.device}" if tensor.is_meta else ""
-        got = f"shape {tuple(tensor.shape)}, {str(tensor.dtype).removeprefix('torch.')}{device}"
+        got = f"shape {tuple(tensor.shape)}, {name}{device}"
         raise InvalidInput(sentence(who, f"floating tensors of {rank} dimension(s), none empty", got, "reshape it"))
+    if tensor.layout != torch.strided:
+        got = str(tensor.layout).removeprefix("torch.")
+        raise InvalidInput(sentence(who, "dense tensors", got, "call to_dense() on it"))
+    if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        raise InvalidInput(sentence(who, "floats of 16, 32 or 64 bits", name, "convert it, by .float() say"))
     if not bool(tensor.isfinite().all()):
         raise InvalidInput(sentence(who, "finite values", "NaN or infinity", "check where they come from"))
     return tensor.detach()
@@ -221,6 +167,9 @@ def _check_shapes(weights: tuple[Any, ...], biases: tuple[Any, ...]) -> None:
                     "let every layer take what the one before gives",
                 )
             )
+        if A.device != weights[0].device or b.device != A.device:
+            got = f"A_{layer} on {A.device}, b_{layer} on {b.device}, A_1 on {weights[0].device}"
+            raise InvalidInput(sentence("MLP(weights, biases)", "all on one device", got, "move them to one"))
         width = A.shape[0]
 
 
@@ -238,17 +187,24 @@ def _activations(what: Any, count: int) -> tuple[Activation, ...]:
 
 
 def _check_input(mlp: MLP, x: Any) -> Any:
-    x = _as_tensor(x, "MLP.forward(x=...)")
-    if x.dim() not in (1, 2) or x.shape[-1] != mlp.widths[0] or x.dtype != mlp.weights[0].dtype:
-        raise InvalidInput(
-            sentence(
-                "MLP.forward(x=...)",
-                f"shape ({mlp.widths[0]},) or (batch, {mlp.widths[0]}) of {mlp.weights[0].dtype}",
-                f"shape {tuple(x.shape)} of {x.dtype}",
-                "reshape or convert it",
-            )
-        )
+    x, like = _as_tensor(x, "MLP.forward(x=...)"), mlp.weights[0]
+    fits = x.dim() in (1, 2) and x.shape[-1] == mlp.widths[0] and x.dtype == like.dtype
+    if not fits or x.device != like.device or x.layout != like.layout:
+        where = "" if x.device == like.device else f" on {like.device}"
+        expected = f"shape ({mlp.widths[0]},) or (batch, {mlp.widths[0]}) of {like.dtype}{where}"
+        raise InvalidInput(sentence("MLP.forward(x=...)", expected, described(x, like), "reshape or convert it"))
     return x
+
+
+def described(x: Any, like: Any) -> str:
+    """Shape and type of what came, and where it differs from `like` its device and layout."""
+    import torch
+
+    if not isinstance(x, torch.Tensor):
+        return f"{x!r:.40}"
+    where = "" if x.device == like.device else f" on {x.device}"
+    layout = "" if x.layout == like.layout else f", {str(x.layout).removeprefix('torch.')}"
+    return f"shape {tuple(x.shape)} of {x.dtype}{where}{layout}"
 
 
 def _as_tensor(value: Any, who: str) -> Any:
@@ -258,7 +214,7 @@ def _as_tensor(value: Any, who: str) -> Any:
         return value
     try:
         return torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         got = f"{value!r:.40} ({str(error)[:80]})"
         raise InvalidInput(sentence(who, "a tensor, or numbers of one shape", got, "give a tensor")) from None
 
@@ -268,3 +224,10 @@ def require_mlp(value: Any, who: str) -> None:
     if not isinstance(value, MLP):
         do = "make one, by MLP.from_sequential(model) say"
         raise InvalidInput(sentence(who, "an MLP", type(value).__name__, do))
+
+
+def require_seed(seed: Any, who: str) -> None:
+    """Raise `InvalidInput` for anything but a whole number that a generator takes, with room to count on from it."""
+    if type(seed) is not int or not abs(seed) < 2**62:
+        expected = "a whole number, less than 2^62 in size"
+        raise InvalidInput(sentence(who, expected, f"{seed!r:.40}", "choose another seed"))

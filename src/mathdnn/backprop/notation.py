@@ -15,7 +15,7 @@ import re
 _SUBSCRIPTS = str.maketrans("ₗ₀₁₂₃₄₅₆₇₈₉₋₊", "l0123456789-+")
 _T = r"(?:\\top|\\intercal|\\(?:mathsf|mathrm)\s*(?:\{T\}|T)|⊤|T)(?![a-zA-Z])"
 _LATEX = (
-    (r"\\(?:left|right|,|;|!|:|quad|displaystyle)(?![a-zA-Z])|[$]|\\ ", " "),
+    (r"\\(?:left|right|quad|displaystyle)(?![a-zA-Z])|\\[,;!:]|[$]|\\ ", " "),
     (r"\\d?frac\s*\{([^{}]*(?:\{[^{}]*\})?[^{}]*)\}\s*\{([^{}]*(?:\{[^{}]*\})?[^{}]*)\}", r"(\1/\2)"),
     (r"\\(?:operatorname|mathrm|text|mathop)\*?\s*\{\s*diag\s*\}|\\diag(?![a-zA-Z])", "diag"),
     (r"\\sigma(?![a-zA-Z])", "σ"), (r"\\partial(?![a-zA-Z])", "∂"), (r"\\cdot(?![a-zA-Z])", "·"),
@@ -27,9 +27,11 @@ _LATEX = (
 _INDEX = r"[lL0-9]+(?:\s*[-+]\s*[0-9]+)?"
 _PLACE = rf"\s*(?:_\s*\{{\s*({_INDEX})\s*\}}|_\s*\(\s*({_INDEX})\s*\)|\[\s*({_INDEX})\s*\]|_([lL]|[0-9]+)(?!\w))"
 _LAYER = re.compile(rf"([AbyzsG]){_PLACE}")
+_SIZE = r"(?:_\{\s*n_(?:L|\{\s*L\s*\})\s*\}|_\{\s*L\s*\}|_L)"  # of I, which has one
 _FRACTION = re.compile(rf"(?:d|∂)\s*y{_PLACE}\s*/\s*(?:d|∂)\s*(?:y{_PLACE}|(x)(?![a-zA-Z_]))")
 _SLOPE = re.compile(r"(?:σ|sigma|phi|φ)\s*(?:_prime|')\s*(?:_[lL0-9]\s*)?(?=\()")
 _PRODUCT = re.compile(r"(@|·|\*(?!\*)|⊙|⊗)\s*")
+_NUMBER = re.compile(r"[-+* ()0-9lL]+")  # and sums and products of them
 Term = tuple[str, int]  # text, and how tightly it holds together
 SUM, PRODUCT, ATOM = range(3)
 
@@ -91,7 +93,7 @@ class _Reader:
             if sign and sign[1] == "⊗":
                 left = f"outer({left[0]}, {right[0]})", ATOM
                 continue
-            plain = left[0].isdigit() or right[0].isdigit()
+            plain = bool(_NUMBER.fullmatch(left[0]) or _NUMBER.fullmatch(right[0]))
             word = "*" if (sign and sign[1] in "*⊙") or plain else "@"
             left = f"{_held(left, PRODUCT)} {word} {_held(right, ATOM)}", PRODUCT
 
@@ -114,7 +116,7 @@ class _Reader:
             return f"{found[1]}[{_index(*found.groups()[1:])}]", ATOM
         if found := self.take(r"(diag|outer)\s*\("):
             return self.call(found[1]), ATOM
-        if found := self.take(r"I(?:_\{[^{}]*\}|_\w)?(?!\w)|[lL](?!\w)|[0-9]{1,4}(?![\w.])"):
+        if found := self.take(rf"I{_SIZE}?(?![\w{{])|[lL](?!\w)|[0-9]{{1,4}}(?![\w.])"):
             return found[0][0] if found[0][0] == "I" else found[0], ATOM
         if self.take(r"x(?!\w)"):
             return "y[0]", ATOM
@@ -135,14 +137,17 @@ class _Reader:
     def inside(self) -> str:
         """The layer k of z_k, or of A_k y_{k-1} + b_k, in brackets."""
         self.need("(")
+        start = self.at
         text, _ = self.sum()
+        raw = self.text[start : self.at]
         self.need(")")
         if found := re.fullmatch(r"z\[(.*)\]", text):
             return found[1]
-        found = re.fullmatch(r"A\[([^]]*)\] [@*] y\[([^]]*)\] \+ b\[([^]]*)\]", text)
-        if not found or found[1] != found[3] or _below(found[1]) != found[2]:
+        found = re.fullmatch(r"(?:b\[(.*)\] \+ )?A\[([^]]*)\] [@*] y\[([^]]*)\](?: \+ b\[([^]]*)\])?", text)
+        biases = [place for place in (found[1], found[4]) if place is not None] if found else []
+        if not found or "⊙" in raw or biases != [found[2]] or _below(found[2]) != found[3]:
             raise Unread(f"sigma'({text:.40}), which is not of z_l = A_l y_{{l-1}} + b_l")
-        return found[1]
+        return found[2]
 
 
 def _held(term: Term, tightly: int) -> str:

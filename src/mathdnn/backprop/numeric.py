@@ -8,7 +8,7 @@ from typing import Any
 from mathdnn.backprop.activations import Activation
 from mathdnn.backprop.jacobians import jacobians
 from mathdnn.backprop.memory import require
-from mathdnn.backprop.mlp import MLP
+from mathdnn.backprop.mlp import MLP, require_seed
 from mathdnn.errors import InvalidInput, sentence
 from mathdnn.verdict import Assumption, Counterexample, Equality, Estimate, Status, Verdict, refuted
 
@@ -29,6 +29,7 @@ def check_autograd(
     `runs` random float64 networks (`MLP.random`, seeds seed, seed + 1, ...) with a batch of normal inputs each.
     """
     _require_counts("check_autograd", runs=runs, batch=batch)
+    require_seed(seed, "check_autograd(seed=...)")
     worst: dict[str, list[float]] = {}
     for run in range(seed, seed + runs):
         mlp = MLP.random(widths, activation, seed=run)
@@ -41,17 +42,21 @@ def check_module(model: Any, *, batch: int = 8, seed: int = 0) -> dict[str, Verd
     """Supported, or refuted: the closed forms agree with autograd through an `nn.Sequential` of Linear and activations.
 
     The module's own forward pass is differentiated (a copy in float64 and evaluation mode), at normal inputs drawn from
-    `seed`. Raises `InvalidInput` for a module that is no perceptron, or whose Jacobians do not fit into memory.
+    `seed`. Raises `InvalidInput` for a module that is no perceptron, for one whose Jacobians do not fit into memory, or
+    where two layers share a parameter: the derivative by that is the sum of theirs, the closed forms give each.
     """
     import copy
 
     import torch
 
     _require_counts("check_module", batch=batch)
+    require_seed(seed, "check_module(seed=...)")
     mlp = MLP.from_sequential(model)
+    linear = _linear_layers(model)
+    _require_own_parameters(linear)
     entries = sum(A.numel() + b.numel() for A, b in zip(mlp.weights, mlp.biases, strict=True)) + mlp.widths[0]
     require(3 * 8 * batch * mlp.widths[-1] * entries, "check_module(model)", "take a smaller batch or network")
-    own = copy.deepcopy(model).double().eval()
+    own = copy.deepcopy(model).cpu().double().eval()
     mlp = MLP.from_sequential(own)
     x = _inputs(mlp, batch, seed)
     parameters = dict(own.named_parameters())
@@ -63,7 +68,6 @@ def check_module(model: Any, *, batch: int = 8, seed: int = 0) -> dict[str, Verd
 
     dx, by = torch.func.vmap(torch.func.jacrev(f, argnums=(0, 1)), in_dims=(0, None))(x, parameters)
     ours, pairs = jacobians(mlp, x).dense(), {}
-    linear = [name for name, layer in own.named_modules() if isinstance(layer, torch.nn.Linear)]
     pairs["dyL/dx"] = _gap(ours[0], dx)
     for layer, name in enumerate(linear, start=1):
         pairs[f"dyL/dA{layer}"] = _gap(ours[1][layer - 1], by[f"{name}.weight"])
@@ -72,6 +76,32 @@ def check_module(model: Any, *, batch: int = 8, seed: int = 0) -> dict[str, Verd
     return {
         name: _verdict(name, [gap], mlp, seed, f"for this module, at {batch} inputs") for name, gap in pairs.items()
     }
+
+
+def _linear_layers(model: Any) -> dict[str, Any]:
+    """Every Linear layer by its name, in the order of the forward pass; one that comes twice has two names."""
+    import torch
+
+    named = model.named_modules(remove_duplicate=False)
+    return {name: layer for name, layer in named if type(layer) is torch.nn.Linear}
+
+
+def _require_own_parameters(linear: dict[str, Any]) -> None:
+    """Raise `InvalidInput` where a weight or bias is no parameter, or that of two layers."""
+    import torch
+
+    seen: dict[int, str] = {}
+    for layer, module in linear.items():
+        for kind in ("weight", "bias"):
+            value, name = getattr(module, kind), f"{layer}.{kind}"
+            if value is not None and not isinstance(value, torch.nn.Parameter):
+                do = "register it as one, to be differentiated by"
+                raise InvalidInput(sentence("check_module(model)", "parameters", f"{name} that is none", do))
+            if value is not None and id(value) in seen:
+                got = f"{seen[id(value)]}, which is also {name}"
+                do = "give each layer its own: the derivative by a shared parameter is the sum over its layers"
+                raise InvalidInput(sentence("check_module(model)", "parameters used by one layer each", got, do))
+            seen[id(value)] = name
 
 
 def _require_counts(who: str, **counts: int) -> None:

@@ -6,7 +6,7 @@ import io
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from mathdnn.backprop.flow import Flow
+from mathdnn.backprop.flow import Flow, drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,9 +47,9 @@ def _norms(axes: Axes, flow: Flow) -> None:
 
 def _factors(axes: Axes, flow: Flow) -> None:
     layers = list(range(1, len(flow.greatest) + 1))
-    low = [max(s, 1e-300) for s in flow.least]
-    axes.vlines(layers, low, flow.greatest, color=SINGULAR, linewidth=3, alpha=0.6)
-    axes.plot(layers, flow.greatest, "^", color=SINGULAR, markersize=4)
+    low, high = drawable(flow.least), drawable(flow.greatest)
+    axes.vlines(layers, low, high, color=SINGULAR, linewidth=3, alpha=0.6)
+    axes.plot(layers, high, "^", color=SINGULAR, markersize=4)
     axes.plot(layers, low, "v", color=SINGULAR, markersize=4)
     axes.axhline(1.0, color=BOUND, linewidth=0.8)
     axes.set(yscale="log", xlabel="layer l", ylabel="singular values of F_l, least and greatest")

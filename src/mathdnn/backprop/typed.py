@@ -67,11 +67,46 @@ def typed_formula(text: str, of: str) -> Formula:
     if not isinstance(text, str) or not 0 < len(text) <= _LONGEST:
         raise _wrong("text", f"a formula of at most {_LONGEST} characters", f"{text!r:.60}", "write it shorter")
     tree, read = _read(text.strip())
+    _refuse_the_question(tree, text, of)
     return dataclasses.replace(FORMULAS[of], text=f"{of} = {read}", typed=read, closed=_closed(tree, of))
+
+
+def _refuse_the_question(tree: ast.expr, text: str, of: str) -> None:
+    """dy_L/dx and dy_L/dy_{L-1} are G[0] and G[L-1]: no answer to what they are themselves."""
+    own = {"dyL/dx": [0, 0], "dyL/dyL-1": [4, 6]}.get(of)
+    for node in ast.walk(tree) if own else ():
+        if not isinstance(node, ast.Subscript) or ast.unparse(node.value) != "G":
+            continue
+        if [_index(node.slice, L) for L in (5, 7)] == own:
+            got, do = f"{ast.unparse(node)}, which is {of} itself, in {text!r:.100}", "write what it is"
+            raise _wrong("text", "an answer in other terms than the question", got, do)
+
+
+def _index(node: ast.expr, L: int) -> int | None:
+    """A layer's number for l = L, or None for what is none."""
+    try:
+        return _number(node, L)
+    except KeyError:
+        return None
+
+
+def _number(node: ast.expr, L: int) -> int:
+    match node:
+        case ast.Constant(value=int(number)):
+            return number
+        case ast.Name(id="l" | "L"):
+            return L
+        case ast.UnaryOp(operand=operand):
+            return -_number(operand, L)
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() as op, right=right):
+            return int(_BINARY[type(op)](_number(left, L), _number(right, L)))
+    raise KeyError
 
 
 def _read(text: str) -> tuple[ast.expr, str]:
     """The formula in the pieces above, as it stands or out of the usual notation."""
+    if "#" in text:
+        raise _wrong("text", _PIECES, f"'#' in {text!r:.100}", "write the formula alone")
     try:
         return _tree(text), text
     except InvalidInput as error:
@@ -156,7 +191,7 @@ def _evaluate(node: ast.expr, v: Values, l: int) -> Any:  # noqa: E741
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.Name):
-        return {"l": l, "L": v.L, "I": np.eye(len(v.b[v.L]), dtype=int)}[node.id]
+        return {"l": l, "L": v.L, "I": _identity(v)}[node.id]
     if isinstance(node, ast.UnaryOp):
         return -_evaluate(node.operand, v, l)
     if isinstance(node, ast.Attribute):
@@ -170,6 +205,11 @@ def _evaluate(node: ast.expr, v: Values, l: int) -> Any:  # noqa: E741
         word = ast.unparse(node.func)
         parts, operation = node.args, _FUNCTIONS[word][1]
     return _applied(operation, word, parts, [_evaluate(part, v, l) for part in parts])
+
+
+def _identity(v: Values) -> Any:
+    """n_L x n_L, in whole numbers of any size: those of a fixed size would come round to others."""
+    return np.eye(len(v.b[v.L]), dtype=object)
 
 
 def _applied(operation: Callable[..., Any], word: str, parts: Sequence[ast.expr], values: list[Any]) -> Any:
@@ -193,7 +233,7 @@ def _layer(name: str, index: Any, v: Values) -> Any:
     if name not in ("A", "b", "y", "s", "G") or np.ndim(index) or not isinstance(index, int) or not 0 <= index <= v.L:
         raise Misfit(f"{name}[{index if np.ndim(index) == 0 else '...'}] is not there")
     if name == "G":
-        return np.eye(len(v.b[v.L]), dtype=int) if index == v.L else literal.G(v, index)
+        return _identity(v) if index == v.L else literal.G(v, index)
     found = getattr(v, name)[index] if index < len(getattr(v, name)) else None
     if found is None or not len(found):
         raise Misfit(f"{name}[{index}] is not there")

@@ -88,8 +88,8 @@ def anywhere() -> Callable[[str], int]:
 
 def read(text: str) -> ast.expr:
     """The tree of a formula's text. Raises `Unreadable`, or SyntaxError."""
-    if not 0 < len(text) <= LONGEST:
-        raise Unreadable("a text too long")
+    if not 0 < len(text) <= LONGEST or "#" in text:
+        raise Unreadable("a text too long, or with a comment")
     return ast.parse(text, mode="eval").body
 
 
