@@ -368,3 +368,15 @@ def test_a_compiled_model_breaks_its_graph_and_stays_right():
     model = torch.compile(torch.nn.Sequential(torch.nn.Tanh(), layer), backend="eager")
     x = image(2, 4, 6, 5)
     assert torch.allclose(model(x), layer(torch.tanh(x)), rtol=0, atol=1e-13)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+@pytest.mark.parametrize("kernel", [2, 4, 5, (4, 5), (1, 6)])
+def test_the_zeros_of_same_padding_make_no_nan_that_torch_does_not_make(kernel):
+    table = ConnectionTable.random(3, 4, 2, seed=0)
+    layer, x = TableConv2d(table, kernel, padding="same"), torch.randn(2, 3, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), table_conv2d_literal(x, layer.weight, layer.bias, table, 1, "same"))
+        layer.weight[0, 0, 0] = float("inf")
+        literal = table_conv2d_literal(x, layer.weight, layer.bias, table, 1, "same")
+        assert torch.equal(layer(x).isfinite(), literal.isfinite())

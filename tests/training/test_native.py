@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from mathdnn.errors import Diverged, InvalidInput
-from mathdnn.lenet import LeNet5
+from mathdnn.lenet import LeNet5, LeNet5_1998
 from mathdnn.training import Recipe, evaluate, initialise, plan_engine, predict, scores, train
+from mathdnn.training.checks import structure_digest
 
 RECIPES = {
     "homework": Recipe(epochs=1, batch_size=32),
@@ -136,3 +137,29 @@ def test_lenet_is_trained_natively_and_what_is_not_known_by_torch():
     hooked = LeNet5("table")
     hooked.c3.register_forward_hook(lambda *_: None)
     assert str(plan_engine(hooked, Recipe())) == "torch: c3 with hooks, which it would not call"
+    masked = LeNet5("table")
+    masked.c3.weight.register_hook(lambda gradient: 0 * gradient)
+    assert str(plan_engine(masked, Recipe())) == "torch: a parameter with hooks, which it would not call"
+    late = LeNet5("table")
+    late.c1.bias.register_post_accumulate_grad_hook(lambda _: None)
+    assert str(plan_engine(late, Recipe())) == "torch: a parameter with hooks, which it would not call"
+
+
+def test_the_network_of_1998_is_drawn_anew_from_a_seed():
+    one, same, other = (initialise(LeNet5_1998(), seed).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not torch.equal(one["s2.coefficient"], other["s2.coefficient"])
+    assert float(one["c1.weight"].abs().max()) <= 2.4 / 25  # its own way, and not that of the layers in it
+
+
+def test_a_module_that_is_used_twice_computes_twice(rng):
+    relu, linear = nn.ReLU(), nn.Linear(30, 30)
+    shared = nn.Sequential(nn.Flatten(), nn.Linear(784, 30), relu, linear, relu, linear, nn.Linear(30, 10))
+    images = rng.integers(0, 256, (20, 28, 28), np.uint8)
+    with torch.no_grad():
+        expected = shared(torch.from_numpy(images)[:, None] / 255.0).numpy()
+    np.testing.assert_allclose(scores(shared, images), expected, rtol=0, atol=1e-5)
+    assert str(plan_engine(shared, Recipe())) == "torch: two layers with one parameter"
+    once = nn.Sequential(nn.Flatten(), nn.Linear(784, 30), relu, nn.Linear(30, 10))
+    assert plan_engine(nn.Sequential(*once, relu), Recipe()).engine == "native"
+    assert structure_digest(nn.Sequential(*once, relu)) != structure_digest(once)

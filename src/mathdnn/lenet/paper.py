@@ -59,7 +59,11 @@ class Subsample(nn.Module):
         self.channels = channels
         self.coefficient = nn.Parameter(torch.empty(channels, device=device, dtype=dtype))
         self.bias = nn.Parameter(torch.empty(channels, device=device, dtype=dtype))
-        _draw(self, 4)
+        self.reset_parameters()
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw coefficients and biases uniformly in ±2.4 / 4: a unit sums four pixels."""
+        _draw(self, 4, generator)
 
     def forward(self, x: Float[Tensor, "n m h w"]) -> Float[Tensor, "n m h/2 w/2"]:
         total = 4 * F.avg_pool2d(x, 2)
@@ -130,7 +134,7 @@ class LeNet5_1998(nn.Sequential):
             elif isinstance(layer, nn.Conv2d | nn.Linear):
                 _draw(layer, layer.weight[0].numel(), generator)
             elif isinstance(layer, Subsample):
-                _draw(layer, 4, generator)
+                layer.reset_parameters(generator)
 
 
 def rbf_loss(scores: Float[Tensor, "n 10"], labels: Int[Tensor, " n"], j: float | None = None) -> Float[Tensor, ""]:

@@ -129,8 +129,10 @@ class TableConv2d(nn.Module):
         self._sides = _padding_sides(self.padding, self.kernel_size, self.stride, self.dilation)
         self.padding_mode, self.form = padding_mode, form
         plan(table, form)
-        left = (self._sides[0][0], self._sides[1][0]) if self._pads_itself() else (0, 0)
-        self._where = Geometry(table, self.kernel_size, self.stride, left, self.dilation)
+        # as torch does: zeros on both sides are left out of the sums, and one more on one side is put into the image
+        own = (min(self._sides[0]), min(self._sides[1])) if padding_mode == "zeros" else (0, 0)
+        self._more = tuple((before - n, after - n) for (before, after), n in zip(self._sides, own, strict=True))
+        self._where = Geometry(table, self.kernel_size, self.stride, own, self.dilation)
         where: dict[str, Any] = {"device": device, "dtype": dtype}
         self.weight = nn.Parameter(torch.empty(len(table.edges), *self.kernel_size, **where))
         self.register_parameter("bias", nn.Parameter(torch.empty(self.out_channels, **where)) if bias else None)
@@ -176,9 +178,8 @@ class TableConv2d(nn.Module):
         if self.form != "auto":
             return way
         shape = tuple(input_shape) if len(input_shape) == 4 else (1, *input_shape)
-        rows, columns = (size + sum(pad) for size, pad in zip(shape[2:], self._sides, strict=True))
-        if not self._pads_itself():
-            shape = (*shape[:2], rows, columns)
+        rows, columns = (size + sum(pad) for size, pad in zip(shape[2:], self._more, strict=True))
+        shape = (*shape[:2], rows, columns)
         found = ways(self._where, shape, dtype, torch.get_num_threads())
         compiled = [name for name, kernel in (("forward", found.forward), ("backward", found.backward)) if kernel]
         why = f"forward, {found.why_forward}; backward, {found.why_backward}"
@@ -206,14 +207,11 @@ class TableConv2d(nn.Module):
         dtype = torch.get_autocast_dtype(kind)
         return x.to(dtype), self.weight.to(dtype), None if self.bias is None else self.bias.to(dtype)
 
-    def _pads_itself(self) -> bool:
-        return self.padding_mode == "zeros" and all(before == after for before, after in self._sides)
-
     def _padded(self, x: Tensor) -> Tensor:
         """The input with what convolution cannot pad itself."""
-        if self._where.padding != (0, 0) or not any(map(any, self._sides)):
+        if not any(map(any, self._more)):
             return x
-        (top, bottom), (left, right) = self._sides
+        (top, bottom), (left, right) = self._more
         mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
         return F.pad(x, (left, right, top, bottom), mode=mode)
 

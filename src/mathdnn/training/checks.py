@@ -124,7 +124,7 @@ def check_resumed(own: dict[str, torch.Tensor], kept: dict[str, torch.Tensor], p
 def structure_digest(model: torch.nn.Module) -> str:
     """SHA-256 of what the network is apart from its weights: modules, settings, names, types, shapes, constants."""
     lines = []
-    for name, module in model.named_modules():
+    for name, module in model.named_modules(remove_duplicate=False):  # a module used twice is two layers
         table = getattr(module, "table", "")
         lines.append(f"{name}: {type(module).__qualname__}({module.extra_repr()}) {table!r}")
     state = model.state_dict()

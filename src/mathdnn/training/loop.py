@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +50,8 @@ seventh, and a network that learns stays below its start."""
 def initialise(model: torch.nn.Module, seed: int) -> torch.nn.Module:
     """Draw the weights of `model` anew from `seed` alone, by each module's `reset_parameters`; returns the model.
 
-    The caller's generators stay as they were. Raises `InvalidInput` for parameters that no module would draw.
+    A module comes after those that it holds, so that its own way prevails. The caller's generators stay as they were.
+    Raises `InvalidInput` for parameters that no module would draw.
     """
     check_seed(seed, "initialise(seed=...)")
     modules = list(model.named_modules())
@@ -59,10 +60,21 @@ def initialise(model: torch.nn.Module, seed: int) -> torch.nn.Module:
             got = f"{type(module).__name__} {name!r} with parameters and without it"
             raise InvalidInput(sentence("initialise(model)", "modules with reset_parameters", got, "give it one"))
     with seeded(seed, INITIAL):
-        for _, module in modules:
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
+        for module in _inside_out(model):
+            draw: Any = getattr(module, "reset_parameters", None)
+            if draw is not None:
+                draw()
     return model
+
+
+def _inside_out(module: torch.nn.Module, seen: set[torch.nn.Module] | None = None) -> Iterator[torch.nn.Module]:
+    """Every module once, each after those that it holds."""
+    seen = set() if seen is None else seen
+    if module not in seen:
+        seen.add(module)
+        for child in module.children():
+            yield from _inside_out(child, seen)
+        yield module
 
 
 def train(

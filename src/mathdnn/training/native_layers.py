@@ -40,6 +40,8 @@ def native_layers(model: nn.Module, *, training: bool = True) -> tuple[tuple[Lay
             raise Unknown(f"weights on {parameter.device}, where it has the processor only")
         if training and not parameter.requires_grad:
             raise Unknown("a parameter that is not to be trained")
+        if training and (parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None)):
+            raise Unknown("a parameter with hooks, which it would not call")
     if training and len({id(parameter) for parameter in parameters}) < len(parameters):
         raise Unknown("two layers with one parameter")
     if not any(isinstance(layer, Dense | Convolution) for layer in layers):
@@ -54,8 +56,9 @@ def _leaves(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
     if type(module) not in (nn.Sequential, LeNet5, LeNet5_1998):
         yield name, module
         return
-    for key, child in module.named_children():
-        yield from _leaves(child, f"{name}.{key}" if name else key)
+    for key, child in module._modules.items():  # `named_children` leaves out the second use of a module
+        if child is not None:
+            yield from _leaves(child, f"{name}.{key}" if name else key)
 
 
 def _layer(module: Any) -> list[Layer] | None:
@@ -89,14 +92,15 @@ def _layer(module: Any) -> list[Layer] | None:
 def _convolution(module: Any) -> list[Layer] | None:
     if module.padding_mode != "zeros":
         return None
-    border = _border(module)
-    even = border[0] == border[1] and border[2] == border[3]
+    left, right, above, below = _border(module)
+    rows, columns = min(above, below), min(left, right)
+    more = (left - columns, right - columns, above - rows, below - rows)
     table: ConnectionTable = getattr(module, "table", None) or ConnectionTable.grouped(
         module.in_channels, module.out_channels, module.groups
     )
-    steps = (tuple(module.stride), (border[2], border[0]) if even else (0, 0), tuple(module.dilation))
+    steps = (tuple(module.stride), (rows, columns), tuple(module.dilation))
     convolution = Convolution(table.maps, tuple(module.kernel_size), *steps, bias=module.bias is not None)
-    return [convolution] if even else [Pad(border), convolution]
+    return [Pad(more), convolution] if any(more) else [convolution]
 
 
 def _border(module: Any) -> tuple[int, int, int, int]:
