@@ -68,6 +68,19 @@ def test_arrays_keep_every_bit(array):
     assert back.tobytes() == array.tobytes()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"dtype": "9" * 5000}, {"dtype": "i4,f4"}, {"dtype": "object"}, {"dtype": ["i4"]}, {"shape": [float("inf")]}],
+    ids=str,
+)
+def test_an_array_that_was_never_packed_is_refused(change):
+    packed = {**pack_array(np.eye(2)), **change}
+    with pytest.raises(
+        InvalidInput, match=r"^unpack_array\(packed\): expected dtype, shape and bits that fit together"
+    ):
+        unpack_array(packed)
+
+
 def test_evidence_must_fit_the_status():
     with pytest.raises(
         InvalidInput, match=r"^Verdict\(evidence=...\): expected a Certificate for the status proved, got a Unde"

@@ -24,6 +24,11 @@ from mathdnn.errors import InvalidInput, sentence
 if TYPE_CHECKING:
     import numpy as np
 
+_DTYPES = frozenset(
+    ["bool", "float16", "float32", "float64", "float96", "float128"]
+    + [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+)  # what `pack_array` writes; NumPy reads any other text as a little program, and fails on it in many ways
+
 Plain = Any  # None | bool | int | float | str | list[Plain] | dict[str, Plain]
 
 
@@ -280,12 +285,12 @@ def unpack_array(packed: dict[str, Plain]) -> np.ndarray:
     import numpy as np
 
     try:
+        if packed["dtype"] not in _DTYPES:
+            raise ValueError(f"dtype {packed['dtype']!r:.40}")
         dtype = np.dtype(packed["dtype"])
-        if dtype.kind not in "biuf":
-            raise ValueError(f"dtype {dtype}")
         shape = tuple(int(size) for size in packed["shape"])
         return np.frombuffer(bytes.fromhex(packed["bits"]), dtype.newbyteorder("<")).astype(dtype).reshape(shape)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InvalidInput(
             sentence("unpack_array(packed)", "dtype, shape and bits that fit together", str(error), "check the file")
         ) from None

@@ -14,6 +14,7 @@ from mathdnn.bench.figures import faster, fraction, takes
 from mathdnn.bench.limits import Limits
 from mathdnn.bench.run import agreement
 from mathdnn.bench.times import Times
+from mathdnn.cli.bench import _show
 from mathdnn.errors import InvalidInput
 
 QUICK = Settings(quick=True, threads=1)
@@ -75,6 +76,20 @@ def test_an_interrupt_keeps_the_rounds_that_are_finished():
     assert not document["works"][0]["complete"]
     assert len(document["works"][0]["arms"]["a"]["raw"]) == 2
     assert document["works"][0]["left_out"] == [{"name": "b", "why": "not here"}]
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        next(run)
+
+
+def test_an_interrupt_before_the_rounds_leaves_a_work_without_figures(capsys):
+    def stop(_: Settings) -> Built:
+        raise KeyboardInterrupt
+
+    run = measure([Work("w", "a work", stop)], Settings(quick=True, rounds=1, threads=1))
+    document = next(run)
+    assert document["works"] == [document["works"][0] | {"figures": [], "left_out": [], "complete": False}]
+    _show(document["works"][0])
+    assert "w: a work" in capsys.readouterr().out
+    assert "<svg" in roofline(document)
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         next(run)
 

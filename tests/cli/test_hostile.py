@@ -11,6 +11,7 @@ import pytest
 
 from mathdnn.cli import main
 from mathdnn.cli.memory import limited_memory
+from mathdnn.cli.named import foreign, load
 from mathdnn.data.files import replace_file
 from mathdnn.errors import OutputError
 
@@ -183,3 +184,123 @@ def test_a_pipe_is_never_replaced_by_a_file(folder):
     ):
         replace_file(folder / "pipe", b"content")
     assert stat.S_ISFIFO((folder / "pipe").stat().st_mode)
+
+
+MODULES = {
+    "attribute": "def __getattr__(name):\n    raise RuntimeError(f'no {name}.')",
+    "gone": "class Gone(BaseException):\n    pass\n\nraise Gone('away')",
+    "generator": "raise GeneratorExit",
+    "mute": "class Mute(Exception):\n    def __str__(self):\n        raise RuntimeError('mute')\n\nraise Mute",
+    "numbered": "raise ModuleNotFoundError(name=3)",
+    "classless": "class C:\n    @property\n    def __class__(self):\n        raise RuntimeError('no class')\n\nx = C()",
+}
+CODE_RUNS, IMPORTS = "code that runs without an error", "a module that imports without an error"
+SAID = {
+    "attribute": f"{CODE_RUNS}, got RuntimeError: no x (attribute.py, line 2); mend the code",
+    "gone": f"{IMPORTS}, got gone, which raises Gone: away; mend the module",
+    "generator": f"{IMPORTS}, got generator, which raises GeneratorExit; mend the module",
+    "mute": f"{IMPORTS}, got mute, which raises Mute; mend the module",
+    "numbered": f"{IMPORTS}, got numbered, which raises ModuleNotFoundError; mend the module",
+    "classless": f"{CODE_RUNS}, got RuntimeError: no class (classless.py, line 4); mend the code",
+}
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [["prove", "conv", "--shape", "1,7,8"], ["prove", "monotone"], ["grade", "conv", "--weight", "[[1]]", "--target"]],
+    ids=lambda ask: " ".join(ask[:2]),
+)
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_that_misbehaves_is_one_sentence(name, ask, folder, capsys):
+    (folder / f"{name}.py").write_text(MODULES[name])
+    try:
+        err = said([*ask, f"{name}:x"], folder, capsys)
+    finally:
+        sys.modules.pop(name, None)
+    who = " ".join(ask[:2]) + (" --target" if ask[0] == "grade" else "")
+    assert err == f"mathdnn: {who} {name}:x: expected {SAID[name]}.\n"
+
+
+def test_an_error_that_mathdnn_itself_raises_is_no_fault_of_the_users_code():
+    with pytest.raises(AttributeError, match="has no attribute 'partition'"), foreign("here"):
+        load(3, "here")
+
+
+LONG = "a" * 300
+TOO_LONG = "got the answer 'File name too long'"
+SAVING = {
+    "prove conv": ["prove", "conv", "odd:whole", "--shape", "1,7,8", "--save"],
+    "prove monotone": ["prove", "monotone", "torch.tanh", "--dtype", "float16", "--save"],
+    "prove gradient": ["prove", "gradient", "2-2-1", "--save"],
+    "prove gradient picture": ["prove", "gradient", "2-2-1", "--picture"],
+    "grade conv": ["grade", "conv", "--target", "identity", "--weight", "[[1]]", "--save"],
+    "grade count": ["grade", "count", "1", "--of", "lenet5", "--save"],
+    "grade derivative": ["grade", "derivative", "dyL/dbL", "I", "--save"],
+    "bench": ["bench", "sgd", "--quick", "--out"],
+}
+
+
+@pytest.mark.parametrize("long", [LONG, "a" * 240], ids=["too long", "too long for the file beside it"])
+@pytest.mark.parametrize("command", SAVING)
+def test_a_name_too_long_to_save_under_is_one_sentence_before_any_work(command, long, folder, capsys):
+    argv = SAVING[command]
+    assert main([*argv, long]) == 2
+    who = f"{' '.join(argv[: 1 if argv[0] == 'bench' else 2])} {argv[-1]}"
+    assert capsys.readouterr() == (
+        "",
+        f"mathdnn: {who} {long}: expected a file in a folder that may be written, {TOO_LONG}; name another file.\n",
+    )
+
+
+UNUSABLE = {
+    "cache": (
+        ["prove", "monotone", "torch.tanh", "--cache", LONG],
+        f"prove monotone --cache {LONG}: expected a folder, or a place for one, {TOO_LONG}; name another folder.",
+    ),
+    "pages": (
+        ["reproduce", "1", "--out", LONG],
+        (
+            f"prepare_output({LONG}): expected a folder that may be written, {TOO_LONG}; choose a "
+            "folder that may be written."
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_a_folder_with_a_name_too_long_is_one_sentence(case, capsys):
+    argv, words = UNUSABLE[case]
+    assert main(argv) == 2
+    assert capsys.readouterr() == ("", f"mathdnn: {words}\n")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["report", "/proc/self/mem"], ["train", "lenet5", "--plan", "--data", LONG]],
+    ids=["no reading", "no such name"],
+)
+def test_what_the_system_cannot_read_or_name_keeps_no_traceback(argv, capsys):
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.startswith("mathdnn: "), err.count("\n")) == ("", True, 1)
+
+
+PARTS = {
+    "grade": ["grade", "conv", "--target", "identity", "--weight", "[[1]]", "--groups", "1.5"],
+    "train": ["train", "lenet5", "--plan", "--epochs", "1.5"],
+    "prove": ["prove", "monotone", "torch.tanh", "--threads", "1.5"],
+    "bench": ["bench", "sgd", "--quick", "--rounds", "1.5"],
+    "reproduce": ["reproduce", "1", "--seeds", "2.5"],
+    "reproduce a part": ["reproduce", "1.5"],
+}
+
+
+@pytest.mark.parametrize("case", PARTS)
+def test_a_part_is_no_whole_number(case, folder, capsys):
+    argv = PARTS[case]
+    assert main(argv) == 2
+    name = argv[-2] if argv[-2].startswith("--") else "PROBLEM"
+    assert capsys.readouterr() == (
+        "",
+        f'mathdnn: Invalid value for {name}: unable to convert "{argv[-1]}" into int. See mathdnn {argv[0]} --help.\n',
+    )

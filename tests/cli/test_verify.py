@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import pytest
 from tests.report.example import document
+from tests.verify.tampering import resealed
 
 from mathdnn.backprop import check_autograd, check_exact, typed_formula
 from mathdnn.cli import main
@@ -356,3 +357,23 @@ def test_a_status_that_is_not_the_verdicts_own_is_rejected(tmp_path, capsys):
 def test_results_of_runs_alone_check_nothing(tmp_path, capsys):
     assert check_results(document(), tmp_path) == 1
     assert ".x" not in capsys.readouterr().out
+
+
+def test_a_file_that_cannot_be_read_is_one_sentence(capsys):
+    assert main(["verify", "/proc/self/mem"]) == 2
+    assert capsys.readouterr().err == (
+        "mathdnn: verify /proc/self/mem: expected a readable file, got the answer 'Input/output error'; check the path "
+        "and the disk.\n"
+    )
+
+
+@pytest.mark.parametrize("dtype", ["9" * 5000, "(" * 300, "float32,float32", "V8"], ids=["9s", "brackets", "two", "V8"])
+def test_an_array_of_a_dtype_that_is_none_is_rejected(dtype, tmp_path, capsys):
+    plain, path = equal_maps(BOX, ConvForm.of([[[[1]]]]), (1, 4, 4)).to_plain(), tmp_path / "wrong.json"
+    assert plain["evidence"]["input"]["dtype"]
+    plain["evidence"]["input"]["dtype"] = dtype
+    path.write_text(resealed(plain).to_json())
+    assert main(["verify", str(path)]) == 1
+    out, err = capsys.readouterr()
+    assert (out[:9], err) == ("REJECTED:", "")
+    assert "expected dtype, shape and bits that fit together, got dtype '" in out

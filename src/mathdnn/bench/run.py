@@ -73,6 +73,7 @@ def _document(works: Sequence[Work], settings: Settings, limits: Limits) -> dict
 
 
 def _measure(work: Work, settings: Settings, limits: Limits, result: dict[str, Any], tell: Tell) -> None:
+    result |= {"left_out": [], "agreement": [], "arms": {}, "figures": [], "facts": {}}  # until there are rounds
     tell(f"{work.name}: preparing")
     built = work.build(settings)
     result["left_out"] = [{"name": left.name, "why": left.why} for left in built.left_out]

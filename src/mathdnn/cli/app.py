@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from mathdnn import __version__
-from mathdnn.errors import MathdnnError
+from mathdnn.errors import MathdnnError, sentence
 
 COMMANDS: dict[str, tuple[str, str | None]] = {
     "reproduce": (
@@ -125,7 +125,10 @@ def run(argv: Sequence[str]) -> int:
         if not isinstance(stop.__context__, BrokenPipeError):
             raise
         return NO_READER
-    except OSError as error:  # files are written by functions that raise OutputError; this is standard output
+    except OSError as error:  # files are written by functions that raise OutputError; this is standard output or a name
+        if error.errno in (errno.ENAMETOOLONG, errno.EIO):
+            got, do = f"the answer {error.strerror!r}", "check the names and the disk"
+            return _complain(sentence(_command(argv).strip(), "files and folders that can be used", got, do), MISUSE)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or error.filename is not None:
             raise
         _forget_stdout()

@@ -10,13 +10,13 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from mathdnn.cli.named import require_place
-from mathdnn.cli.output import Flag, Json, print_json, print_table
+from mathdnn.cli.output import Flag, Json, MaybeWhole, print_json, print_table
 
 
 def bench(
     *work: str,
     quick: Flag = False,
-    rounds: Annotated[int | None, Parameter(show_default=False)] = None,
+    rounds: Annotated[MaybeWhole, Parameter(show_default=False)] = None,
     out: Path | None = None,
     picture: Path | None = None,
     json: Json = False,

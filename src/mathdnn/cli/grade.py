@@ -11,8 +11,8 @@ from cyclopts import App, Parameter
 from mathdnn.cli.answer import answer
 from mathdnn.cli.formulas import check_typed
 from mathdnn.cli.named import foreign, load_operation, require_place, require_time_limit, sizes
-from mathdnn.cli.output import Json
-from mathdnn.cli.weights import read_numbers
+from mathdnn.cli.output import Json, Whole
+from mathdnn.cli.weights import read_list, read_numbers
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def conv(
     padding: str = "0",
     padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
     dilation: str = "1",
-    groups: int = 1,
+    groups: Whole = 1,
     shape: str | None = None,
     time_limit: float = 60.0,
     json: Json = False,
@@ -102,7 +102,7 @@ def conv(
     require_time_limit(time_limit, "grade conv --time-limit")
     require_place(save, "grade conv --save")
     layer: dict[str, Any] = {
-        "bias": None if bias is None else read_numbers(bias, "grade conv --bias"),
+        "bias": None if bias is None else read_list(bias, "grade conv --bias"),
         "stride": _geometry(stride, "stride", (1, 2)),
         "padding": _geometry(padding, "padding", (1, 2, 4)),
         "padding_mode": padding_mode,

@@ -11,13 +11,21 @@ import importlib
 import os
 import re
 import sys
+import sysconfig
 from collections.abc import Iterator
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import mathdnn
 from mathdnn.cli.memory import limited_memory
-from mathdnn.errors import InvalidInput, OutputError, sentence
+from mathdnn.errors import DataError, InvalidInput, MathdnnError, OutputError, sentence
+
+_NOT_THEIRS = [
+    Path(mathdnn.__file__).parent,
+    *(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")),
+]
+_LONGER = 30  # characters: a file is first written under a longer name
 
 
 @contextlib.contextmanager
@@ -37,6 +45,34 @@ def foreign(who: str) -> Iterator[None]:
         raise InvalidInput(
             sentence(who, "code that returns", f"SystemExit({stop.code!r:.40})", "let it return")
         ) from None
+    except (MathdnnError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        place = _place_of_theirs(error)
+        if place is None:
+            raise
+        raise InvalidInput(
+            sentence(who, "code that runs without an error", f"{_words(error)} ({place})", "mend the code")
+        ) from error
+
+
+def _place_of_theirs(error: BaseException) -> str | None:
+    """Where the user's own code raised it; None where mathdnn or a library did, which may be a defect of mathdnn."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    file = "" if frame is None else frame.tb_frame.f_code.co_filename
+    if frame is None or not os.path.isfile(file) or any(Path(file).is_relative_to(root) for root in _NOT_THEIRS):
+        return None
+    return f"{os.path.basename(file)}, line {frame.tb_lineno}"
+
+
+def _words(error: BaseException) -> str:
+    try:
+        text = " ".join(str(error).split())[:160].removesuffix(".")
+    except Exception:  # the exception is the user's own class, and what it says is code
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def load(name: str, who: str) -> Any:
@@ -46,17 +82,20 @@ def load(name: str, who: str) -> Any:
         raise InvalidInput(sentence(who, "MODULE:NAME", repr(name), "write it as in filters:blur"))
     with _current_directory_first(), foreign(who):
         found = _import(module, who)
-    try:
-        return reduce(getattr, attribute.split("."), found)
-    except AttributeError:
-        got = f"the module {module} without {attribute}"
-        raise InvalidInput(sentence(who, f"{attribute} in {module}", got, "check the name")) from None
+    with foreign(who):  # a module's __getattr__ is code
+        try:
+            return reduce(getattr, attribute.split("."), found)
+        except AttributeError:
+            got = f"the module {module} without {attribute}"
+            raise InvalidInput(sentence(who, f"{attribute} in {module}", got, "check the name")) from None
 
 
 def load_operation(name: str, who: str) -> Any:
     """What `MODULE:NAME` names, which is no class. Raises `InvalidInput`."""
     found = load(name, who)
-    if isinstance(found, type):
+    with foreign(who):
+        is_class = isinstance(found, type)
+    if is_class:
         do = "name a function, or an object made from the class"
         raise InvalidInput(sentence(who, "an operation", f"the class {found.__name__}", do))
     return found
@@ -72,17 +111,18 @@ def _import(module: str, who: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is not None and (module == error.name or module.startswith(error.name + ".")):
+        if isinstance(error.name, str) and (module == error.name or module.startswith(error.name + ".")):
             do = "check the name, or run in the folder that holds it"
             raise InvalidInput(sentence(who, "a module that Python can import", f"no module {module}", do)) from None
         raise _fails(module, error, who) from error
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
         raise _fails(module, error, who) from error
 
 
-def _fails(module: str, error: Exception, who: str) -> InvalidInput:
-    words = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}".removesuffix(".")
-    got = f"{module}, which raises {words}"
+def _fails(module: str, error: BaseException, who: str) -> InvalidInput:
+    got = f"{module}, which raises {_words(error)}"
     return InvalidInput(sentence(who, "a module that imports without an error", got, "mend the module"))
 
 
@@ -105,19 +145,42 @@ def sizes(text: str, who: str, example: str, separator: str = ",") -> tuple[int,
     return tuple(int(part) for part in parts)
 
 
+@contextlib.contextmanager
+def reading(who: str) -> Iterator[None]:
+    """Around the reading of a file: where the system refuses (a damaged disk, a file that is none), a `DataError`."""
+    try:
+        yield
+    except OSError as error:
+        got = f"the answer {error.strerror or str(error)!r}"
+        raise DataError(sentence(who, "a readable file", got, "check the path and the disk")) from None
+
+
 def require_place(path: Path | None, who: str) -> None:
     """Raise `OutputError` before any work where a file cannot be written later."""
     if path is None:
         return
     folder = path.parent
-    if path.is_dir():
+    if os.path.isdir(path):
         got = "a folder"
-    elif path.exists() and not path.is_file():
+    elif os.path.exists(path) and not os.path.isfile(path):
         got = "something that is not a regular file (a pipe, a device)"
-    elif not folder.is_dir():
+    elif not os.path.isdir(folder):
         got = f"no folder {folder}"
     elif not os.access(folder, os.W_OK):
         got = "one that may not be"
+    elif (answer := refusal(path.with_name(path.name + "x" * _LONGER))) is not None:
+        got = f"the answer {answer!r}"
     else:
         return
     raise OutputError(sentence(f"{who} {path}", "a file in a folder that may be written", got, "name another file"))
+
+
+def refusal(path: Path) -> str | None:
+    """Why the system takes no such name (it is too long, say), or None."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:  # a ValueError where the name holds a zero byte
+        return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return None

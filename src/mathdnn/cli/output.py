@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import CoercionError, Parameter, convert
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -18,6 +18,20 @@ Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
 Json = Flag
 """The type of a command's `--json` flag."""
+
+
+def _whole(kind: Any, tokens: Any) -> Any:
+    """What cyclopts makes of it, which rounds 1.5 to 2: here that is misuse."""
+    if "." in tokens[0].value:
+        raise CoercionError(token=tokens[0], target_type=int)
+    return convert(kind, tokens)
+
+
+Whole = Annotated[int, Parameter(converter=_whole)]
+"""The type of a whole number."""
+
+MaybeWhole = Annotated[int | None, Parameter(converter=_whole)]
+"""The type of a whole number that may be left out."""
 
 COLOUR = {"proved": "green", "supported": "cyan", "refuted": "red", "contradicted": "magenta", "undecided": "yellow"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from mathdnn.cli.answer import answer
-from mathdnn.cli.named import foreign, load_operation, require_place, require_time_limit, sizes
-from mathdnn.cli.output import Flag, Json, live
+from mathdnn.cli.named import foreign, load_operation, refusal, require_place, require_time_limit, sizes
+from mathdnn.cli.output import Flag, Json, MaybeWhole, live
 from mathdnn.cli.prove_gradient import EXAMPLES, gradient
 from mathdnn.errors import InvalidInput, sentence
 
@@ -99,7 +100,7 @@ def monotone(
     *,
     dtype: Literal["float16", "bfloat16", "float32"] = "float32",
     max_pool: Flag = False,
-    threads: int | None = None,
+    threads: MaybeWhole = None,
     time_limit: float = 60.0,
     cache: Annotated[Path | None, Parameter(show_default=False)] = None,
     no_cache: Flag = False,
@@ -154,8 +155,10 @@ def _cache(folder: Path | None, none: bool) -> Path | bool:
     who, do = f"prove monotone --cache {folder}", "name another folder"
     if none:
         raise InvalidInput(sentence(who, "a folder or --no-cache", "both", "leave one out"))
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not os.path.isdir(folder):
         raise InvalidInput(sentence(who, "a folder, or a place for one", "a file", do))
+    if (answer := refusal(folder)) is not None:
+        raise InvalidInput(sentence(who, "a folder, or a place for one", f"the answer {answer!r}", do))
     return folder
 
 

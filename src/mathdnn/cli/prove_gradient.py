@@ -120,7 +120,8 @@ def _network(text: str) -> Network:
     who = f"prove gradient {text[:60]}"
     if ":" in text:
         model = load(text, who)
-        return Network(text, MLP.from_sequential(model).widths, None, model)
+        with foreign(who):
+            return Network(text, MLP.from_sequential(model).widths, None, model)
     shape, slash, sigma = text.partition("/")
     widths = sizes(shape, who, "2-3-2-1", "-")
     if min(widths) < 1 or len(widths) < 2:

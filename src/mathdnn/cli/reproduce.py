@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import datetime
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mathdnn.cli.output import Json, live, print_json, print_table, seconds
+from mathdnn.cli.output import Json, Whole, live, print_json, print_table, seconds
 
 if TYPE_CHECKING:
     from mathdnn.homework import Decided
 
 
 def reproduce(
-    *problem: int, out: Path = Path("reproduction"), seeds: int = 3, data: Path | None = None, json: Json = False
+    *problem: Whole, out: Path = Path("reproduction"), seeds: Whole = 3, data: Path | None = None, json: Json = False
 ) -> int:
     """Check every claim of the homework; write a page and results.json.
 
@@ -36,7 +37,7 @@ def reproduce(
     from mathdnn.homework import results_document
     from mathdnn.report import prepare_output, write_report
 
-    new = not out.exists()
+    new = not os.path.exists(out)
     prepare_output(out)
     try:
         decided = _decide(problem, seeds, data, quiet=json)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mathdnn.cli.output import Flag, Json, live, print_json, seconds
+from mathdnn.cli.output import Flag, Json, Whole, live, print_json, seconds
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ def train(
     /,
     *,
     c3: Literal["table", "full"] = "table",
-    epochs: int = 10,
+    epochs: Whole = 10,
     lr: float = 0.1,
-    batch_size: int = 100,
+    batch_size: Whole = 100,
     optimizer: Literal["sgd", "adamw"] = "sgd",
     momentum: float = 0.0,
     nesterov: Flag = False,
@@ -29,8 +29,8 @@ def train(
     schedule: Literal["constant", "one_cycle"] = "constant",
     loss: Literal["cross_entropy", "squared"] = "cross_entropy",
     pixels: Literal["unit", "standardised", "lecun1998"] = "unit",
-    shift: int = 0,
-    seed: int = 0,
+    shift: Whole = 0,
+    seed: Whole = 0,
     engine: Literal["auto", "torch", "native"] = "auto",
     data: Path | None = None,
     out: Path | None = None,

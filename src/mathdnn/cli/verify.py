@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from mathdnn.cli.answer import FAILS, HOLDS, answer
+from mathdnn.cli.named import reading
 from mathdnn.cli.output import Json, print_json, print_table
 from mathdnn.data.files import open_regular
 from mathdnn.errors import InvalidInput, sentence
@@ -54,7 +55,7 @@ def verify(file: Path, /, *, json: Json = False) -> int:
 
 def _read(path: Path) -> bytes:
     who = f"verify {path}"
-    with open_regular(path, who) as file:
+    with reading(who), open_regular(path, who) as file:
         size = os.fstat(file.fileno()).st_size
         if size > LARGEST:
             raise InvalidInput(sentence(who, f"at most {LARGEST:,} bytes", f"{size:,}", "check the file"))

@@ -15,11 +15,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from mathdnn.cli.named import reading
 from mathdnn.data.files import open_regular
 from mathdnn.errors import InvalidInput, sentence
 
 MOST = 100_000  # numbers: a kernel, not a network
 LARGEST = 4_000_000  # bytes
+AXES = 8  # of an array: more than a kernel has, and fewer than NumPy allows
 _RATIO = re.compile(r"-?[0-9]{1,40}/[0-9]{1,40}")
 
 
@@ -28,10 +30,10 @@ def read_numbers(text: str, who: str) -> Any:
     if text.lstrip().startswith("["):
         quoted = text if '"' in text else _RATIO.sub(lambda found: f'"{found[0]}"', text)
         return _json(quoted, who)
-    if not text.strip() or (re.fullmatch(r"-?[0-9][0-9./eE+-]*", text) and not Path(text).exists()):
+    if not text.strip() or (re.fullmatch(r"-?[0-9][0-9./eE+-]*", text) and not os.path.exists(text)):
         raise _wrong(who, "numbers in brackets, or a file", repr(text[:40]))
     path = Path(text)
-    with open_regular(path, f"{who} {text}") as file:
+    with reading(f"{who} {text}"), open_regular(path, f"{who} {text}") as file:
         if os.fstat(file.fileno()).st_size > LARGEST:
             raise _wrong(f"{who} {text}", f"a file of at most {LARGEST:,} bytes", "a larger one")
         content = file.read(LARGEST + 1)
@@ -43,6 +45,17 @@ def read_numbers(text: str, who: str) -> Any:
         raise _wrong(f"{who} {text}", "an NPY file or JSON", "neither") from None
 
 
+def read_list(text: str, who: str) -> list[Any]:
+    """The same, without lists in the list: one number for each output channel. Raises `InvalidInput`."""
+    found = read_numbers(text, who)
+    if not isinstance(found, list) or any(isinstance(number, list) for number in found):
+        got = "lists in a list" if isinstance(found, list) else "a number without a list"
+        raise InvalidInput(
+            sentence(who, "one number for each output channel", got, "write them in one list, as in [0, 1/2]")
+        )
+    return found
+
+
 def _wrong(who: str, expected: str, got: str) -> InvalidInput:
     return InvalidInput(sentence(who, expected, got, "write nested lists, as in [[0, 1], [-1, 0]], or an NPY file"))
 
@@ -51,7 +64,7 @@ def _json(text: str, who: str) -> Any:
     try:
         read = json.loads(text, parse_float=_decimal, parse_constant=_decimal, parse_int=_decimal)
         numbers, shape = _exact(read), _shape(read)
-    except (ValueError, ZeroDivisionError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         got = "lists too deep" if isinstance(error, RecursionError) else str(error)[:120]
         raise _wrong(who, "nested lists of numbers, rows of equal length", got) from None
     if not 0 < math.prod(shape) <= MOST:
@@ -71,6 +84,8 @@ def _exact(item: Any) -> Any:
     if isinstance(item, list):
         return [_exact(part) for part in item]
     if isinstance(item, str) and _RATIO.fullmatch(item):
+        if not int(item.partition("/")[2]):
+            raise ValueError(f"{item[:40]}, which is no number")
         return Fraction(item)
     if isinstance(item, Fraction):
         return item
@@ -104,6 +119,8 @@ def _npy(content: bytes, who: str) -> Any:
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         got = "Python objects, which are pickles" if dtype.hasobject else f"{dtype}"
         raise _wrong(who, "an NPY file of whole numbers or floats", got)
+    if len(shape) > AXES or not all(type(size) is int and size < 2**63 for size in shape):
+        raise _wrong(who, "an NPY file", f"a damaged header (its shape is none of up to {AXES} sizes)")
     count, rest = math.prod(shape), content[file.tell() :]
     if not 0 < count <= MOST or min(shape, default=0) < 0 or count * dtype.itemsize != len(rest):
         raise _wrong(who, f"1 to {MOST:,} numbers, all there", f"shape {shape} and {len(rest)} bytes")

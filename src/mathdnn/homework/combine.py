@@ -20,13 +20,27 @@ def all_of(claim: str, verdicts: Sequence[Verdict]) -> Verdict:
             return _first_failure(claim, verdict)
     assumptions = tuple(dict.fromkeys(item for verdict in verdicts for item in verdict.assumptions))
     equalities = {verdict.equality for verdict in verdicts}
-    methods = list(dict.fromkeys(str(verdict.evidence) for verdict in verdicts))
-    alike = len(methods) > 2 and len({method[:30] for method in methods}) == 1
-    told = f"{methods[0]}; the others alike" if alike else "; ".join(methods)
+    told = _told(verdicts)
     method = f"{len(verdicts)} cases, each proved: {told}" if len(verdicts) > 1 else told
     certificate = Certificate(KIND, method, {"parts": [verdict.to_plain() for verdict in verdicts]})
     equality = equalities.pop() if len(equalities) == 1 else None
     return sealed(Verdict(claim, Status.PROVED, certificate, assumptions, equality))
+
+
+def _told(verdicts: Sequence[Verdict]) -> str:
+    """How the parts were proved, and the largest of their bounds of rounding."""
+    found = [verdict.evidence for verdict in verdicts if isinstance(verdict.evidence, Certificate)]
+    methods = list(dict.fromkeys(evidence.method for evidence in found))
+    alike = len(methods) > 2 and len({method[:30] for method in methods}) == 1
+    told = f"{methods[0]}; the others likewise, with numbers of their own" if alike else "; ".join(methods)
+    bounds = [evidence.data["rounding"] for evidence in found if evidence.data.get("relation") == "equal"]
+    if not bounds or len({(bound["unit_roundoff"], bound["holds_for"]) for bound in bounds}) > 1:
+        return told
+    from mathdnn.convolution.certificate import rounding_words
+
+    most = {**bounds[0], **{key: max(bound[key] for bound in bounds) for key in ("slope", "offset")}}
+    where = "on these sizes" if len(bounds) > 1 else "on this size"
+    return f"{told}; {rounding_words({'rounding': most, 'relation': 'equal'}, where)}"
 
 
 def _first_failure(claim: str, part: Verdict) -> Verdict:
