@@ -7,11 +7,14 @@ import io
 import pickle
 import struct
 import threading
+import warnings
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch._subclasses import FakeTensor
+from torch.utils.dlpack import from_dlpack, to_dlpack
 
 from mathdnn.convolution import as_conv2d
 from mathdnn.errors import InvalidInput
@@ -214,7 +217,24 @@ def _one_by_one(x):
     return x.clone().apply_(lambda pixel: 2 * pixel if pixel > HUGE else pixel)
 
 
+def _in_script(code):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.script(code)
+
+
+def _by_a_list(x: torch.Tensor) -> torch.Tensor:
+    pixels: list[float] = x.flatten().tolist()
+    return 2 * x if max(pixels) > 1e30 else 1 * x
+
+
+_scripted = _in_script(_by_a_list)
+
+
 LOOKING = {
+    "scripted": _scripted,
+    "scripted within": lambda x: _scripted(x + 1),
+    "capsule": lambda x: from_dlpack(to_dlpack(1 * x)),
     "text": lambda x: 2 * x if "e+30" in str(x.max()) else x,
     "text of one": lambda x: 2 * x if "e+30" in f"{x.max()}" else x,
     "pickled": _pickled,
@@ -353,3 +373,12 @@ def test_no_random_numbers_are_drawn():
 def test_autocast_around_the_question_is_refused():
     with torch.autocast("cpu", torch.bfloat16), pytest.raises(InvalidInput, match=r"a call outside of torch\.autocast"):
         as_conv2d(torch.nn.Conv2d(1, 1, 3), SHAPE)
+
+
+def test_what_is_replaced_while_code_is_read_is_put_back():
+    before = (torch._C._from_dlpack, torch._C.ScriptFunction.__call__, torch._C.ScriptMethod.__call__)
+    assert as_conv2d(_in_script(torch.nn.Conv2d(1, 1, 3)), SHAPE).status is Status.PROVED
+    assert before == (torch._C._from_dlpack, torch._C.ScriptFunction.__call__, torch._C.ScriptMethod.__call__)
+    assert "numpy" not in vars(FakeTensor)
+    assert torch.equal(from_dlpack(to_dlpack(torch.ones(3))), torch.ones(3))
+    assert torch.equal(_scripted(torch.ones(3)), torch.ones(3))

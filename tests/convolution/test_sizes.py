@@ -17,11 +17,11 @@ from mathdnn.convolution import ConvForm, as_conv2d, equal_maps, form_of
 from mathdnn.convolution.evaluate import evaluate
 from mathdnn.convolution.growing import Class, Unclear
 from mathdnn.convolution.pool import Pool
-from mathdnn.convolution.reading import NotTraced
 from mathdnn.convolution.sizes import RULES
 from mathdnn.convolution.stationary import Larger, Longer
 from mathdnn.convolution.stationary.walk import Walk
 from mathdnn.convolution.symbolic import trace_sizes
+from mathdnn.convolution.watched import NotTraced
 from mathdnn.verdict import Status
 from mathdnn.verify import verify
 from mathdnn.verify.growing import Grid

@@ -18,7 +18,7 @@ torch's back.
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,8 +29,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from mathdnn.convolution.watched import NotTraced, Reading, watched
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 aten = torch.ops.aten
 
@@ -52,11 +54,6 @@ _MEMORY = {
     "__reduce_ex__", "__reduce__", "apply_", "map_", "map2_",
 }  # fmt: skip
 _TEXT = {"__repr__", "__str__", "__format__"}
-_BY_ITSELF = ("numpy", "apply_", "map_", "map2_")  # methods that ask no mode: in another thread none is there
-
-
-class NotTraced(Exception):
-    """The graph could not be read; the message says why, in words that fit after "because"."""
 
 
 class ChangesInput(Exception):
@@ -65,16 +62,6 @@ class ChangesInput(Exception):
 
 class RandomOperation(Exception):
     """The operation draws random numbers; the message names the operation."""
-
-
-class Reading:
-    """One run of an operation's code: the first error that it met, whether or not somebody caught it."""
-
-    def __init__(self) -> None:
-        self.trouble: Exception | None = None
-
-    def note(self, error: Exception) -> None:
-        self.trouble = self.trouble or error
 
 
 class FakeImages(FakeTensorMode):  # type: ignore[no-untyped-call]
@@ -113,31 +100,6 @@ class _Functions(TorchFunctionMode):
         except Exception as error:
             self.reading.note(error)
             raise
-
-
-@contextmanager
-def _methods_noted() -> Iterator[None]:
-    """While code is read, the methods that show what a fake tensor has not are noted, whatever thread calls them."""
-
-    def noted(name: str) -> Callable[..., Any]:
-        def method(tensor: Any, *args: Any, **kwargs: Any) -> Any:
-            reading = getattr(tensor.fake_mode, "reading", None)
-            if reading is None:
-                return getattr(torch.Tensor, name)(tensor, *args, **kwargs)
-            what = "leaves torch for NumPy" if name == "numpy" else "looks at the memory of what it computes"
-            reading.note(NotTraced(f"it {what}"))
-            raise RuntimeError(f"a tensor without values has no {name}")  # as torch would
-
-        return method
-
-    for name in _BY_ITSELF:
-        setattr(FakeTensor, name, noted(name))
-    try:
-        yield
-    finally:
-        for name in _BY_ITSELF:
-            if name in vars(FakeTensor):
-                delattr(FakeTensor, name)
 
 
 class _RealConstants(TorchDispatchMode):
@@ -202,7 +164,7 @@ def read_code(
     constants: Any = _RealConstants(reading, fake) if real else nullcontext()
 
     def run(given: Any) -> Any:  # of one argument, whatever defaults the operation has
-        with constants, _Functions(reading), _methods_noted():
+        with constants, _Functions(reading), watched(reading):
             return operation(given)
 
     fake.reading = reading

@@ -31,8 +31,9 @@ from mathdnn.convolution.form import ConvForm
 from mathdnn.convolution.kept import put_back
 from mathdnn.convolution.limit import OutOfTime, limited
 from mathdnn.convolution.pool import Pool, TooLarge
-from mathdnn.convolution.reading import ChangesInput, NotTraced, RandomOperation
+from mathdnn.convolution.reading import ChangesInput, RandomOperation
 from mathdnn.convolution.trace import KeepsValues, trace
+from mathdnn.convolution.watched import NotTraced
 from mathdnn.errors import InvalidInput
 from mathdnn.verdict import Assumption, Plain
 

@@ -24,7 +24,7 @@ from mathdnn.convolution.growing import Class, Unclear, divisors
 from mathdnn.convolution.kept import put_back
 from mathdnn.convolution.limit import OutOfTime, limited
 from mathdnn.convolution.pool import Pool, TooLarge
-from mathdnn.convolution.reading import ChangesInput, NotTraced, RandomOperation
+from mathdnn.convolution.reading import ChangesInput, RandomOperation
 from mathdnn.convolution.side import Called, Settings, _as_batch, run
 from mathdnn.convolution.stationary import Larger, Longer, Value
 from mathdnn.convolution.stationary.rules import RULES as MOVING_RULES
@@ -32,6 +32,7 @@ from mathdnn.convolution.stationary.walk import Walk
 from mathdnn.convolution.stationary.windows import NEAREST_UP_TO
 from mathdnn.convolution.stationary.windows import RULES as WINDOW_RULES
 from mathdnn.convolution.symbolic import SymbolicGraph, trace_sizes
+from mathdnn.convolution.watched import NotTraced
 from mathdnn.errors import InvalidInput
 from mathdnn.verdict import Assumption
 

@@ -24,9 +24,10 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, Stateles
 from mathdnn.convolution.graph import Graph, Node
 from mathdnn.convolution.growing import Class, Unclear, number
 from mathdnn.convolution.kept import put_back
-from mathdnn.convolution.reading import EMPTY, FakeImages, NotTraced, Reading, read_code
+from mathdnn.convolution.reading import EMPTY, FakeImages, read_code
 from mathdnn.convolution.resizing import Resizing
 from mathdnn.convolution.trace import _SHAPE_ONLY, _Reader, functional
+from mathdnn.convolution.watched import NotTraced, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

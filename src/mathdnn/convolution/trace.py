@@ -23,11 +23,11 @@ from mathdnn.convolution.reading import (
     EMPTY,
     ChangesInput,
     FakeImages,
-    NotTraced,
     RandomOperation,
     decomposition_table,
     read_code,
 )
+from mathdnn.convolution.watched import NotTraced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
