@@ -9,6 +9,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
+import torch.autograd.forward_ad as fwd
 from hypothesis import given, settings
 from tests.oracles.lenet import padded, table_convolution
 from tests.saboteurs import lenet as saboteurs
@@ -380,3 +381,18 @@ def test_the_zeros_of_same_padding_make_no_nan_that_torch_does_not_make(kernel):
         layer.weight[0, 0, 0] = float("inf")
         literal = table_conv2d_literal(x, layer.weight, layer.bias, table, 1, "same")
         assert torch.equal(layer(x).isfinite(), literal.isfinite())
+
+
+def test_forward_mode_derivatives_are_those_of_the_literal_form():
+    table = ConnectionTable.random(3, 4, 2, seed=0)
+    layer, x, v = TableConv2d(table, 3, dtype=torch.float64), image(2, 3, 6, 5), image(2, 3, 6, 5)
+    with fwd.dual_level():
+        found = fwd.unpack_dual(layer(fwd.make_dual(x, v))).tangent
+        literal = table_conv2d_literal(fwd.make_dual(x, v), layer.weight, layer.bias, table)
+        assert torch.equal(found, fwd.unpack_dual(literal).tangent)
+    assert torch.allclose(found, layer(v) - layer(torch.zeros_like(v)), rtol=0, atol=1e-12)
+
+
+def test_an_array_is_no_tensor():
+    with pytest.raises(InvalidInput, match=r"TableConv2d.forward\(x\): expected a tensor \(3, h, w\) .* got a ndarray"):
+        TableConv2d(ConnectionTable.random(3, 4, 2, seed=0), 3)(np.ones((1, 3, 6, 6), np.float32))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from mathdnn.errors import InvalidInput, sentence
 from mathdnn.lenet.table import ConnectionTable
@@ -155,8 +156,10 @@ class TableConv2d(nn.Module):
                 self.bias.uniform_(-1, 1, generator=generator).mul_(bound)
 
     def forward(self, x: Float[Tensor, "*n in_c h w"]) -> Float[Tensor, "*n out_c oh ow"]:
+        shape = f"({self.in_channels}, h, w) with or without a batch in front"
+        if not isinstance(x, Tensor):
+            _refuse("TableConv2d.forward(x)", f"a tensor {shape}", f"a {type(x).__name__}", "make it a torch tensor")
         if x.ndim not in (3, 4) or x.shape[-3] != self.in_channels:
-            shape = f"({self.in_channels}, h, w) with or without a batch in front"
             _refuse("TableConv2d.forward(x)", shape, f"shape {tuple(x.shape)}", "match the table's input maps")
         x, weight, bias = self._cast(x)
         x, where = self._padded(x), self._where
@@ -237,6 +240,8 @@ def _transformed(x: Tensor) -> bool:
     """Whether `x` stands for others (torch.func, tracing, a subclass), so that its numbers cannot be looked at."""
     if torch._C._are_functorch_transforms_active() or torch._C._is_tracing():  # as autograd's own functions ask
         return True
+    if forward_ad._current_level >= 0:  # forward-mode derivatives, which our own rules do not give
+        return True
     return type(x) not in (Tensor, nn.Parameter)
 
 
@@ -260,6 +265,8 @@ def _pair(size: Any, name: str, least: int) -> tuple[int, int]:
     pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
     if len(pair) != 2 or any(type(side) is not int or side < least for side in pair):
         _refuse(f"TableConv2d({name}=...)", f"a whole number from {least}, or two", repr(size), "correct it")
+    if max(pair) >= 1 << 31:
+        _refuse(f"TableConv2d({name}=...)", "whole numbers below 2^31", repr(size), "take a smaller one")
     return cast("tuple[int, int]", pair)
 
 
