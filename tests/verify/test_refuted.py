@@ -51,6 +51,19 @@ def test_a_true_counterexample_passes_from_its_file(verdict, tmp_path):
     assert verify(path).status is Status.PROVED, str(verify(path))
 
 
+STRIDES_TOO_LONG = [((1, 4, 6), (1, 1), 2), ((1, 4, 6), (1, 2), 3), ((1, 5, 5), (2, 1), 3)]
+
+
+@pytest.mark.parametrize(("shape", "kernel", "stride"), STRIDES_TOO_LONG)
+def test_strides_whose_last_window_begins_beyond_the_padding_need_no_responses(shape, kernel, stride):
+    def rows_apart(x):
+        return F.conv_transpose2d(F.avg_pool2d(x, 2, 1)[..., 0::2, :], torch.full((1, 1, *kernel), 2.0), stride=stride)
+
+    verdict = as_conv2d(rows_apart, shape)
+    assert verdict.status is Status.REFUTED
+    assert verify(verdict).status is Status.PROVED, str(verify(verdict))
+
+
 def test_every_field_changed_in_turn_isrejected(verdict):
     for path, text in each_field_changed(verdict, 200):
         assert rejected(text), path

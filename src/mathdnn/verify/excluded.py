@@ -10,7 +10,8 @@ Entries (o, i, j, c, y, x) are those of the operation's matrix, its response at 
 
 so two entries of one K with different responses exclude all kernels; inside, also one entry whose pixel another window
 could only have outside of the image (written as a second entry there). Where all inside are alike, the middle output
-shows K, the layer is written out to the borders, and one response there is another. Every pair of strides that windows
+shows K, the layer is written out to the borders, and one response there is another. Strides so long that the last
+window begins beyond the image with P on either side, s (I - 1) + 1 > H + 2 P, have no such layer. Every pair of strides that windows
 can have (s (I - 1) <= 3 (H - 1)) must be excluded in all four ways.
 """
 
@@ -114,7 +115,8 @@ def no_strides(data: dict[str, Any], found: Map, full: list[int], generator: ran
         circle = any(
             not p.out and all(p.excludes(axis + 1, s, sizes[axis]) for axis, s in enumerate(strides)) for p in pairs
         )
-        inside = any(
+        long = any(s * (n - 1) + 1 > h + 2 * p for h, n, s, p in zip(sizes, outs, strides, limits, strict=True))
+        inside = long or any(
             all(p.inside(axis + 1, s, outs[axis], limits[axis]) for axis, s in enumerate(strides)) for p in whole
         )
         if not zeros or not circle or not (inside or {(*strides, "reflect"), (*strides, "replicate")} <= shown):
