@@ -11,8 +11,8 @@ Entries (o, i, j, c, y, x) are those of the operation's matrix, its response at 
 so two entries of one K with different responses exclude all kernels; inside, also one entry whose pixel another window
 could only have outside of the image (written as a second entry there). Where all inside are alike, the middle output
 shows K, the layer is written out to the borders, and one response there is another. Strides so long that the last
-window begins beyond the image with P on either side, s (I - 1) + 1 > H + 2 P, have no such layer. Every pair of strides that windows
-can have (s (I - 1) <= 3 (H - 1)) must be excluded in all four ways.
+window begins beyond the image with P on either side, s (I - 1) + 1 > H + 2 P, have no such layer. Every pair of strides
+that windows can have (s (I - 1) <= 3 (H - 1)) must be excluded in all four ways.
 """
 
 from __future__ import annotations
