@@ -352,7 +352,7 @@ template <class T, int K, int KY> void weight_rows(const Convolution &c, const T
 // Columns whose sums are apart, so that enough multiply-adds are under way; they depend on the filter alone, since the bits
 // depend on them. And how many taps are summed at a time: their sums and the derivatives of a column fit into the registers.
 constexpr int apart(int taps) { return taps >= 7 ? 1 : taps >= 4 ? 2 : 4; }
-template <class T, int U> constexpr int most_taps = (slices_at_once<T> == 2 ? 6 : 12) / (registers == 32 ? 1 : U);
+template <class T, int U> constexpr int most_taps = (slices_at_once<T> == 2 ? 6 : 12) / U;
 
 // N taps at a time, U columns apart.
 template <class T, int U, int N> void weight_taps(const Convolution &c, const T *in, const T *dout, T *sums, int tap,
