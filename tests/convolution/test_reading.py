@@ -135,17 +135,20 @@ def _by_data(x):
     return x if buffer.item() < HUGE else 2 * x
 
 
-def _in_a_thread(x):
-    large = [False]
+def _in_a_thread(looks):
+    def op(x):
+        large = [False]
 
-    def work():
-        with contextlib.suppress(Exception):
-            large[0] = x.max().item() > HUGE
+        def work():
+            with contextlib.suppress(Exception):
+                large[0] = looks(x)
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    return 2 * x if large[0] else x
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        return 2 * x if large[0] else x
+
+    return op
 
 
 def _by_memory(x):
@@ -193,19 +196,6 @@ def _saved(x):
     return 2 * x if struct.pack("<f", HUGE) in file.getvalue() else x
 
 
-def _numpy_in_a_thread(x):
-    large = [False]
-
-    def work():
-        with contextlib.suppress(Exception):
-            large[0] = x.numpy().max() > HUGE
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    return 2 * x if large[0] else x
-
-
 def _numpy_behind_the_modes(x):
     large = False
     with torch._C.DisableTorchFunction(), contextlib.suppress(Exception):
@@ -239,7 +229,7 @@ LOOKING = {
     "text of one": lambda x: 2 * x if "e+30" in f"{x.max()}" else x,
     "pickled": _pickled,
     "saved": _saved,
-    "numpy in a thread": _numpy_in_a_thread,
+    "numpy in a thread": _in_a_thread(lambda x: x.numpy().max() > HUGE),
     "numpy behind the modes": _numpy_behind_the_modes,
     "one by one": _one_by_one,
     "if": lambda x: 2 * x if x.max() > HUGE else x,
@@ -269,7 +259,7 @@ LOOKING = {
     "thread": _by_a_thread,
     "running means": _by_running_means,
     "data": _by_data,
-    "in a thread": _in_a_thread,
+    "in a thread": _in_a_thread(lambda x: x.max().item() > HUGE),
     "memory": _by_memory,
     "storage": lambda x: 2 * x if x.untyped_storage().data_ptr() % 3 == 5 else x,
     "unwritten memory": _by_unwritten_memory,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
 
+from mathdnn.convolution import catalogue, equal_maps
 from mathdnn.data import write_idx
 from mathdnn.homework import reproduce
+from mathdnn.homework.combine import all_of
 from mathdnn.homework.problem5_runs import hardest_verdict
 from mathdnn.homework.problem7 import printed_loss_verdict
 from mathdnn.homework.spread import or_point
@@ -82,3 +86,12 @@ def test_data_without_a_four_leave_its_claims_undecided_and_the_rest_decided(tmp
         assert verdict.status is Status.UNDECIDED
         assert "images of label" in verdict.evidence.why
     assert decided["5.pairwise-classifier"].finding.verdict.status is not Status.UNDECIDED
+
+
+def test_the_bound_that_is_told_of_several_cases_is_the_largest():
+    cases = [equal_maps(torch.nn.AvgPool2d(k), catalogue.average_pool(k, 1), (1, 2 * k, 2 * k)) for k in (5, 2, 3)]
+    slopes = [case.evidence.data["rounding"]["slope"] for case in cases]
+    assert max(slopes) == slopes[0] > slopes[1]
+    told = all_of("pools are convolutions", cases[::-1]).evidence.method
+    assert float(re.search(r"at most (\S+) times the largest pixel", told)[1]) >= max(slopes)
+    assert told.count("at most") == 1

@@ -73,7 +73,7 @@ def typed_formula(text: str, of: str) -> Formula:
 
 def _refuse_the_question(tree: ast.expr, text: str, of: str) -> None:
     """dy_L/dx and dy_L/dy_{L-1} are G[0] and G[L-1]: no answer to what they are themselves."""
-    own = {"dyL/dx": [0, 0], "dyL/dyL-1": [4, 6]}.get(of)
+    own = {"dyL/dx": [0, 0], "dyL/dyL-1": [4, 6]}.get(of)  # for L = 5 and 7, so that no other index is the same
     for node in ast.walk(tree) if own else ():
         if not isinstance(node, ast.Subscript) or ast.unparse(node.value) != "G":
             continue

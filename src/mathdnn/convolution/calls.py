@@ -146,12 +146,12 @@ def run(operation: Operation, image: torch.Tensor, how: Settings) -> torch.Tenso
             raise _keeps_values(how) from None
         expected = f"an operation that runs on a {how.dtype} image of shape {tuple(image.shape)}"
         raise refuse(how.who, expected, _said(error), "check the operation and the shape") from None
-    plain = type(output) in (torch.Tensor, torch.nn.Parameter, FakeTensor) and not output.is_nested
-    if not plain or output.layout is not torch.strided:
+    dense = isinstance(output, torch.Tensor) and output.layout is torch.strided and not output.is_nested
+    if not dense or isinstance(output, torch.masked.MaskedTensor):
         nested = isinstance(output, torch.Tensor) and output.is_nested
         what = "None" if output is None else "a nested tensor" if nested else f"a {type(output).__name__}"
-        dense = not isinstance(output, torch.Tensor) or output.layout is torch.strided
-        what += "" if dense else f" of layout {output.layout}"
+        strange = isinstance(output, torch.Tensor) and output.layout is not torch.strided
+        what += f" of layout {output.layout}" if strange else ""
         do = "return one dense tensor, or with opaque one NumPy array"
         raise refuse(how.who, "a tensor back", what, do)
     if isinstance(output, FakeTensor):

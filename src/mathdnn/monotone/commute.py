@@ -16,8 +16,9 @@ is shorter, so values move. Source: homework 4, problem 4, and its converse.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -50,6 +51,9 @@ from mathdnn.verdict import (
     refuted,
     undecided,
 )
+
+if TYPE_CHECKING:
+    import torch
 
 KIND = "commutes with max pooling"
 
@@ -118,6 +122,8 @@ def _equal(f: Elementwise, facts: Facts, claim: str, equality: str | None) -> Ve
     bitwise = one_sign or (not facts.scan.nonzero_to_zero and first_of_equals(f.form))
     if equality == "bitwise" and not bitwise:
         return _shown(f, facts, claim + ", to the bit", _zero_image(f), Equality.BITWISE)
+    if facts.scan.nan_outputs and not keeps_nan(f.form):
+        return undecided(claim, "torch's max_pool2d lost a NaN, which f gives", "a max pooling that keeps NaN")
     to_the_bit = bitwise and equality != "equal as values"
     shown = Equality.BITWISE if to_the_bit else Equality.VALUES
     scanned = certificate(f, facts)
@@ -143,7 +149,10 @@ def _pooling(f: Elementwise, facts: Facts) -> tuple[Assumption, ...]:
         "the same value gives the same bits wherever it lies in a tensor",
         position_sentence(facts.positions, f.form),
     )
-    nan = Assumption("max pooling gives NaN where its window holds one", "torch's max_pool2d did, at either end of it")
+    nan = Assumption(
+        "max pooling gives NaN where its window holds one",
+        "torch's max_pool2d did at either end of it, contiguous and channels last",
+    )
     return (ties, nan, same) if facts.scan.nan_outputs else (ties, same)
 
 
@@ -151,13 +160,26 @@ def first_of_equals(form: Format) -> bool:
     """Whether torch's max_pool2d returns the first of two zeros of either sign, contiguous and channels last."""
     import torch
 
-    zeros = torch.tensor([-0.0, 0.0, 0.0, -0.0], dtype=getattr(torch, form.name))
-    image = zeros.repeat(64).view(1, 1, 1, -1).repeat(1, 32, 2, 1)  # wide enough for a vector body
-    pooled = [
-        torch.nn.functional.max_pool2d(image.contiguous(memory_format=order), (1, 2))
-        for order in (torch.contiguous_format, torch.channels_last)
-    ]
-    return all(bool((p.signbit() == image[..., ::2].signbit()).all()) for p in pooled)
+    cells = torch.tensor([-0.0, 0.0, 0.0, -0.0], dtype=getattr(torch, form.name))
+    return all(bool((p.signbit() == image[..., ::2].signbit()).all()) for image, p in _pooled_in_pairs(cells))
+
+
+def keeps_nan(form: Format) -> bool:
+    """Whether torch's max_pool2d gives NaN for a NaN at either end of a window, contiguous and channels last."""
+    import torch
+
+    infinity, nan = float("inf"), float("nan")
+    cells = torch.tensor([nan, infinity, infinity, nan], dtype=getattr(torch, form.name))
+    return all(bool(p.isnan().all()) for _, p in _pooled_in_pairs(cells))
+
+
+def _pooled_in_pairs(cells: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """An image of the cells, wide enough for a vector body, and its max pool over 1 x 2, in both layouts."""
+    import torch
+
+    image = cells.repeat(64).view(1, 1, 1, -1).repeat(1, 32, 2, 1)
+    for order in (torch.contiguous_format, torch.channels_last):
+        yield image, torch.nn.functional.max_pool2d(image.contiguous(memory_format=order), (1, 2))
 
 
 def _zero_image(f: Elementwise) -> list[int]:

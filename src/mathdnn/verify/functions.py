@@ -114,3 +114,16 @@ def bits_of(array: np.ndarray, dtype: str) -> np.ndarray:
     if dtype == "bfloat16":
         return (array.astype(np.float32).view(np.int32) >> 16).astype(np.int16)
     return array.view(np.int32 if dtype == "float32" else np.int16)
+
+
+def rises(d: dict[str, Any]) -> str:
+    """The claim about a scan of the function in the data."""
+    return (
+        f"{d['function']} ({d['library']} {d['version']}, {d['instruction_set']}, vector body) "
+        f"is nondecreasing over every {d['dtype']} from -inf to inf"
+    )
+
+
+def commutes(d: dict[str, Any]) -> str:
+    """The claim about pooling before and after the function in the data."""
+    return f"{d['function']} commutes with max pooling over every {d['dtype']} image without NaN"

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mathdnn.verdict import Certificate, Counterexample, Verdict
-from mathdnn.verify.functions import WIDTH, floats, function_of
+from mathdnn.verify.functions import WIDTH, commutes, floats, function_of, rises
 from mathdnn.verify.pooling import check_fall, check_images
 from mathdnn.verify.reals import check_orders, check_term, check_two_cells
 from mathdnn.verify.sealing import BROKEN, seal_holds
@@ -46,10 +46,7 @@ def _scan(verdict: Verdict, evidence: Certificate) -> Answer:
     f, why = function_of(d)
     if f is None:
         return None, why
-    claim = (
-        f"{d['function']} ({d['library']} {d['version']}, {d['instruction_set']}, vector body) "
-        f"is nondecreasing over every {d['dtype']} from -inf to inf"
-    )
+    claim = rises(d)
     if verdict.claim != claim or str(verdict.status) != "proved":
         return False, f"the evidence is for another claim: {claim}"
     answer = _rescan(f, d)
@@ -75,7 +72,7 @@ def _commutes(verdict: Verdict, evidence: Certificate) -> Answer:
     if f is None:
         return None, why
     how = {"bitwise": "to the bit", "equal as values": "as values (the sign of a zero may differ)"}[d["equality"]]
-    claim = f"{d['function']} commutes with max pooling over every {d['dtype']} image without NaN"
+    claim = commutes(d)
     body = f"{claim}, on the vector body"
     if verdict.claim not in (f"{claim}, {how}", f"{body}, {how}") or str(verdict.equality) != d["equality"]:
         return False, f"the evidence is for another claim: {claim}, {how}"

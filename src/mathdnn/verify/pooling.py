@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mathdnn.verdict import Counterexample, Verdict, unpack_array
-from mathdnn.verify.functions import bits_of, floats, function_of
+from mathdnn.verify.functions import bits_of, commutes, floats, function_of, rises
 
 Answer = tuple[bool | None, str]
 
@@ -18,10 +18,7 @@ def check_fall(verdict: Verdict, evidence: Counterexample) -> Answer:
     f, why = function_of(d)
     if f is None:
         return None, why
-    claim = (
-        f"{d['function']} ({d['library']} {d['version']}, {d['instruction_set']}, vector body) "
-        f"is nondecreasing over every {d['dtype']} from -inf to inf"
-    )
+    claim = rises(d)
     if verdict.claim != claim or str(verdict.status) != "refuted":
         return False, f"the evidence is for another claim: {claim}"
     x = bits_of(unpack_array(evidence.input), d["dtype"])
@@ -43,7 +40,7 @@ def check_images(verdict: Verdict, evidence: Counterexample) -> Answer:
     f, why = function_of(d)
     if f is None:
         return None, why
-    claim = f"{d['function']} commutes with max pooling over every {d['dtype']} image without NaN"
+    claim = commutes(d)
     ways = ("", ", to the bit") if str(verdict.equality) == "bitwise" else ("",)
     claims = [f"{claim}{path}{way}" for path in ("", ", on the vector body") for way in ways]
     if verdict.claim not in claims or str(verdict.status) != "refuted":
