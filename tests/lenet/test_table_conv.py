@@ -173,6 +173,29 @@ def test_padding_modes_are_torchs(mode, padding):
     assert torch.allclose(layer(x), expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "name, value, message",
+    [("stride", 2, None), ("dilation", (1, 2), None), ("padding", 1, None), ("padding", "same", None),
+     ("padding_mode", "circular", None), ("form", "literal", None), ("stride", 0, "stride"), ("padding", "full", "padding"),
+     ("padding_mode", "mirror", "padding_mode"), ("form", "grouped", "form")],
+)  # fmt: skip
+def test_a_setting_that_is_changed_later_counts_or_is_refused(name, value, message):
+    settings_of = {"stride": 1, "padding": (2, 1), "dilation": 1, "padding_mode": "reflect", "form": "auto"}
+    late, x = TableConv2d(ODD, 3, **settings_of), image(2, 4, 7, 6).float()
+    before = late(x)
+    if message:
+        with pytest.raises(InvalidInput, match=message):
+            setattr(late, name, value)
+        assert torch.equal(late(x), before)
+        return
+    setattr(late, name, value)
+    early = TableConv2d(ODD, 3, **{**settings_of, name: value})
+    early.load_state_dict(late.state_dict())
+    assert torch.equal(late(x), early(x))
+    assert str(late) == str(early)
+    assert str(late.plan_for((2, 4, 7, 6))) == str(early.plan_for((2, 4, 7, 6)))
+
+
 @pytest.mark.parametrize("kernel", [(3, 2), (4, 5), (1, 1)])
 @pytest.mark.parametrize("mode", ["zeros", "circular"])
 @pytest.mark.parametrize("padding", ["same", "valid"])

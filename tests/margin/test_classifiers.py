@@ -225,12 +225,43 @@ def test_misuse_is_refused_in_one_sentence(rng):
             "choose another",
         ),
         (PairwiseLinearClassifier(lr=-1), y, "sgd(lr=...)", "a finite number above 0", "-1", "choose a step"),
+        (
+            PairwiseLinearClassifier(shuffle="no"),
+            y,
+            "PairwiseLinearClassifier(shuffle=...)",
+            "True or False",
+            "'no'",
+            "choose one of them",
+        ),
+        (
+            PairwiseLinearClassifier(n_jobs="all"),
+            y,
+            "PairwiseLinearClassifier(n_jobs=...)",
+            "None or a whole number other than 0",
+            "'all'",
+            "give the number of threads, or -1 for all processors",
+        ),
     ):
         with pytest.raises(InvalidInput, match=f"^{re.escape(f'{who}: expected {expected}, got {got}; {do}.')}$"):
             model.fit(X, labels)
     sentence = "fit(X=...): expected numbers within float32, below 3.4e38, got 1e+300; scale the data."
     with pytest.raises(InvalidInput, match=f"^{re.escape(sentence)}$"):
         MarginClassifier().fit([[1e300], [1.0]], [0, 1])
+
+
+@pytest.mark.parametrize("learn", ["fit", "partial_fit"])
+def test_a_text_is_no_truth_value(learn):
+    sentence = "MarginClassifier(fit_intercept=...): expected True or False, got 'no'; choose one of them."
+    with pytest.raises(InvalidInput, match=f"^{re.escape(sentence)}$"):
+        getattr(MarginClassifier(fit_intercept="no"), learn)([[0.0], [1.0]], [0, 1])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("model", [MarginClassifier, PairwiseLinearClassifier])
+def test_the_memorys_layout_changes_no_bit(model, dtype, rng):
+    X = rng.random((200, 783)).astype(dtype)
+    fitted = model(random_state=0).fit(X, rng.integers(0, 2, 200))
+    np.testing.assert_array_equal(fitted.decision_function(np.asfortranarray(X)), fitted.decision_function(X))
 
 
 def test_divergence_is_an_error_not_a_model(rng):

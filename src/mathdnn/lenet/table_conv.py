@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 Size = int | tuple[int, int]
 Form = Literal["auto", "literal", "grouped", "dense"]
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+_SETTINGS = ("stride", "padding", "dilation", "padding_mode", "form")
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,13 @@ class TableConv2d(nn.Module):
     weight: nn.Parameter
     bias: nn.Parameter | None
     edge: Tensor
+    stride: tuple[int, int]
+    padding: tuple[int, int] | str
+    dilation: tuple[int, int]
+    padding_mode: str
+    form: Form
+    _more: tuple[tuple[int, int], tuple[int, int]]  # padding that is put into the image: rows, columns
+    _where: Geometry
 
     def __init__(
         self,
@@ -121,24 +129,36 @@ class TableConv2d(nn.Module):
         super().__init__()
         if not isinstance(table, ConnectionTable):
             _refuse("TableConv2d(table=...)", "a ConnectionTable", f"a {type(table).__name__}", "build or parse one")
-        if padding_mode not in _PADDING_MODES:
-            _refuse("TableConv2d(padding_mode=...)", " or ".join(_PADDING_MODES), repr(padding_mode), "choose one")
         self.table, self.in_channels, self.out_channels = table, table.in_channels, table.out_channels
         self.kernel_size = _pair(kernel_size, "kernel_size", 1)
-        self.stride, self.dilation = _pair(stride, "stride", 1), _pair(dilation, "dilation", 1)
-        self.padding: tuple[int, int] | str = padding if isinstance(padding, str) else _pair(padding, "padding", 0)
-        self._sides = _padding_sides(self.padding, self.kernel_size, self.stride, self.dilation)
-        self.padding_mode, self.form = padding_mode, form
-        plan(table, form)
-        # as torch does: zeros on both sides are left out of the sums, and one more on one side is put into the image
-        own = (min(self._sides[0]), min(self._sides[1])) if padding_mode == "zeros" else (0, 0)
-        self._more = tuple((before - n, after - n) for (before, after), n in zip(self._sides, own, strict=True))
-        self._where = Geometry(table, self.kernel_size, self.stride, own, self.dilation)
+        self._settle(stride, padding, dilation, padding_mode, form)
         where: dict[str, Any] = {"device": device, "dtype": dtype}
         self.weight = nn.Parameter(torch.empty(len(table.edges), *self.kernel_size, **where))
         self.register_parameter("bias", nn.Parameter(torch.empty(self.out_channels, **where)) if bias else None)
         self.register_buffer("edge", torch.empty(len(table.edges), 2, dtype=torch.int64, device=device))
         self.reset_parameters()
+
+    def _settle(self, stride: Size, padding: Size | str, dilation: Size, padding_mode: str, form: Form) -> None:
+        """Check the settings, all of them before any is taken, and derive from them what the forward pass needs."""
+        if padding_mode not in _PADDING_MODES:
+            _refuse("TableConv2d(padding_mode=...)", " or ".join(_PADDING_MODES), repr(padding_mode), "choose one")
+        plan(self.table, form)
+        steps, gaps = _pair(stride, "stride", 1), _pair(dilation, "dilation", 1)
+        pad: tuple[int, int] | str = padding if isinstance(padding, str) else _pair(padding, "padding", 0)
+        sides = _padding_sides(pad, self.kernel_size, steps, gaps)
+        # as torch does: zeros on both sides are left out of the sums, and one more on one side is put into the image
+        own = (min(sides[0]), min(sides[1])) if padding_mode == "zeros" else (0, 0)
+        more = tuple((before - n, after - n) for (before, after), n in zip(sides, own, strict=True))
+        where = Geometry(self.table, self.kernel_size, steps, own, gaps)
+        settled = {"stride": steps, "padding": pad, "dilation": gaps, "padding_mode": padding_mode, "form": form}
+        self.__dict__.update(settled, _more=more, _where=where)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A setting that is changed later counts from the next call on, as Conv2d's does."""
+        if name in _SETTINGS and "_where" in self.__dict__:
+            self._settle(**{**{each: getattr(self, each) for each in _SETTINGS}, name: value})
+        else:
+            super().__setattr__(name, value)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw weights and biases of output map o uniformly in ±1/sqrt(fan-in), fan-in = |maps[o]| kh kw.

@@ -86,6 +86,7 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Float[np.ndarray, "n d"], y: Shaped[np.ndarray, " n"]) -> MarginClassifier:
         """Train from new initial weights. X (n, d) of finite numbers, y (n,) of two classes."""
         check_epochs("MarginClassifier", self.epochs)
+        check_switches(self)
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False)
         classes = two_classes(y)
         rows = training_rows(X, self.fit_intercept)
@@ -102,6 +103,7 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes: Shaped[np.ndarray, " 2"] | None = None,
     ) -> MarginClassifier:
         """One more epoch, on these examples, from the present weights. The first call needs `classes`, both of them."""
+        check_switches(self)
         first = not hasattr(self, "coef_")
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=first, ensure_all_finite=False)
         classes = two_classes(np.asarray(classes) if classes is not None else y) if first else self.classes_
@@ -169,6 +171,15 @@ def check_epochs(who: str, epochs: object) -> None:
     """Raise `InvalidInput` unless `epochs` is a whole number from 1."""
     if not isinstance(epochs, int | np.integer) or epochs is True or epochs < 1:
         raise InvalidInput(sentence(f"{who}(epochs=...)", "a whole number from 1", repr(epochs), "choose another"))
+
+
+def check_switches(model: BaseEstimator) -> None:
+    """Raise `InvalidInput` unless `shuffle` and `fit_intercept` are true or false: "no" would count as true."""
+    for name in ("shuffle", "fit_intercept"):
+        value = getattr(model, name)
+        if not isinstance(value, bool | np.bool_):
+            who = f"{type(model).__name__}({name}=...)"
+            raise InvalidInput(sentence(who, "True or False", repr(value), "choose one of them"))
 
 
 def two_classes(y: np.ndarray) -> np.ndarray:
@@ -272,7 +283,7 @@ def scores(X: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> Float[np.n
     z = np.empty((len(X), len(coef)))
     for start in range(0, len(X), ROWS):
         part = slice(start, start + ROWS)
-        rows = X[part].astype(np.float64)
+        rows = X[part].astype(np.float64, order="C")  # another layout is summed in another order
         check_finite("predict", rows, start)
         z[part] = rows @ coef.T + intercept
     return z

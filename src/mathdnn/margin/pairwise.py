@@ -27,7 +27,15 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mathdnn.errors import InvalidInput, sentence
-from mathdnn.margin.classifier import LOG_ODDS, check_epochs, finite_data, initial_weights, scores, training_rows
+from mathdnn.margin.classifier import (
+    LOG_ODDS,
+    check_epochs,
+    check_switches,
+    finite_data,
+    initial_weights,
+    scores,
+    training_rows,
+)
 from mathdnn.margin.run import Implementation, SgdRun
 from mathdnn.margin.sgd import sgd_many
 
@@ -73,6 +81,10 @@ class PairwiseLinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     def fit(self, X: Float[np.ndarray, "n d"], y: Shaped[np.ndarray, " n"]) -> PairwiseLinearClassifier:
         """Train all units from new initial weights. X (n, d) of finite numbers, y (n,) of two or more classes."""
         check_epochs("PairwiseLinearClassifier", self.epochs)
+        check_switches(self)
+        if self.n_jobs is not None and (type(self.n_jobs) is not int or self.n_jobs == 0):
+            expected, do = "None or a whole number other than 0", "give the number of threads, or -1 for all processors"
+            raise InvalidInput(sentence("PairwiseLinearClassifier(n_jobs=...)", expected, repr(self.n_jobs), do))
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False)
         check_classification_targets(y)
         classes, labels = np.unique(y, return_inverse=True)
