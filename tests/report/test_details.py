@@ -24,6 +24,7 @@ from mathdnn.report.words import maths
         ("σ'(A_l y_{l-1})", "σ&#39;(A<sub>l</sub> y<sub>l-1</sub>)"),
         ("2 s^2 (1 - s)^3 e^-z", "2 s<sup>2</sup> (1 - s)<sup>3</sup> e<sup>-z</sup>"),
         ("sigma_prime of max_pool2d", "sigma_prime of max_pool2d"),
+        ("for 2-3-2-1, not 2-1", 'for <span class="nowrap">2-3-2-1</span>, not 2-1'),
         ("a_{<b>} & <script>", "a<sub>&lt;b&gt;</sub> &amp; &lt;script&gt;"),
     ],
 )
