@@ -252,6 +252,19 @@ def test_an_interrupt_is_said_and_counted(monkeypatch, capsys):
     assert capsys.readouterr() == ("", "mathdnn: interrupted\n")
 
 
+def test_an_interrupt_while_the_modules_are_loaded_is_said_and_counted():
+    code = (
+        "import sys, mathdnn.cli\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'cyclopts': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "sys.exit(mathdnn.cli.main(['count', 'lenet5']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "mathdnn: interrupted\n")
+
+
 def test_a_defect_keeps_its_traceback(monkeypatch):
     def fail(*_):
         raise ZeroDivisionError("a defect")

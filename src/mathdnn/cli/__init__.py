@@ -16,6 +16,9 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: the process's own) and return the exit code."""
-    from mathdnn.cli.app import run
-
+    try:
+        from mathdnn.cli.app import run
+    except KeyboardInterrupt:  # the modules take a tenth of a second, in which `run` cannot see to it yet
+        print("mathdnn: interrupted", file=sys.stderr)
+        return 130
     return run(sys.argv[1:] if argv is None else list(argv))
