@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+import pickle
 
 import hypothesis.strategies as st
 import numpy as np
@@ -139,6 +141,10 @@ ONE = {
     "branch on this width": lambda x: x if x.shape[-1] == 24 else 2 * x,
     "branch on a list of widths": lambda x: x if x.shape[-1] in (24, 28) else 2 * x,
     "branch on the text of the width": _text,
+    "branch on the text of half the width": lambda x: 2 * x if str(x.shape[-1] / 2) == "18.5" else x,
+    "branch on the text of a comparison": lambda x: 2 * x if str(x.shape[-1] > 100) == "True" else x,
+    "branch on the pickled width": lambda x: 2 * x if pickle.loads(pickle.dumps(x.shape[-1])) > 300 else x,
+    "branch on a copy of this shape": lambda x: x if copy.deepcopy(x.shape)[-1] == 24 else 2 * x,
     "a table of widths": _known,
     "checked against a width": _checked,
     "an array of its width": lambda x: x + torch.zeros(x.shape[-1], x.shape[-1])[0].add(1),
@@ -197,6 +203,14 @@ def test_some_sizes(name):
     (h, w), (p, q) = sizes["least"], sizes["period"]
     for height, width in ((h, w), (h + p, w + 2 * q), (h + 3 * p, w)):
         _holds_at(op, form_of(verdict), channels, height, width)
+
+
+@pytest.mark.parametrize("look", [copy.copy, copy.deepcopy])
+def test_a_copy_of_a_size_is_the_size(look):
+    _, sizes = _statement(lambda x: x if look(x.shape[-1] / 2) < 18 else 2 * x, (1, 18, 24))
+    assert sizes is None
+    _, sizes = _statement(lambda x: 2 * x if look(x.shape[-1]) > 5 else x, (1, 18, 24))
+    assert sizes["least"] == [2, 6]
 
 
 @pytest.mark.parametrize("name", ONE)

@@ -2,8 +2,8 @@
 
 Python code may compute with the symbols and compare them. torch writes down how each comparison came out (a guard), so
 the graph is right for every size for which all guards hold; code that needs a number (int(), a loop over the rows) pins
-the symbol, which is a guard too, and code that asks for a symbol's text or hash ends the trace. Not excluded: code that
-looks at its type. Callers compare real calls at other sizes with the result.
+the symbol, which is a guard too, and code that asks for a symbol's text, hash or pickled form ends the trace. Not
+excluded: code that looks at its type, or asks torch whether it is a symbol. Callers compare real calls at other sizes with the result.
 """
 
 from __future__ import annotations
@@ -181,29 +181,42 @@ def _read(operation: Callable[[Any], Any], image: FakeTensor, fake: _OpenSizes) 
 
 @contextmanager
 def _guarded(reading: Reading) -> Iterator[None]:
-    """A symbol shows no text and no hash to the operation's code, which could branch on it without a guard. And torch
+    """A symbol shows no text, hash or bytes to the operation's code, which could branch on it without a guard. And torch
     logs what it cannot do with symbols; here that is an answer, not an error."""
     log = logging.getLogger("torch._subclasses.fake_tensor")
     before, log.disabled = log.disabled, True
-    text, code = torch.SymInt.__repr__, torch.SymInt.__hash__
-    torch.SymInt.__repr__ = _torch_alone(text, "text", reading)  # type: ignore[method-assign]
-    torch.SymInt.__hash__ = _torch_alone(code, "hash", reading)  # type: ignore[assignment,method-assign]
+    own = {(kind, name): getattr(kind, name) for kind in _SYMBOLS for name in ("__repr__", "__hash__")}
+    for (kind, name), method in own.items():
+        setattr(kind, name, _torch_alone(method, "text" if name == "__repr__" else "hash", reading))
+    # A copy of a symbol would hold the guards on it to itself: it is the symbol, as that of a number is the number.
+    lent: dict[str, Callable[..., Any]] = {
+        "__copy__": lambda symbol: symbol,
+        "__deepcopy__": lambda symbol, _: symbol,
+        "__reduce_ex__": _torch_alone(object.__reduce_ex__, "pickled form", reading),
+    }
+    for kind in _SYMBOLS:
+        for name, method in lent.items():
+            setattr(kind, name, method)
     try:
         yield
     finally:
         log.disabled = before
-        torch.SymInt.__repr__, torch.SymInt.__hash__ = text, code  # type: ignore[method-assign]
+        for (kind, name), method in own.items():
+            setattr(kind, name, method)
+        for kind in _SYMBOLS:
+            for name in lent:
+                delattr(kind, name)
 
 
-def _torch_alone(method: Callable[[Any], Any], what: str, reading: Reading) -> Callable[[Any], Any]:
+def _torch_alone(method: Callable[..., Any], what: str, reading: Reading) -> Callable[..., Any]:
     """The method, for torch's own code; anybody else ends the reading, even where they catch the error."""
 
-    def refuse(symbol: Any) -> Any:
+    def refuse(symbol: Any, *more: Any) -> Any:
         if not sys._getframe(1).f_globals.get("__name__", "").startswith(("torch.", "sympy.", "logging")):
             error = Unclear(f"it looks at the {what} of the image's size")
             reading.note(error)
             raise error
-        return method(symbol)
+        return method(symbol, *more)
 
     return refuse
 
