@@ -60,7 +60,7 @@ def check(verdict: Verdict, generator: random.Random | None = None) -> Answer:
 def _check(data: dict[str, Any], generator: random.Random) -> Answer:
     left, right, relation = data["left"], data["right"], data["relation"]
     size = " x ".join(str(n) for n in left["input"])
-    if math.prod(left["input"]) != math.prod(right["input"]):
+    if full(left["input"]) != full(right["input"]):
         return False, "the two sides take images of different sizes"
     if relation == "within":
         return _within(data, size)
@@ -77,6 +77,11 @@ def _check(data: dict[str, Any], generator: random.Random) -> Answer:
     else:
         return False, f"no relation is called {relation!r:.40}"
     return (True, words) if _bound_holds(data["rounding"], left, right) else (False, "the rounding bound is too small")
+
+
+def full(shape: list[int]) -> list[int]:
+    """(n, c, h, w): what a shape leaves out is 1."""
+    return [1] * (4 - len(shape)) + shape
 
 
 def _same(left: dict[str, Any], right: dict[str, Any], generator: random.Random) -> bool:

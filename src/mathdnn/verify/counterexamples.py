@@ -91,7 +91,9 @@ def _differ_at(evidence: dict[str, Any], generator: random.Random) -> Answer:
     sides, pixel = (data["left"], data["right"]), data["pixel"]
     right = np.zeros(image.size)
     right[pixel if pixel >= 0 else slice(0, 0)] = 1
-    if any(math.prod(side["input"]) != image.size for side in sides) or not np.array_equal(image.ravel(), right):
+    if maps.full(sides[0]["input"]) != maps.full(sides[1]["input"]) or math.prod(sides[0]["input"]) != image.size:
+        return False, "the two sides take images of different sizes"
+    if not np.array_equal(image.ravel(), right):
         return False, "the image is another than the one that the sentence names"
     exact = []
     for side, packed in zip(sides, (evidence["claimed"], evidence["found"]), strict=True):
@@ -101,7 +103,7 @@ def _differ_at(evidence: dict[str, Any], generator: random.Random) -> Answer:
         if value.size != said.size or not (np.abs(value.ravel() - said.ravel()) <= scale).all():
             return False, "an output is another than the file says"
         exact.append(value)
-    if exact[0].shape != exact[1].shape:
+    if maps.full(list(exact[0].shape)) != maps.full(list(exact[1].shape)):
         return True, f"on {_size(sides[0])} images the two sides have outputs of different sizes"
     if data["relation"] not in ("equal", "rounded to float32", "rounded to float64"):
         return False, "no such relation"
@@ -131,13 +133,15 @@ def _no_convolution(evidence: dict[str, Any], generator: random.Random) -> Answe
     data, side = evidence["data"], evidence["data"]["operation"]
     if side is None:
         return None, _NO_GRAPH
-    full = [1] * (4 - len(side["input"])) + side["input"]
+    full = maps.full(side["input"])
     found = Map(side, generator)
     if not _outputs_agree(evidence, side):
         return False, "an output is another than the file says"
     places, pixels, reason = data["output_places"], data["pixels"], data["reason"]
     n, flat = math.prod(full[1:]), found.at_zero.reshape(-1)
     each = found.at_zero[0].size
+    if not all(type(place) is int and 0 <= place < flat.size for place in places):
+        return False, "there is no such output"
     if reason == "bias":
         channels = {np.unravel_index(p, found.at_zero.shape)[1] for p in places}
         holds = len(channels) == 1 and bool(flat[places[0]] != flat[places[1]])
@@ -177,6 +181,8 @@ def _not_affine(evidence: dict[str, Any], generator: random.Random) -> Answer:
     data, side = evidence["data"], evidence["data"]["operation"]
     if side is None:
         return None, _NO_GRAPH
+    if _is_affine(side):
+        return False, "the operation is affine over the reals: what the images show is rounding"
     images = {name: unpack_array(packed) for name, packed in evidence["input"].items()}
     x, factor = images["x"], data["factor"]
     at_zero, at_x = (run(side["graph"], image).astype(np.float64) for image in (np.zeros_like(x), x))
@@ -200,6 +206,15 @@ def _not_affine(evidence: dict[str, Any], generator: random.Random) -> Answer:
     if law != data["law"] or not float(np.abs(expected - found).max()) > _FAR * size:
         return False, "the law holds at these images"
     return True, f"on {_size(side)} images {law} fails at the images in the file, run again"
+
+
+def _is_affine(side: dict[str, Any]) -> bool:
+    """Whether every step of the graph is one that is affine over the reals."""
+    try:
+        maps._run(side, np.ones(math.prod(side["input"]), np.int64), Modular(2**31 - 1))
+    except maps._WRONG:
+        return False
+    return True
 
 
 _CHECKS = {"maps differ": _differ, "no convolution": _no_convolution, "not affine": _not_affine}

@@ -58,6 +58,8 @@ class Pair:
     """Two entries with different responses, and which strides they exclude."""
 
     def __init__(self, first: list[int], second: list[int], found: Map, full: list[int]) -> None:
+        if [len(first), len(second)] != [6, 6] or any(type(place) is not int for place in (*first, *second)):
+            raise Malformed("an entry is six whole numbers")
         self.first, self.second = first, second
         self.out = not all(0 <= place < size for place, size in zip(second[4:], full[2:], strict=True))
         values = []

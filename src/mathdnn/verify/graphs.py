@@ -31,9 +31,7 @@ class Machine:
         for place, node in enumerate(self.graph["nodes"]):
             self.added = 0
             value = image if place == 0 else self._node(node)
-            shape = node["shape"]
-            if shape is not None and list(np.shape(value)) != shape:
-                raise Malformed(f"node {place} ({node['op']}) has shape {np.shape(value)}, not {shape}")
+            _require_said(node, place, value)
             used = [k for part in (node["args"], list(node["kwargs"].values())) for k in _nodes(part)]
             self.values.append(value)
             self.image.append(place == 0 or any(self.image[k] for k in used))
@@ -99,6 +97,15 @@ class Machine:
         """The bits of the coarsest floats of the node at hand."""
         node = self.graph["nodes"][len(self.values)]
         return precision(self.graph, node, _nodes([node["args"], list(node["kwargs"].values())]))
+
+
+def _require_said(node: dict[str, Any], place: int, value: Any) -> None:
+    """A result has the shape that its node names; only where there are several does a node name none, and no dtype."""
+    shape, several = node["shape"], isinstance(value, list)
+    if (shape is None) != several or (node["dtype"] is None) != several:
+        raise Malformed(f"node {place} ({node['op']}) names shape {shape} and dtype {node['dtype']}")
+    if not several and list(np.shape(value)) != shape:
+        raise Malformed(f"node {place} ({node['op']}) has shape {np.shape(value)}, not {shape}")
 
 
 def _nodes(argument: Any) -> list[int]:

@@ -79,13 +79,17 @@ def _node(node: dict[str, Any], values: list[Any], constants: list[Any]) -> Any:
         ("reshape", "default") if base in ("view", "_unsafe_view") and overload == "default" else (base, overload)
     )
     function = getattr(getattr(torch.ops.aten, name), form)
+    narrow = {"float16": torch.float16, "bfloat16": torch.bfloat16}.get(node["dtype"])  # in a file these are float32
 
     def known(argument: Any, device: str) -> Any:
         if isinstance(argument, dict) and argument.get("float") in ("inf", "-inf", "nan"):
             return float(argument["float"])
         if isinstance(argument, dict):
-            chosen = values[argument["node"]] if "node" in argument else constants[argument["constant"]]
-            return chosen.to(device)
+            if "node" in argument:
+                return values[argument["node"]].to(device)
+            constant = constants[argument["constant"]]
+            halves = narrow is not None and constant.dtype is torch.float32 and constant.dim() > 0
+            return constant.to(device, narrow if halves else constant.dtype)
         if isinstance(argument, list):
             return [known(item, device) for item in argument]
         return getattr(torch, argument) if isinstance(argument, str) and _is_dtype(argument) else argument

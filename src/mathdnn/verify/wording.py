@@ -166,13 +166,13 @@ def _kinds(data: dict[str, Any], outs: tuple[int, ...]) -> str:
 
 
 def _asked(data: dict[str, Any]) -> dict[str, Any]:
-    """The data at the size asked about, which a smaller counterexample holds beside its own."""
-    asked = data.get("at_the_size_asked")
+    """The data at the size asked about, which a smaller counterexample to equal maps holds beside its own."""
+    asked = data.get("at_the_size_asked") if data.get("kind") == "maps differ" else None
     return asked["data"] if asked else data
 
 
 def _side(data: dict[str, Any]) -> dict[str, Any]:
-    side: dict[str, Any] = data["left"] if "left" in data else data["operation"]
+    side: dict[str, Any] = data["operation" if data.get("kind") in ("no convolution", "not affine") else "left"]
     return side
 
 

@@ -1,0 +1,189 @@
+"""Forgeries with a seal that fits: verdicts that say what no evidence shows, each built as a forger would build it."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from tests.verify.tampering import resealed
+
+from mathdnn.convolution import ConvForm, as_conv2d, equal_maps
+from mathdnn.convolution.trace import trace
+from mathdnn.verdict import Certificate, Counterexample, Equality, Status, Verdict, pack_array
+from mathdnn.verify import verify
+
+SOBEL = torch.tensor([[1.0, 2.0, 1.0], [0.0, 0.0, 0.0], [-1.0, -2.0, -1.0]])[None, None]
+
+
+def sobel(x):
+    return F.conv2d(x, SOBEL)
+
+
+def identity(x):
+    return x * 1
+
+
+def proved(claim, data, assumptions):
+    evidence = Certificate("convolution", "as said", data)
+    return resealed(
+        Verdict(claim, Status.PROVED, evidence, equality=Equality.REALS, assumptions=assumptions).to_plain()
+    )
+
+
+def refuted(claim, data, images, claimed, found, assumptions=()):
+    evidence = Counterexample("as said", images, claimed, found, data)
+    made = Verdict(claim, Status.REFUTED, evidence, equality=Equality.REALS, assumptions=assumptions)
+    return resealed(made.to_plain())
+
+
+def known(operation, shape):
+    verdict = as_conv2d(operation, shape)
+    data = copy.deepcopy(verdict.evidence.data)
+    data.pop("sizes", None)
+    return verdict, data
+
+
+def with_data(verdict, data, claim=None):
+    evidence = msgspec.structs.replace(verdict.evidence, data=data)
+    return resealed(msgspec.structs.replace(verdict, evidence=evidence, claim=claim or verdict.claim).to_plain())
+
+
+def truncation_without_dtypes():
+    graph = trace(lambda x: x.long().float(), (1, 1, 4, 4)).to_plain()
+    for node in graph["nodes"]:
+        node["dtype"] = None if node["dtype"] == "int64" else node["dtype"]
+    verdict, data = known(identity, (1, 4, 4))
+    data["left"], data["rounding"]["slope"] = {"graph": graph, "input": [1, 1, 4, 4]}, 1.0
+    claim = "on 1 x 4 x 4 images, the operation is" + verdict.claim.split(", the operation is")[1]
+    return proved(claim, data, verdict.assumptions[:1])
+
+
+def narrowing_without_dtypes():
+    verdict = as_conv2d(lambda x: x.float().double(), (1, 4, 4), dtype=torch.float64)
+    data = copy.deepcopy(verdict.evidence.data)
+    data.pop("sizes", None)
+    for node in data["left"]["graph"]["nodes"]:
+        node["dtype"] = None if node["dtype"] == "float32" else node["dtype"]
+    data["rounding"]["slope"] = 1e-15
+    claim = "on 1 x 4 x 4 images, the operation is" + verdict.claim.split(", the operation is")[1]
+    return proved(claim, data, verdict.assumptions[:1])
+
+
+def another_shape_of_as_many_pixels():
+    def turned(x):
+        return sobel(x.reshape(x.shape[0], 1, 9, 8))
+
+    data = copy.deepcopy(equal_maps(turned, turned, (1, 8, 9)).evidence.data)
+    verdict, other = known(sobel, (1, 9, 8))
+    data["right"], data["rounding"] = other["right"], other["rounding"]
+    form = verdict.evidence.form
+    return proved(f"on 1 x 8 x 9 images, the operation is this convolution: {form}", data, verdict.assumptions[:1])
+
+
+def responses_to_images_on_their_side():
+    verdict = as_conv2d(lambda x: np.asarray(x) * 2, (6, 4), opaque=True)
+    data = copy.deepcopy(verdict.evidence.data)
+    assert data["left"]["input"] == [6, 4]
+    data["left"]["input"] = [4, 6]
+    return with_data(verdict, data, verdict.claim.replace("6 x 4", "4 x 6"))
+
+
+def a_size_that_nothing_was_shown_at():
+    verdict, data = known(sobel, (1, 8, 9))
+    data["at_the_size_asked"] = {"data": {"left": {"input": [1, 1, 500, 500]}}}
+    form = verdict.evidence.form
+    return proved(f"on 1 x 500 x 500 images, the operation is this convolution: {form}", data, verdict.assumptions[:1])
+
+
+def a_side_that_no_refutation_has():
+    verdict, data = known(F.relu, (1, 5, 5))
+    data["left"] = {"input": [3, 500, 500]}
+    return with_data(verdict, data, verdict.claim.replace("1 x 5 x 5", "3 x 500 x 500"))
+
+
+def an_output_counted_from_behind():
+    side = equal_maps(identity, identity, (1, 4, 4)).evidence.data["left"]
+    x = np.zeros((1, 1, 4, 4), np.float32)
+    x.flat[15] = 1
+    data = {
+        "kind": "no convolution",
+        "operation": side,
+        "reason": "another image",
+        "output_places": [-1],
+        "pixels": [15],
+    }
+    claim = "on 1 x 4 x 4 images, the operation is a convolution (of each image of the batch alone)"
+    image = {"x": pack_array(x)}
+    return refuted(claim, data, image, "1", image, as_conv2d(identity, (1, 4, 4)).assumptions[:1])
+
+
+def one_map_with_and_without_a_batch():
+    def alone(x):
+        return x * 1 if x.dim() == 3 else 1 / 0
+
+    verdict = equal_maps(alone, ConvForm.of([[[[1]]]]), (1, 4, 4))
+    zeros, data = np.zeros((1, 4, 4), np.float32), verdict.evidence.data
+    data = {"kind": "maps differ", "left": data["left"], "right": data["right"], "relation": "equal", "pixel": -1}
+    data["output_shapes"] = [[1, 4, 4], [1, 1, 4, 4]]
+    claim = "on 1 x 4 x 4 images, both operations are the same map"
+    packed = pack_array(zeros)
+    return refuted(claim, data, packed, packed, pack_array(zeros[None]), verdict.assumptions)
+
+
+def rounding_for_a_law_that_fails():
+    def cancels(x):
+        return (x + 1e10) - 1e10
+
+    side = equal_maps(cancels, cancels, (1, 4, 4)).evidence.data["left"]
+    x = torch.full((1, 1, 4, 4), 300.0)
+    claimed, found = (2 * cancels(x) - cancels(0 * x)).double().numpy(), cancels(2 * x).numpy()
+    data = {"kind": "not affine", "operation": side, "factor": 2, "law": "f(2 x) = 2 f(x) + -1 f(0)"}
+    claim = "on 1 x 4 x 4 images, the operation is a convolution, so it is affine"
+    return refuted(claim, data, {"x": pack_array(x.numpy())}, pack_array(claimed), pack_array(found))
+
+
+def an_entry_that_is_a_list():
+    verdict = as_conv2d(lambda x: x.flip(-1), (1, 5, 5))
+    data = copy.deepcopy(verdict.evidence.data)
+    data["pairs"][0][0][3] = [[]]
+    return with_data(verdict, data)
+
+
+FORGERIES = {
+    truncation_without_dtypes: "names shape .1, 1, 4, 4. and dtype None",
+    narrowing_without_dtypes: "names shape .1, 1, 4, 4. and dtype None",
+    another_shape_of_as_many_pixels: "images of different sizes",
+    responses_to_images_on_their_side: "images of different sizes",
+    a_size_that_nothing_was_shown_at: "the claim is not what the evidence shows",
+    a_side_that_no_refutation_has: "the claim is not what the evidence shows",
+    an_output_counted_from_behind: "there is no such output",
+    one_map_with_and_without_a_batch: "the two sides agree at the image",
+    rounding_for_a_law_that_fails: "affine over the reals",
+    an_entry_that_is_a_list: "six whole numbers",
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES, ids=lambda forgery: forgery.__name__)
+def test_a_forgery_is_rejected_and_the_reason_told(forgery):
+    answer = verify(forgery())
+    assert answer.status is Status.REFUTED, str(answer)
+    assert re.search(FORGERIES[forgery], str(answer)), str(answer)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("step", ["convolution", "product", "sum"])
+def test_refutations_in_coarse_floats_verify(dtype, step):
+    kernel = SOBEL[0, 0].to(dtype)
+    steps = {
+        "convolution": lambda x: F.conv2d(x, kernel[None, None]),
+        "product": lambda x: x * kernel,
+        "sum": lambda x: x + kernel,
+    }
+    verdict = as_conv2d(lambda x: F.relu(steps[step](x.to(dtype))).float(), (1, 3, 3))
+    assert verdict.status is Status.REFUTED
+    assert verify(verdict).status is Status.PROVED, str(verify(verdict))
