@@ -70,6 +70,9 @@ def test_a_proof_is_never_contradicted_by_a_window(name, dtype):
         assert seen in allowed[str(verdict.equality)]
         if verdict.equality is Equality.VALUES:
             stronger = commutes_with_max_pool(ACTIVATIONS[name], dtype, path="vector body", equality="bitwise")
+            if np.isnan(outputs).any() and stronger.status is Status.UNDECIDED:
+                assert "may change the bits of a NaN" in stronger.evidence.why  # channels last, say
+                return
             assert stronger.status is Status.REFUTED
             replay(stronger, ACTIVATIONS[name], bits_differ=True)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,10 @@ class Span:
 
 @dataclass(frozen=True)
 class Scan:
-    """What a scan found. `digest` is over the outputs at both ends of every chunk, in order."""
+    """What a scan found. `digest` is over the outputs at both ends of every chunk, in order.
+
+    `nan_bits`: the least and the greatest bits of NaN that came out (one where they are the same).
+    """
 
     values: int
     complete: bool
@@ -41,6 +45,7 @@ class Scan:
     worst_ulps: int
     nan_outputs: int
     first_nan: int | None
+    nan_bits: tuple[int, ...]
     zero_bits: tuple[int, ...]
     nonzero_to_zero: bool
     spans: tuple[Span, ...]
@@ -62,6 +67,7 @@ class Part:
     worst_ulps: int = 0
     nan_outputs: int = 0
     first_nan: int | None = None
+    nan_bits: tuple[int, ...] = ()
     zeros: frozenset[int] = frozenset()
     nonzero_to_zero: bool = False
     spans: tuple[Span, ...] = ()
@@ -102,12 +108,18 @@ def merge(form: Format, parts: list[Part], complete: bool, chunk: int) -> Scan:
         worst_ulps=worst_ulps,
         nan_outputs=sum(p.nan_outputs for p in parts),
         first_nan=min(nans, default=None),
+        nan_bits=ends_of([bits for p in parts for bits in p.nan_bits]),
         zero_bits=tuple(sorted(frozenset[int]().union(*(p.zeros for p in parts)))),
         nonzero_to_zero=any(p.nonzero_to_zero for p in parts),
         spans=_best(spans),
         chunk=chunk,
         digest=_digest(form, parts),
     )
+
+
+def ends_of(bits: Any) -> tuple[int, ...]:
+    """The least and the greatest of some bits, one where they are the same, none where there are none."""
+    return tuple(sorted({int(min(bits)), int(max(bits))})) if len(bits) else ()
 
 
 def _crossing(form: Format, before: Part, part: Part) -> Fall | None:

@@ -21,6 +21,11 @@ from mathdnn.monotone.floats import Format
 from mathdnn.monotone.guard import LONGEST, guarded
 
 Evaluate = Callable[[np.ndarray], np.ndarray]
+# other names that torch and NumPy themselves give to functions of one argument
+ALIASES = {
+    "abs": "absolute", "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan",
+    "atanh": "arctanh", "conj": "conjugate", "logsigmoid": "log_sigmoid",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,17 +81,19 @@ def _named(name: str, who: str) -> tuple[Any, str, bool]:
                 "give a name that these libraries have",
             )
         )
-    return found, f"{module}.{attribute}", _is_own(found, attribute)
+    own = _is_own(found, attribute)
+    replaced = not own and isinstance(found, np.ufunc | types.BuiltinFunctionType | types.FunctionType)
+    return found, f"{module}.{attribute}" + (f" as replaced by {found.__name__}" if replaced else ""), own
 
 
 def _is_own(f: Any, name: str) -> bool:
     """Whether a function that torch or NumPy has by this name is theirs, and not one that was put in its place."""
+    if getattr(f, "__name__", None) not in (name, ALIASES.get(name)):
+        return False
     if isinstance(f, np.ufunc):
         return getattr(np, f.__name__, None) is f
-    if isinstance(f, types.BuiltinFunctionType):
-        return f.__name__ == name
     if not isinstance(f, types.FunctionType):
-        return False
+        return isinstance(f, types.BuiltinFunctionType)
     home = importlib.import_module(str(f.__module__).partition(".")[0]).__file__
     return home is not None and Path(f.__code__.co_filename).is_relative_to(Path(home).parent)
 
@@ -94,12 +101,13 @@ def _is_own(f: Any, name: str) -> bool:
 def _name(f: Any) -> str:
     found = _found_again(f)
     if found:
-        return _public_name(f)
+        return public_name(f)
     name = getattr(f, "__qualname__", None) or repr(f)
     return " ".join(str(name).split())[:200]
 
 
-def _public_name(f: Any) -> str:
+def public_name(f: Any) -> str:
+    """The name by which torch or NumPy has this function of theirs; "" for any other callable."""
     name = getattr(f, "__name__", "")
     for module in ("numpy",) if isinstance(f, np.ufunc) else ("torch", "torch.nn.functional"):
         if getattr(importlib.import_module(module), name, None) is f and _is_own(f, name):
@@ -108,7 +116,7 @@ def _public_name(f: Any) -> str:
 
 
 def _found_again(f: Any) -> bool:
-    return bool(getattr(f, "__name__", "")) and _public_name(f) != ""
+    return bool(getattr(f, "__name__", "")) and public_name(f) != ""
 
 
 def _is_numpy(f: Any) -> bool:

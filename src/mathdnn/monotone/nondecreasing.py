@@ -14,6 +14,7 @@ from mathdnn.monotone.floats import Format, bits_at, float_format, is_nan, place
 from mathdnn.monotone.found import Fall, Scan, Span
 from mathdnn.monotone.functions import Elementwise, elementwise
 from mathdnn.monotone.guard import LONGEST, require_time_limit
+from mathdnn.monotone.mode import require_mode
 from mathdnn.monotone.position import WHOLE_VECTORS, Positions, positions
 from mathdnn.monotone.scan import Progress, scan
 from mathdnn.monotone.seal import sealed
@@ -76,9 +77,14 @@ def _decide(f: Elementwise, facts: Facts) -> Verdict:
     if facts.scan.nan_outputs:
         return refuted(claim_of(f), _nan(f, facts))
     if facts.positions.differing and facts.positions.layout in WHOLE_VECTORS:
-        why = f"{position_sentence(facts.positions, f.form)}, which is all vector body to an elementwise function"
-        return undecided(claim_of(f), why, "a function that looks at each value alone")
+        return undecided(claim_of(f), *looks_around(f, facts))
     return proved(claim_of(f), certificate(f, facts), assumptions=assumptions_of(f, facts))
+
+
+def looks_around(f: Elementwise, facts: Facts) -> tuple[str, str]:
+    """Why nothing is proved of a function whose outputs differ where the layout is all vector body, and what would."""
+    why = f"{position_sentence(facts.positions, f.form)}, which is all vector body to an elementwise function"
+    return why, "a function that looks at each value alone"
 
 
 def gather(
@@ -91,13 +97,16 @@ def gather(
     threads: int | None = None,
 ) -> Facts:
     """The scan, from the cache where it is there and still true of what f gives, and what goes with it."""
+    require_mode()
     found = store.load(f, cache)
     if found is None:
         found = scan(f, stop_at_first=stop_at_first, progress=progress, threads=threads)
         if not f.known and found.first_fall is not None:
             _require_again(f, found.first_fall)
         store.save(f, found, cache)
-    return Facts(found, positions_found or positions(f, threads=threads), nan_kept(f), zero_outputs(f))
+    facts = Facts(found, positions_found or positions(f, threads=threads), nan_kept(f), zero_outputs(f))
+    require_mode()  # f may have changed it
+    return facts
 
 
 def _require_again(f: Elementwise, fall: Fall) -> None:
@@ -196,7 +205,8 @@ def assumptions_of(f: Elementwise, facts: Facts) -> tuple[Assumption, ...]:
         f"{f.name} is elementwise and repeats itself", "probed on 128 values; the scan took each value once"
     )
     mode = Assumption(
-        "the processor rounds to nearest and keeps subnormals", "the mode of a new thread, in which the scan ran"
+        "the processor rounds to nearest and keeps subnormals",
+        "seen in each thread that compared outputs, at every chunk",
     )
     place = Assumption(
         "this is about the vector body of one contiguous tensor", position_sentence(facts.positions, f.form)

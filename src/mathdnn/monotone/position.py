@@ -26,12 +26,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mathdnn.monotone.floats import bits_at, is_nan, place_of
+from mathdnn.monotone.found import ends_of
 from mathdnn.monotone.functions import Elementwise
 from mathdnn.monotone.scan import CHUNK, Progress, cores, quiet_torch
 
@@ -56,7 +57,8 @@ class Positions:
     """How many values were compared between the body and another layout, and where the outputs differ.
 
     `layout` is one where an elementwise kernel is all vector body, if it differs in such a one. `place` is the one with
-    the greatest difference (in ulps), `body` and `other` the output bits there.
+    the greatest difference (in ulps), `body` and `other` the output bits there. `nan_bits`: the least and the greatest
+    bits of NaN that came out in any layout; bits of NaN count as no difference.
     """
 
     compared: int
@@ -67,6 +69,7 @@ class Positions:
     body: int | None = None
     other: int | None = None
     ulps: int = 0
+    nan_bits: tuple[int, ...] = ()
 
 
 def positions(
@@ -82,7 +85,7 @@ def positions(
     with quiet_torch(f.library):
         found = _compare(f, places, threaded, complete=f.form.width == 16 and f.library != "onnxruntime")
         if exhaustive and not found.differing and f.form.width == 32 and f.library != "onnxruntime":
-            return _everything(f, progress, threads)
+            return _everything(f, progress, threads, found)
         return found
 
 
@@ -144,11 +147,7 @@ def _compare(
     if f.library != "onnxruntime":
         for layout, some, other in _ends(f, bits[:count]):
             best = _worse(best, _difference(f.form, places[some], body[some], other, layout, complete))
-    return Positions(count, complete, *_found(best))
-
-
-def _found(of: Positions) -> tuple[int, str, int | None, int | None, int | None, int]:
-    return of.differing, of.layout, of.place, of.body, of.other, of.ulps
+    return replace(best, compared=count, complete=complete)
 
 
 def _ends(f: Elementwise, bits: Int[np.ndarray, " n"]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
@@ -170,7 +169,8 @@ def _ends(f: Elementwise, bits: Int[np.ndarray, " n"]) -> Iterator[tuple[str, np
 
 
 def _worse(one: Positions, other: Positions) -> Positions:
-    return other if _badness(other) > _badness(one) else one
+    worse = other if _badness(other) > _badness(one) else one
+    return replace(worse, nan_bits=ends_of(one.nan_bits + other.nan_bits))
 
 
 def _badness(found: Positions) -> tuple[bool, bool, int]:
@@ -181,15 +181,16 @@ def _difference(
     form: Format, places: np.ndarray, body: np.ndarray, other: np.ndarray, layout: str, complete: bool
 ) -> Positions:
     n = min(len(body), len(other))
-    nans = is_nan(body[:n], form) & is_nan(other[:n], form)
-    at = np.flatnonzero((body[:n] != other[:n]) & ~nans)
+    nans, theirs = is_nan(body[:n], form), is_nan(other[:n], form)
+    bits = ends_of(np.concatenate([body[:n][nans], other[:n][theirs]]))
+    at = np.flatnonzero((body[:n] != other[:n]) & ~(nans & theirs))
     if not len(at):
-        return Positions(n, complete, 0)
+        return Positions(n, complete, 0, nan_bits=bits)
     gap = np.abs(place_of(body[at], form) - place_of(other[at], form))
     gap[is_nan(body[at], form) | is_nan(other[at], form)] = 0  # a number against NaN has no distance
     worst = int(at[int(gap.argmax())])
     return Positions(
-        n, complete, len(at), layout, int(places[worst]), int(body[worst]), int(other[worst]), int(gap.max())
+        n, complete, len(at), layout, int(places[worst]), int(body[worst]), int(other[worst]), int(gap.max()), bits
     )
 
 
@@ -213,10 +214,10 @@ def sample_places(form: Format) -> np.ndarray:
     return places[: len(places) // 12288 * 12288]
 
 
-def _everything(f: Elementwise, progress: Progress | None, threads: int | None) -> Positions:
-    """Every value in the scalar tail against the vector body."""
+def _everything(f: Elementwise, progress: Progress | None, threads: int | None, sample: Positions) -> Positions:
+    """Every value in the scalar tail against the vector body; `sample` was found in all layouts."""
     starts = range(f.form.first, f.form.infinity + 1, 3 * CHUNK // 2)
-    best, differing, done = Positions(f.form.values, True, 0), 0, 0
+    best, differing, done = sample, 0, 0
     with quiet_torch(f.library) as quiet, ThreadPoolExecutor(threads or cores(), initializer=quiet) as pool:
         try:
             for part in pool.map(lambda start: _block(f, start), starts):
@@ -225,7 +226,7 @@ def _everything(f: Elementwise, progress: Progress | None, threads: int | None) 
                     progress(min(done, f.form.values), f.form.values)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-    return Positions(f.form.values, True, differing, best.layout, best.place, best.body, best.other, best.ulps)
+    return replace(best, compared=f.form.values, complete=True, differing=differing)
 
 
 def _block(f: Elementwise, start: int) -> Positions:

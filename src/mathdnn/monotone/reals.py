@@ -15,6 +15,7 @@ Source: homework 4, problem 4; GELU: Hendrycks and Gimpel 2016; SiLU: Elfwing et
 from __future__ import annotations
 
 import math
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -82,14 +83,17 @@ FALLING: dict[str, tuple[Any, str, str, str, str]] = {
     "sin": (math.sin, "sin(x)", "2", "3", "between -pi/2 and pi/2, and a period on"),
     "cos": (math.cos, "cos(x)", "0", "1", "between -pi and 0, and a period on"),
 }  # fmt: skip
+_NAME = re.compile(r"(?:onnx:)?(?:[A-Za-z]\w*\.)*[A-Za-z]\w*(?:\(\))?", re.ASCII)
+_HOMES = ("", "torch", "nn", "torch.nn", "F", "functional", "torch.nn.functional", "np", "numpy", "math")
 ALIASES = {"arctan": "atan", "swish": "silu", "hardsilu": "hardswish", "absolute": "abs", "clip": "hardtanh"}
 
 
 def over_the_reals(name: Any) -> Verdict:
     """Whether a known function is nondecreasing over the reals, and so commutes with every max pooling there.
 
-    `name` is "tanh", "torch.tanh", "onnx:Tanh", "torch.nn.functional.gelu", a callable or module of that name. Unknown
-    names are undecided. Nothing is said about floats: that is `commutes_with_max_pool`.
+    `name` is "tanh", "torch.tanh", "onnx:Tanh", "torch.nn.functional.gelu", or torch's or NumPy's own function or
+    module of that name, with its default parameters. All others are undecided, one's own functions too, whatever their
+    name. Nothing is said about floats: that is `commutes_with_max_pool`.
     """
     key = canonical(name)
     claim = f"{key} is nondecreasing over the reals, and so commutes with every max pooling"
@@ -130,14 +134,53 @@ def converse() -> Verdict:
 
 
 def canonical(name: Any) -> str:
-    """The key of a function in the tables: last part of its name, lower case, letters and digits only."""
+    """The key of a function in the tables: last part of its name, lower case, letters and digits only.
+
+    For what is not known to be torch's or NumPy's own, with its default parameters, a text that no table has. Raises
+    `InvalidInput` for a text that is more than a name.
+    """
     if not isinstance(name, str):
-        name = getattr(name, "__name__", None) or type(name).__name__
-    last = name.removeprefix("onnx:").split("(")[0].split(".")[-1].lower()
-    key = "".join(letter for letter in last if letter.isalnum())
-    if not key:
-        raise InvalidInput(sentence("over_the_reals(name=...)", "a function's name", repr(name), "say tanh or gelu"))
-    return ALIASES.get(key, key)
+        name = _name_of(name)
+        if not _NAME.fullmatch(name):
+            return str(name)
+    elif not _NAME.fullmatch(name):
+        expected = "a function's name alone, without signs or parameters"
+        raise InvalidInput(sentence("over_the_reals(name=...)", expected, f"{name!r:.60}", "say tanh or torch.tanh"))
+    home, _, last = name.removeprefix("onnx:").removesuffix("()").rpartition(".")
+    key = last.replace("_", "").lower()
+    return ALIASES.get(key, key) if home in _HOMES else str(name)
+
+
+def _name_of(f: Any) -> str:
+    """The name of torch's or NumPy's own function, module or module's class; else a text with more than a name."""
+    from mathdnn.monotone.functions import public_name
+
+    kind = f if isinstance(f, type) else type(f)
+    if not kind.__module__.startswith("torch.nn.modules."):
+        theirs = f"{getattr(f, '__module__', None)}:{getattr(f, '__qualname__', kind.__qualname__)}"
+        return (public_name(f) if kind is not f else "") or " ".join(theirs.split())[:200]
+    import torch
+
+    name = kind.__name__
+    if getattr(torch.nn, name, None) is kind:
+        if kind is f or name.lower() not in (*TERMS, *FALLING) or _as_made(f, kind()):
+            return name
+        return f"{name}({f.extra_repr() or 'changed'})"[:200]
+    return f"{kind.__module__}:{kind.__qualname__}"[:200]
+
+
+def _as_made(module: Any, default: Any) -> bool:
+    """Whether a module has all that one with the default parameters has, and nothing else: no hook, no new forward."""
+    one, other = (
+        {name: value for name, value in vars(m).items() if name not in ("inplace", "training")}
+        for m in (module, default)
+    )
+    return one.keys() == other.keys() and all(_same(value, other[name]) for name, value in one.items())
+
+
+def _same(one: Any, other: Any) -> bool:
+    plain: Any = (int, float, str, dict, set, type(None))
+    return isinstance(one, plain) and isinstance(other, plain) and bool(one == other)
 
 
 def direction(term: Plain) -> tuple[int, Fraction | None]:

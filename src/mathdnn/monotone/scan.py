@@ -18,8 +18,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 import numpy as np
 
 from mathdnn.monotone.floats import Format, bits_at, is_nan, place_of, values_of
-from mathdnn.monotone.found import Fall, Part, Scan, Span, decided, merge, spans_of
+from mathdnn.monotone.found import Fall, Part, Scan, Span, decided, ends_of, merge, spans_of
 from mathdnn.monotone.functions import Elementwise
+from mathdnn.monotone.mode import require_mode
 
 # Measured over 2^17..2^21 on two cores with 1 MiB of second-level cache each: larger chunks leave the caches, smaller
 # ones hand the interpreter lock to and fro more often.
@@ -144,6 +145,7 @@ def fill_bits(first: int, last: int, steps: np.ndarray, buffer: np.ndarray, form
 def _part(f: Elementwise, first: int, last: int, steps: np.ndarray, buffer: np.ndarray, flags: np.ndarray) -> Part:
     fill_bits(first, last, steps, buffer, f.form)
     out = f.on_bits(buffer)[: last - first + 1]
+    require_mode()  # in this thread, after f, which may have changed it
     y = values_of(out, f.form)
     rises = np.greater_equal(y[1:], y[:-1], out=flags[: len(y) - 1])
     plain = bool(rises.all()) and y[0] == y[0]
@@ -189,7 +191,8 @@ def _falling(
         fall, worst, ulps = fall_at(first, int(falls[0]), out), fall_at(first, at, out), int(drops.max())
     return Part(
         first, last, int(out[0]), int(out[-1]), len(falls), fall, worst, ulps, len(nans),
-        first + int(nans[0]) if len(nans) else None, zeros, nonzero, spans_of(first, last, falls, nans),
+        first + int(nans[0]) if len(nans) else None, ends_of(out[nans]), zeros, nonzero,
+        spans_of(first, last, falls, nans),
     )  # fmt: skip
 
 
