@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from fractions import Fraction
 
 import hypothesis.strategies as st
@@ -159,6 +160,38 @@ def test_the_numbers_of_a_refutation_are_those_of_the_network(name):
     slope = (y(h) - y(-h)) / (2 * h)
     assert abs(slope - Fraction(again.found)) < Fraction(1, 10**6)
     assert Fraction(again.claimed) != Fraction(again.found)
+
+
+@pytest.mark.parametrize("one", [np.float32(0.5), np.float64(1.5), 0.1, np.float16(1.25)])
+def test_a_formula_that_is_code_is_compared_as_it_computes(one):
+    """1.5 and 0.5 are not cut off to whole numbers, which could be right."""
+    rounded = dataclasses.replace(FORMULAS["dyL/dbL"], closed=lambda v, l: np.array([[one]], dtype=object))  # noqa: E741
+    verdict = check_exact((1, 1, 1), formulas={"mine": rounded})["mine"]
+    assert (verdict.status, verdict.evidence.claimed) == (Status.REFUTED, str(Fraction(float(one))))
+
+
+@pytest.mark.parametrize("one", [1, np.int64(1), np.uint8(1), np.float32(1), 1.0, True, np.True_, Fraction(1)])
+def test_a_formula_that_is_code_may_give_numbers_of_any_kind(one):
+    whole = dataclasses.replace(FORMULAS["dyL/dbL"], closed=lambda v, l: np.array([[one]], dtype=object))  # noqa: E741
+    assert check_exact((1, 1, 1), formulas={"mine": whole})["mine"].status is Status.PROVED
+
+
+@pytest.mark.parametrize("one", ["1", math.nan, math.inf, np.float32(math.nan), 1j, None, b"1"])
+def test_a_formula_that_is_code_and_gives_no_numbers_is_refused(one):
+    none = dataclasses.replace(FORMULAS["dyL/dbL"], closed=lambda v, l: np.array([[one]], dtype=object))  # noqa: E741
+    words = (
+        r"^Polynomial.of\(value\): expected polynomials, whole numbers, fractions or finite floats, got .*; give one of"
+    )
+    with pytest.raises(InvalidInput, match=words):
+        check_exact((1, 1, 1), formulas={"mine": none})
+
+
+def test_a_polynomial_beside_an_array_meets_each_of_its_entries():
+    p, array = Polynomial.unknown("a"), np.array([Polynomial.unknown("b"), Polynomial.of(2)], dtype=object)
+    for left, right in ((p * array, array * p), (p + array, array + p), (p - array, -(array - p))):
+        assert left.shape == (2,)
+        assert (left == right).all()
+    assert ((p * array)[1], (p - array)[1], p == "a") == (2 * p, p - 2, False)
 
 
 def test_a_formula_of_your_own():

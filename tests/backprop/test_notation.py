@@ -22,7 +22,7 @@ READ = {
     "diag(σ'(z_l)) A_l": "diag(s[l]) @ A[l]",
     "diag(σ′(A_l y_{l-1} + b_l)) A_l": "diag(s[l]) @ A[l]",
     "diag(sigma'(A_{L-1} y_{L-2} + b_{L-1}))": "diag(s[L-1])",
-    "diag(sigma_prime(A_1 * x + b_1))": "diag(s[1])",
+    "diag(sigma_prime(A_1 x + b_1))": "diag(s[1])",
     "diag(φ'(A_l @ y_{l-1} + b_l))": "diag(s[l])",
     r"\operatorname{diag}\left(\sigma'(A_l y_{l-1} + b_l)\right) \left(\frac{\partial y_L}{\partial y_l}\right)^\top y_{l-1}^\top": (
         "diag(s[l]) @ G[l].T @ y[l-1].T"
@@ -38,6 +38,8 @@ READ = {
     "(G_l ⊙ s_l) ⊗ y_{l-1}": "outer(G[l] * s[l], y[l-1])",
     "outer(G_l diag(s_l), y_{l-1})": "outer(G[l] @ diag(s[l]), y[l-1])",
     "2 A_l": "2 * A[l]",
+    "2A_l - 1A_l": "2 * A[l] - 1 * A[l]",
+    "dy_L/dy_l - 1": "G[l] - 1",
     "-A_l - (A_l − 3 A_l) I": "-A[l] - (A[l] - 3 * A[l]) @ I",
     "I_{n_L}": "I",
     "I_L": "I",
@@ -56,6 +58,11 @@ def test_the_usual_notation_is_read(text):
 
 UNREAD = {
     "y_l-1": "y_l-1, which may mean y_{...}",
+    "dy_L/dy_l-1": "dy_L/dy_l-1, which may mean dy_L/dy_{...}",
+    "∂y_L/∂y_l+1 A_l": "∂y_L/∂y_l+1, which may mean dy_L/dy_{...}",
+    "A_L-1": "A_L-1, which may mean A_{...}",
+    "2.5A_l": "2.5A_l",
+    "12345A_l": "12345A_l",
     "s_ll": "s_ll",
     "A_{l*2}": "A_{l*2}",
     "A_{ll}": "the index ll",
@@ -66,6 +73,9 @@ UNREAD = {
     "σ'(A_l y_l + b_l)": "sigma'(A[l] @ y[l] + b[l]), which is not of z_l = A_l y_{l-1} + b_l",
     "σ'(A_l ⊙ y_{l-1} + b_l)": "sigma'(A[l] * y[l-1] + b[l]), which is not of z_l = A_l y_{l-1} + b_l",
     "σ'(b_l + A_l y_{l-1} + b_l)": ("sigma'(b[l] + A[l] @ y[l-1] + b[l]), which is not of z_l = A_l y_{l-1} + b_l"),
+    "σ'(A_l * y_{l-1} + b_l)": "sigma'(A[l] * y[l-1] + b[l]), which is not of z_l = A_l y_{l-1} + b_l",
+    "σ'(z_l ⊙ dy_L/dy_l)": "sigma'(z[l] * G[l]), which is not of z_l = A_l y_{l-1} + b_l",
+    "σ'(b_l ⊙ s[l] + A_l y_{l-1})": ("sigma'(b[l] * s[l] + A[l] @ y[l-1]), which is not of z_l = A_l y_{l-1} + b_l"),
     "I_{17}": "I_{17}",
     "I_{n_0}": "I_{n_0}",
     "I_l": "I_l",

@@ -12,8 +12,17 @@ HUGE = "(I" + "*1000" * 7 + ")"  # 10^21: too large for 64 bits
 ROUND = "(I + I" + "*512" * 7 + "*2)"  # 1 + 2^64 on the diagonal, which 64 bits take for 1
 RIGHT = {
     "dyL/dbL": ["I", "I + 0"],
-    "dyL/dyL-1": ["A[L]", "G[L] @ A[L]", f"{HUGE} @ A[L] - {HUGE} @ A[L] + A[L]"],
-    "dyl/dbl": ["diag(s[l])"],
+    "dyL/dyL-1": [
+        "A[L]",
+        "G[L] @ A[L]",
+        "(s[1] @ s[1]) * A[L] - (s[1] @ s[1]) * A[L] + A[L]",
+        "A[L] * (s[1] @ s[1] + 1) - (s[1] @ s[1]) * A[L]",
+        f"{HUGE} @ A[L] - {HUGE} @ A[L] + A[L]",
+    ],
+    "dyl/dbl": [
+        "diag(s[l])",
+        "diag(y[l] + A[l] @ y[l-1] + b[l]) - diag(A[l] @ y[l-1]) - diag(y[l]) - diag(b[l]) + diag(s[l])",
+    ],
     "dyl/dyl-1": ["diag(s[l]) @ A[l]", "(A[l].T @ diag(s[l])).T", "(s[l] * A[l].T).T"],
     "dyL/dAL": ["outer(I, y[L-1])"],
     "dyL/dAl": ["outer(G[l] @ diag(s[l]), y[l-1])", "outer(G[l] * s[l], y[l - 1])"],
@@ -25,7 +34,13 @@ WRONG = {
     "dyL/dAl": ["outer(G[l], y[l-1])", "outer(G[l] @ diag(s[l]), y[l])"],
     "dyL/dbl": ["G[l]", "diag(s[l]) @ G[l]", f"{ROUND} @ G[l] @ diag(s[l])"],
     "dyL/dbL": [ROUND],
-    "dyL/dyL-1": [f"{ROUND} @ A[L]"],
+    "dyL/dyL-1": [
+        f"{ROUND} @ A[L]",
+        "A[L] + outer(256*256*256*256, 256*256*256*256) * A[L]",
+        "A[L] + (256*256*256*256).T * (256*256*256*256).T * A[L]",
+        "A[L] + (256*256*256*256).T * (256*256*256*256).T * A[L] * 7",
+        "(l.T*0 + 256*256*256*256*256*256*256*256) * A[L]",
+    ],
     "dyL/dAL": [f"outer({ROUND}, y[L-1])"],
 }
 
@@ -51,6 +66,25 @@ def test_the_source_writes_one_output_without_its_index():
     }
     formulas = {of: typed_formula(text, of) for of, text in source.items()}
     assert {v.status for v in check_exact((2, 3, 2, 1), formulas=formulas).values()} == {Status.PROVED}
+
+
+ONE_OUTPUT = {
+    "dyL/dAl": [
+        "(sigma'(z_l) ⊙ (dy_L/dy_l)^T) y_{l-1}^T",
+        "((dy_L/dy_l)^T ⊙ σ'(z_l)) y_{l-1}^T",
+        "(s[l] - s[l] + G[l].T * s[l]) @ y[l-1].T",
+    ],
+    "dyL/dbl": ["((dy_L/dy_l)^T ⊙ σ'(z_l))^T", "dy_L/dy_l diag(s_l)", "s[l] * G[l]", "s[l] @ diag(G[l])"],
+}
+
+
+@pytest.mark.parametrize("widths", [(2, 3, 1), (3, 3, 3, 1), (1, 1, 2, 1)])
+@pytest.mark.parametrize(("of", "text"), [(of, text) for of, texts in ONE_OUTPUT.items() for text in texts])
+def test_sigma_prime_is_a_column_beside_a_column(of, text, widths):
+    assert check_exact(widths, formulas={"mine": typed_formula(text, of)})["mine"].status is Status.PROVED
+
+
+def test_a_wrong_outer_product_with_one_output_is_refuted():
     transposed = {"mine": typed_formula("y[l-1] @ G[l] @ diag(s[l])", "dyL/dAl")}
     assert check_exact((2, 3, 1), formulas=transposed)["mine"].status is Status.REFUTED
 
@@ -68,7 +102,8 @@ BAD = {
     "itself": ("G[0]", "dyL/dx", r"expected an answer in other terms than the question, got G\[0\], which is dyL/dx"),
     "itself, within": ("2 * G[L - 1] - G[L-1]", "dyL/dyL-1", r"got G\[L - 1\], which is dyL/dyL-1 itself, in "),
     "comment": ("I # right", "dyL/dbL", r"got '#' in 'I # right'; write the formula alone\.$"),
-    "empty": ("", "dyl/dbl", r"expected a formula of at most 400 characters, got ''; write it shorter\.$"),
+    "empty": ("", "dyl/dbl", r"expected a formula of at most 400 characters, got ''; write one\.$"),
+    "blank": ("  ", "dyl/dbl", r"expected a formula of at most 400 characters, got '  '; write one\.$"),
     "long": ("I + " * 200 + "I", "dyL/dbL", r"expected a formula of at most 400 characters, got 'I \+ "),
     "of": (
         "I",
@@ -95,6 +130,8 @@ MISFITS = {
     "diag(l)": "l is one number, which diag does not take",
     "I[0]": "I[0] is not there",
     "A[I]": "A[...] is not there",
+    "1 @ (s[1] @ s[1])": "1 is one number and s[1] @ s[1] is one number, which @ does not take",
+    "y[l-1] * s[l]": "y[l - 1] is 2 x 1 and s[l] is 3, which * does not take",
     "s[l] * A[l]": "s[l] is 3 and A[l] is 3 x 2, which * does not take",
 }
 
@@ -114,6 +151,8 @@ SHAPES = {
     ): "2 x 3 for l = 1; the Jacobian is 3 x 2. It is the transpose of the right answer",
     ("dyL/dAL", "y[L-1]"): "3 x 1 for l = 2; the Jacobian is 1 x 1 x 3, or 1 x 3 without the index of the output. "
     "It is the transpose of the right answer",
+    ("dyl/dyl-1", "diag(b[l])"): "3 x 3 for l = 1; the Jacobian is 3 x 2",
+    ("dyl/dyl-1", "diag(G[l])"): "3 x 3 for l = 1; the Jacobian is 3 x 2",
     ("dyl/dyl-1", "1"): "one number for l = 1; the Jacobian is 3 x 2",
 }
 HINTS = {
@@ -144,3 +183,6 @@ def test_arrays_that_grow_without_end_are_refused():
         InvalidInput, match=r"^typed_formula\(text\): expected products of at most 65,536 numbers, got more"
     ):
         check_exact((3, 3, 1), formulas={"mine": typed_formula(text, "dyl/dbl")})
+    large = typed_formula("diag(outer(1, outer(A[1], outer(A[1], s[1]))))", "dyl/dbl")
+    with pytest.raises(InvalidInput, match=r"^typed_formula\(text\): expected products of at most 65,536 numbers"):
+        check_exact((4, 4, 1), formulas={"mine": large})

@@ -69,6 +69,23 @@ def test_the_sources_own_words_hold_for_one_output(of, widths):
     assert verify(Verdict.from_json(verdict.to_json())).status is Status.PROVED
 
 
+ONE_OUTPUT = {
+    "a vector beside a column": ("dyL/dAl", "(s[l] * G[l].T) @ y[l-1].T"),
+    "a column beside a vector": ("dyL/dbl", "(G[l].T * s[l]).T"),
+    "a row on the diagonal": ("dyL/dbl", "s[l] @ diag(G[l])"),
+    "columns on the diagonal": ("dyl/dbl", "diag(b[l] + y[l]) - diag(b[l]) - diag(y[l]) + diag(s[l])"),
+    "a number before an array": ("dyL/dyL-1", "(s[1] @ s[1] + 1) * A[L] - (s[1] @ s[1]) * A[L]"),
+}
+
+
+@pytest.mark.parametrize("widths", [(2, 3, 1), (3, 3, 3, 1)])
+@pytest.mark.parametrize("case", ONE_OUTPUT)
+def test_what_numpy_reads_otherwise_holds_from_its_file(case, widths):
+    verdict = ask(*ONE_OUTPUT[case], widths)
+    assert verdict.status is Status.PROVED
+    assert verify(Verdict.from_json(verdict.to_json())).status is Status.PROVED
+
+
 @pytest.mark.parametrize("of", WRONG)
 def test_a_wrong_one_under_a_right_ones_certificate_is_rejected(of):
     answer = verify(say(ask(of, RIGHT[of]), of, WRONG[of]))
@@ -89,6 +106,8 @@ HOSTILE = {
     "long": "diag(s[l])" + " + 0" * 100,
     "large": "outer(" * 30 + "A[1]" + ", A[1])" * 30,
     "negative": "diag(s[-1])",
+    "a large diagonal": "diag(outer(1, outer(A[1], outer(A[1], outer(A[1], outer(A[1], A[1]))))))",
+    "a column of another length": "y[l-1] * s[l] + diag(s[l])",
 }
 
 
@@ -114,6 +133,11 @@ REFUTED = [
     ("dyL/dAL", "y[L-1]"),
     ("dyL/dbL", "2"),
     ("dyL/dx", "y[9]"),
+    ("dyl/dbl", "diag(b[l])"),
+    ("dyL/dbL", "I * (1 + 0*(1 @ (s[1] @ s[1])))"),
+    ("dyL/dyL-1", "A[L] + outer(256*256*256*256, 256*256*256*256) * A[L]"),
+    ("dyL/dyL-1", "A[L] + (256*256*256*256).T * (256*256*256*256).T * A[L]"),
+    ("dyL/dAl", "(y[l-1] * s[l]) @ G[l]"),
 ]
 
 
@@ -150,6 +174,7 @@ ENTRY_LIES = {
     "no sigma": ({"coefficients": None}, {}, "numbers need a sigma"),
     "any": ({"any": 1}, {}, "the evidence does not say for which sigma"),
     "given": ({"any": False}, {}, "the evidence is for another claim"),
+    "point": ({}, {"input": {"layer": 1, "point": []}}, "the evidence is malformed (AttributeError: "),
     "shape": ({"kind": "a wrong shape"}, {}, "the evidence is malformed (KeyError: 'shape')"),
 }
 
@@ -202,7 +227,7 @@ def test_what_is_no_formula_is_not_refuted_either(case):
     changed = lie(verdict, {"text": f"dyl/dbl = {text}", "shape": None}, claimed="no value")
     changed = lie(msgspec.structs.replace(changed, claim=verdict.claim.replace("= A[l].T for", f"= {text} for")))
     answer = verify(changed)
-    if case in ("missing", "input", "negative"):
+    if case in ("missing", "input", "negative", "a column of another length"):
         assert answer.status is Status.PROVED
     else:
         assert answer.status is Status.REFUTED

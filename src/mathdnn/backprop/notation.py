@@ -109,14 +109,14 @@ class _Reader:
         if found := self.take(_SLOPE):
             return f"s[{self.inside()}]", ATOM
         if found := self.take(_FRACTION):
+            self.unambiguous(found[0], "dy_L/dy", found[8])
             return _fraction(*found.groups()), ATOM
         if found := self.take(_LAYER):
-            if re.match(r"[-+][0-9]", self.text[self.at :]) and found[5]:
-                raise Unread(f"{found[0]}{self.text[self.at : self.at + 2]}, which may mean {found[1]}_{{...}}")
+            self.unambiguous(found[0], found[1], found[5])
             return f"{found[1]}[{_index(*found.groups()[1:])}]", ATOM
         if found := self.take(r"(diag|outer)\s*\("):
             return self.call(found[1]), ATOM
-        if found := self.take(rf"I{_SIZE}?(?![\w{{])|[lL](?!\w)|[0-9]{{1,4}}(?![\w.])"):
+        if found := self.take(rf"I{_SIZE}?(?![\w{{])|[lL](?!\w)|[0-9]{{1,4}}(?![0-9.])"):
             return found[0][0] if found[0][0] == "I" else found[0], ATOM
         if self.take(r"x(?!\w)"):
             return "y[0]", ATOM
@@ -125,6 +125,11 @@ class _Reader:
             self.need({"(": ")", "[": "]"}[bracket[0]])
             return text, holds
         raise Unread(f"{self.rest():.40}" if self.rest() else "nothing where a piece should be")
+
+    def unambiguous(self, piece: str, of: str, bare: str | None) -> None:
+        """Raise `Unread` for y_l-1, its index without brackets: y_l - 1, or y_{l-1}?"""
+        if bare and re.match(r"[-+][0-9]", self.text[self.at :]):
+            raise Unread(f"{piece}{self.text[self.at : self.at + 2]}, which may mean {of}_{{...}}")
 
     def call(self, name: str) -> str:
         first, _ = self.sum()
@@ -137,15 +142,13 @@ class _Reader:
     def inside(self) -> str:
         """The layer k of z_k, or of A_k y_{k-1} + b_k, in brackets."""
         self.need("(")
-        start = self.at
         text, _ = self.sum()
-        raw = self.text[start : self.at]
         self.need(")")
-        if found := re.fullmatch(r"z\[(.*)\]", text):
+        if found := re.fullmatch(r"z\[([^]]*)\]", text):
             return found[1]
-        found = re.fullmatch(r"(?:b\[(.*)\] \+ )?A\[([^]]*)\] [@*] y\[([^]]*)\](?: \+ b\[([^]]*)\])?", text)
+        found = re.fullmatch(r"(?:b\[([^]]*)\] \+ )?A\[([^]]*)\] @ y\[([^]]*)\](?: \+ b\[([^]]*)\])?", text)
         biases = [place for place in (found[1], found[4]) if place is not None] if found else []
-        if not found or "⊙" in raw or biases != [found[2]] or _below(found[2]) != found[3]:
+        if not found or biases != [found[2]] or _below(found[2]) != found[3]:
             raise Unread(f"sigma'({text:.40}), which is not of z_l = A_l y_{{l-1}} + b_l")
         return found[2]
 

@@ -6,9 +6,12 @@ the same function over the rationals exactly where these maps are equal.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
+
+import numpy as np
 
 from mathdnn.errors import InvalidInput, sentence
 
@@ -30,19 +33,20 @@ class Polynomial:
 
     @classmethod
     def of(cls, value: Any) -> Polynomial:
-        return (
-            value
-            if isinstance(value, Polynomial)
-            else cls({(): Fraction(int(value) if hasattr(value, "dtype") else value)})
-        )
+        """The polynomial itself, or the constant of a number, exactly. Raises `InvalidInput` for anything else."""
+        return value if isinstance(value, Polynomial) else cls({(): _exact(value)})
 
     def __add__(self, other: Any) -> Polynomial:
+        if isinstance(other, np.ndarray):
+            return NotImplemented  # an array of polynomials: NumPy adds entry by entry
         terms = dict(self.terms)
         for monomial, c in Polynomial.of(other).terms.items():
             terms[monomial] = terms.get(monomial, Fraction(0)) + c
         return Polynomial(terms)
 
     def __mul__(self, other: Any) -> Polynomial:
+        if isinstance(other, np.ndarray):
+            return NotImplemented
         others = Polynomial.of(other).terms
         terms: dict[Monomial, Fraction] = {}
         if len(self.terms) * len(others) > LARGEST:
@@ -60,12 +64,14 @@ class Polynomial:
         return self * -1
 
     def __sub__(self, other: Any) -> Polynomial:
-        return self + -Polynomial.of(other)
+        return self + -(other if isinstance(other, np.ndarray) else Polynomial.of(other))
 
     def __rsub__(self, other: Any) -> Polynomial:
         return Polynomial.of(other) + -self
 
     def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Polynomial | numbers.Real):
+            return NotImplemented
         return self.terms == Polynomial.of(other).terms
 
     def __hash__(self) -> int:
@@ -89,6 +95,19 @@ class Polynomial:
             return " ".join(([] if c == 1 and powers else [str(c)]) + powers)
 
         return " + ".join(one(m, c) for m, c in sorted(self.terms.items())) or "0"
+
+
+def _exact(value: Any) -> Fraction:
+    """A number as a fraction, NumPy's own too. Raises `InvalidInput` for NaN, infinity, and what is no number."""
+    value = value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    if isinstance(value, numbers.Integral | np.bool_):
+        return Fraction(int(value))
+    if isinstance(value, numbers.Rational):
+        return Fraction(value)
+    if isinstance(value, float | np.floating) and np.isfinite(value):
+        return Fraction(*value.as_integer_ratio())
+    expected, do = "polynomials, whole numbers, fractions or finite floats", "give one of these for each entry"
+    raise InvalidInput(sentence("Polynomial.of(value)", expected, f"{value!r:.40}", do))
 
 
 def _times(m1: Monomial, m2: Monomial) -> Monomial:

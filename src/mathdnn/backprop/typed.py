@@ -3,8 +3,9 @@
     A[l]  b[l]  y[l-1]  s[l] = sigma'(z_l)  G[l] = dy_L/dy_l  I (n_L x n_L)  l  L
     diag(s[l])  outer(X, y[l-1])  transpose: X.T        X @ Y  X * Y  X + Y  X - Y  -X  whole numbers
 
-and the usual notation for these (`notation`). y and b are columns, as in the source;
-outer(X, v)[..., k] = X[...] v[k]. Where n_L = 1 the source drops the index of the output: a result without its axis is
+and the usual notation for these (`notation`). y and b are columns, as in the source; s is a column where it meets one
+(`aligned`), and else a row; outer(X, v)[..., k] = X[...] v[k]. Everything is computed in whole numbers of any size: in
+those of 64 bits 2^64 is 0. Where n_L = 1 the source drops the index of the output: a result without its axis is
 taken for that case, and a number for a Jacobian of one entry.
 """
 
@@ -32,7 +33,7 @@ _BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Sub: operator.sub,
 }
 _FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
-    "diag": (1, np.diag),
+    "diag": (1, lambda v: _diagonal(v)),
     "outer": (2, lambda X, v: np.multiply.outer(X, np.ravel(v))),
 }
 _WORDS = {ast.MatMult: "@", ast.Mult: "*", ast.Add: "+", ast.Sub: "-"}
@@ -64,8 +65,9 @@ def typed_formula(text: str, of: str) -> Formula:
     <Status.REFUTED: 'refuted'>
     """
     of = derivative_name(of)
-    if not isinstance(text, str) or not 0 < len(text) <= _LONGEST:
-        raise _wrong("text", f"a formula of at most {_LONGEST} characters", f"{text!r:.60}", "write it shorter")
+    if not isinstance(text, str) or not text.strip() or len(text) > _LONGEST:
+        do = "write it shorter" if isinstance(text, str) and text.strip() else "write one"
+        raise _wrong("text", f"a formula of at most {_LONGEST} characters", f"{text!r:.60}", do)
     tree, read = _read(text.strip())
     _refuse_the_question(tree, text, of)
     return dataclasses.replace(FORMULAS[of], text=f"{of} = {read}", typed=read, closed=_closed(tree, of))
@@ -195,7 +197,7 @@ def _evaluate(node: ast.expr, v: Values, l: int) -> Any:  # noqa: E741
     if isinstance(node, ast.UnaryOp):
         return -_evaluate(node.operand, v, l)
     if isinstance(node, ast.Attribute):
-        return np.asarray(_evaluate(node.value, v, l)).T
+        return np.asarray(_evaluate(node.value, v, l), dtype=object).T
     if isinstance(node, ast.Subscript):
         return _layer(ast.unparse(node.value), _evaluate(node.slice, v, l), v)
     if isinstance(node, ast.BinOp):
@@ -213,15 +215,40 @@ def _identity(v: Values) -> Any:
 
 
 def _applied(operation: Callable[..., Any], word: str, parts: Sequence[ast.expr], values: list[Any]) -> Any:
-    if math.prod(np.size(value) for value in values) > _LARGEST:
-        raise _wrong("text", f"products of at most {_LARGEST:,} numbers", "more", "write it shorter")
+    _require_small(*values)
+    arrays = [np.asarray(value, dtype=object) for value in values]
     try:
-        return operation(*values)
+        return operation(*(aligned(*arrays) if word in ("*", "+", "-") else arrays))
     except InvalidInput:  # a product too large
         raise
     except (ValueError, TypeError):
         sizes = [f"{ast.unparse(part)} is {_size(value)}" for part, value in zip(parts, values, strict=True)]
         raise Misfit(f"{' and '.join(sizes)}, which {word} does not take") from None
+
+
+def _require_small(*values: Any) -> None:
+    if math.prod(np.size(value) for value in values) > _LARGEST:
+        raise _wrong("text", f"products of at most {_LARGEST:,} numbers", "more", "write it shorter")
+
+
+def _diagonal(v: Any) -> Any:
+    """A vector, a column or a row put on the diagonal; of a larger table its diagonal is taken."""
+    v = np.ravel(v) if v.ndim == 2 and 1 in v.shape else v
+    if v.ndim == 1:
+        _require_small(v, v)
+    return np.diag(v)
+
+
+def aligned(a: Any, b: Any) -> tuple[Any, Any]:
+    """Both as they meet entry by entry: a vector that meets a column is one. Raises ValueError for another length.
+
+    NumPy takes the vector for a row, and repeats both to a table that no formula means."""
+    for vector, column in ((a, b), (b, a)):
+        if vector.ndim == 1 and column.ndim == 2 and column.shape[1] == 1 < min(len(vector), len(column)):
+            if len(vector) != len(column):
+                raise ValueError("a column of another length")
+            return tuple(x[:, None] if x.ndim == 1 else x for x in (a, b))
+    return a, b
 
 
 def _size(value: Any) -> str:

@@ -39,7 +39,7 @@ def check(verdict: Verdict) -> Answer:
             else wrong_formula.check(verdict, evidence)
         )
     except (
-        KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, SyntaxError, MemoryError, RecursionError,
+        LookupError, TypeError, ValueError, AttributeError, ArithmeticError, SyntaxError, MemoryError, RecursionError,
     ) as error:  # fmt: skip
         return False, f"the evidence is malformed ({type(error).__name__}: {str(error)[:80]})"
 

@@ -6,7 +6,8 @@ sigma and sigma' of every unit). For a text of 400 characters their degree d is 
 with probability at most d / 2^64 (Schwartz 1980, Zippel 1979). Points are drawn by the system and nothing is reduced
 modulo a prime, so no formula can be made to fit the points.
 
-Legend as in the provers: y and b are columns, s[l] = sigma'(z_l), G[l] = dy_L/dy_l, l < L unless it is the last.
+Legend as in the provers: y and b are columns, s[l] = sigma'(z_l), G[l] = dy_L/dy_l, l < L unless it is the last. Entry
+by entry, a vector (s) that meets a column is one.
 """
 
 from __future__ import annotations
@@ -147,7 +148,12 @@ def _value(node: ast.AST, net: Network, l: int) -> Any:  # noqa: E741
         case ast.Subscript(value=ast.Name(id="A" | "b" | "y" | "s" | "G" as name), slice=place):
             return _named(name, _value(place, net, l), net)
         case ast.Call(func=ast.Name(id="diag"), args=[vector], keywords=[]):
-            return np.diag(_value(vector, net, l))
+            entries = np.asarray(_value(vector, net, l), dtype=object)
+            if sorted(entries.shape)[:-1] == [1]:  # a column, or a row
+                entries = entries.reshape(-1)
+            if entries.ndim == 1 and entries.size**2 > _LARGEST:
+                raise Unreadable("arrays too large")
+            return np.diag(entries)
         case ast.Call(func=ast.Name(id="outer"), args=[a, b], keywords=[]):
             table = np.asarray(_value(a, net, l), dtype=object)
             return _combined(ast.Mult(), table[..., None], np.ravel(_value(b, net, l)))
@@ -165,11 +171,23 @@ def _named(name: str, place: Any, net: Network) -> Any:
     return found[:, None] if name in "by" else found
 
 
+def _upright(a: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """A vector as a column where it stands beside one, of more than one entry each."""
+    n, shape = a.size, beside.shape
+    if a.ndim != 1 or len(shape) != 2 or shape[1] != 1 or n == 1 or shape[0] == 1:
+        return a
+    if shape[0] != n:
+        raise ValueError(f"{n} entries beside a column of {shape[0]}")
+    return a.reshape(n, 1)
+
+
 def _combined(op: ast.operator, a: Any, b: Any) -> Any:
     if np.size(a) * np.size(b) > _LARGEST:
         raise Unreadable("arrays too large")
+    a, b = np.asarray(a, dtype=object), np.asarray(b, dtype=object)
     if isinstance(op, ast.MatMult):
         return np.matmul(a, b)
+    a, b = _upright(a, b), _upright(b, a)
     if isinstance(op, ast.Mult):
         return a * b
     if isinstance(op, ast.Add):
