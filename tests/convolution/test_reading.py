@@ -372,3 +372,42 @@ def test_what_is_replaced_while_code_is_read_is_put_back():
     assert "numpy" not in vars(FakeTensor)
     assert torch.equal(from_dlpack(to_dlpack(torch.ones(3))), torch.ones(3))
     assert torch.equal(_scripted(torch.ones(3)), torch.ones(3))
+
+
+def _traced_by_torch(layer):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.trace(layer, torch.zeros(1, 1, 9, 10))
+
+
+_THREE = torch.tensor([[1.0, -2.0, 3.0], [4.0, 0.5, -6.0], [7.0, 8.0, -9.0]])[None, None]
+
+
+OTHERWISE_WRITTEN = {
+    "traced by torch": _traced_by_torch(torch.nn.Conv2d(1, 1, 3, padding=1)),
+    "compiled": torch.compile(torch.nn.Conv2d(1, 1, 3, padding=1), backend="eager"),
+    "compiled within": torch.compile(lambda x: F.conv2d(x, _THREE), backend="eager"),
+    "slope of a layer": lambda x: torch.nn.grad.conv2d_input((1, 1, 11, 12), _THREE, x),
+    "slope of a transposed layer": lambda x: torch.func.vjp(
+        lambda z: F.conv_transpose2d(z, _THREE), torch.zeros(1, 1, 7, 8)
+    )[1](x)[0],
+    "slope of a square": lambda x: torch.func.grad(lambda z: (z**2).sum())(x),
+    "first power": lambda x: F.conv2d(x**1.0, _THREE),
+    "nearest-exact": lambda x: F.interpolate(x, scale_factor=2, mode="nearest-exact"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERWISE_WRITTEN)
+def test_layers_written_in_other_ways_are_read(name):
+    operation, x = OTHERWISE_WRITTEN[name], torch.randn(1, 1, 9, 10, generator=torch.Generator().manual_seed(0))
+    verdict = as_conv2d(operation, (1, 9, 10))
+    assert verdict.status is Status.PROVED, str(verdict)
+    with torch.no_grad():
+        torch.testing.assert_close(verdict.evidence.form(x), operation(x), rtol=1e-5, atol=1e-5)
+    assert verify(verdict).status is Status.PROVED
+
+
+def test_a_shape_that_is_used_says_nothing_of_the_values_beside_it():
+    verdict = as_conv2d(lambda x: x + torch.ones_like(x.relu()), (1, 4, 5))
+    assert verdict.status is Status.PROVED, str(verdict)
+    assert as_conv2d(lambda x: x + torch.ones_like(x) * x.relu(), (1, 4, 5)).status is Status.REFUTED

@@ -91,8 +91,9 @@ def as_conv2d(
         return _unread(op, shape, size, error, how)
     try:
         return decide(side, pool, size, how)
-    except TooLarge as error:
-        raise refuse(how.who, "a map that fits in memory", str(error), "ask about a smaller image") from None
+    except (TooLarge, MemoryError) as error:
+        got = str(error) if isinstance(error, TooLarge) else "one that does not"
+        raise refuse(how.who, "a map that fits in memory", got, "ask about a smaller image") from None
 
 
 def decide(side: Side, pool: Pool, size: str, how: Settings) -> Verdict:

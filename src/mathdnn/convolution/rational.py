@@ -108,6 +108,8 @@ def nearest(value: Fraction, dtype: str) -> Any:
         return np.float64(double)
     with np.errstate(over="ignore"):
         single = np.float32(double)
+    if np.isfinite(single) and Fraction(float(single)) == value:
+        return single
     candidates = [np.nextafter(single, np.float32(-math.inf)), single, np.nextafter(single, np.float32(math.inf))]
     finite = [candidate for candidate in candidates if np.isfinite(candidate)]
     return min(

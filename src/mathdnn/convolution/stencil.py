@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mathdnn.convolution.pool import Pool
 
 _SHORT, _EDGE = 32, 4  # outputs along an axis that are all looked at; outputs kept at the ends and in the middle
+_ENTRIES, _FEW = 3_000_000, 8  # where there are more entries, few outputs are looked at, also along a short axis
 Labels = tuple[np.ndarray, np.ndarray]  # a class for every entry, and how many entries a whole class has
 
 
@@ -49,8 +50,10 @@ class Stencil:
         each = pool.pixels // shape[0]
         if (pool.last_pixels(ids[0]) >= each).any():
             return None
+        short, edge = (_SHORT, _EDGE) if pool.count(ids[0]) <= _ENTRIES else (_FEW, 1)
         kept = [
-            np.arange(n) if whole else _kept(ids[0], axis, pool) for axis, n in ((1, ids.shape[2]), (2, ids.shape[3]))
+            np.arange(n) if whole or n <= short else _kept(ids[0], axis, pool, edge)
+            for axis, n in ((1, ids.shape[2]), (2, ids.shape[3]))
         ]
         chosen = ids[0][:, kept[0]][:, :, kept[1]]
         row, column, code = pool.entries(chosen.ravel())
@@ -122,13 +125,11 @@ class Stencil:
         return _first_clash(key[numbers], self.code[numbers], (counts[0], counts[1]), numbers)
 
 
-def _kept(ids: np.ndarray, axis: int, pool: Pool) -> np.ndarray:
-    """The places along an axis of (o, i, j) that are not just like the ones before them: all of a short axis, and the
-    ends, the middle and the surroundings of every change of a long one. Places go on with a period of 1 to 8."""
+def _kept(ids: np.ndarray, axis: int, pool: Pool, edge: int) -> np.ndarray:
+    """The places along a long axis of (o, i, j) that are not just like the ones before them: the ends, the middle and
+    the surroundings of every change. Places go on with a period of 1 to 8."""
     lines = np.moveaxis(ids, axis, 0).reshape(ids.shape[axis], -1)
     count = len(lines)
-    if count <= _SHORT:
-        return np.arange(count)
     function, base = pool.functions(lines), lines & pool.mask
     best = np.ones(count, bool)
     for period in (1, 2, 3, 4, 5, 6, 8):
@@ -139,7 +140,7 @@ def _kept(ids: np.ndarray, axis: int, pool: Pool) -> np.ndarray:
         near = np.convolve(new, np.ones(2 * period + 3), "same") > 0
         if near.sum() < best.sum():
             best = near
-    best[:_EDGE] = best[-_EDGE:] = best[(count - 1) // 2 - _EDGE : (count - 1) // 2 + _EDGE] = True
+    best[:edge] = best[-edge:] = best[(count - 1) // 2 - edge : (count - 1) // 2 + edge] = True
     return np.flatnonzero(best)
 
 

@@ -3,15 +3,13 @@
 Python code may compute with the symbols and compare them. torch writes down how each comparison came out (a guard), so
 the graph is right for every size for which all guards hold; code that needs a number (int(), a loop over the rows) pins
 the symbol, which is a guard too, and code that asks for a symbol's text, hash or pickled form ends the trace. Not
-excluded: code that looks at its type, or asks torch whether it is a symbol. Callers compare real calls at other sizes with the result.
+excluded: code that looks at its type, or asks torch whether it is a symbol. Callers compare real calls at other sizes
+with the result.
 """
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,18 +24,18 @@ from mathdnn.convolution.growing import Class, Unclear, number
 from mathdnn.convolution.kept import put_back
 from mathdnn.convolution.reading import EMPTY, FakeImages, read_code
 from mathdnn.convolution.resizing import Resizing
+from mathdnn.convolution.symbols import SYMBOLS, guarded
 from mathdnn.convolution.trace import _SHAPE_ONLY, _Reader, functional
 from mathdnn.convolution.watched import NotTraced, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from torch._subclasses import FakeTensor
 
     from mathdnn.verdict import Plain
 
 _FAR = (60, 120)  # the example is that much larger than the image asked about: a multiple of 2, 3, 4, 5, 6
-_SYMBOLS = (torch.SymInt, torch.SymFloat, torch.SymBool)
 _FILLED = {"full", "zeros", "ones", "empty"}
 
 
@@ -161,7 +159,7 @@ def _read(operation: Callable[[Any], Any], image: FakeTensor, fake: _OpenSizes) 
 
     def traced(x: torch.Tensor) -> Any:
         resizing.image = x
-        with resizing, _guarded(reading):
+        with resizing, guarded(reading):
             return operation(x)
 
     try:
@@ -177,48 +175,6 @@ def _read(operation: Callable[[Any], Any], image: FakeTensor, fake: _OpenSizes) 
         text = " ".join(str(error).split())
         raise NotTraced(f"with sizes left open it raised {type(error).__name__}: {text[:200]}") from error
     return module
-
-
-@contextmanager
-def _guarded(reading: Reading) -> Iterator[None]:
-    """A symbol shows no text, hash or bytes to the operation's code, which could branch on it without a guard. And torch
-    logs what it cannot do with symbols; here that is an answer, not an error."""
-    log = logging.getLogger("torch._subclasses.fake_tensor")
-    before, log.disabled = log.disabled, True
-    own = {(kind, name): getattr(kind, name) for kind in _SYMBOLS for name in ("__repr__", "__hash__")}
-    for (kind, name), method in own.items():
-        setattr(kind, name, _torch_alone(method, "text" if name == "__repr__" else "hash", reading))
-    # A copy of a symbol would hold the guards on it to itself: it is the symbol, as that of a number is the number.
-    lent: dict[str, Callable[..., Any]] = {
-        "__copy__": lambda symbol: symbol,
-        "__deepcopy__": lambda symbol, _: symbol,
-        "__reduce_ex__": _torch_alone(object.__reduce_ex__, "pickled form", reading),
-    }
-    for kind in _SYMBOLS:
-        for name, method in lent.items():
-            setattr(kind, name, method)
-    try:
-        yield
-    finally:
-        log.disabled = before
-        for (kind, name), method in own.items():
-            setattr(kind, name, method)
-        for kind in _SYMBOLS:
-            for name in lent:
-                delattr(kind, name)
-
-
-def _torch_alone(method: Callable[..., Any], what: str, reading: Reading) -> Callable[..., Any]:
-    """The method, for torch's own code; anybody else ends the reading, even where they catch the error."""
-
-    def refuse(symbol: Any, *more: Any) -> Any:
-        if not sys._getframe(1).f_globals.get("__name__", "").startswith(("torch.", "sympy.", "logging")):
-            error = Unclear(f"it looks at the {what} of the image's size")
-            reading.note(error)
-            raise error
-        return method(symbol, *more)
-
-    return refuse
 
 
 _RELATIONS = {
@@ -271,7 +227,7 @@ class _SymbolicReader(_Reader):
 
     def _step(self, node: torch.fx.Node) -> None:
         meta = node.meta.get("val")
-        if isinstance(meta, _SYMBOLS):
+        if isinstance(meta, SYMBOLS):
             self.value[node] = meta
         else:
             super()._step(node)
@@ -299,7 +255,7 @@ class _SymbolicReader(_Reader):
         return Node("full", [shape, value], {}, tuple(shape), str(meta.dtype).removeprefix("torch."))
 
     def _run(self, node: torch.fx.Node, base: str, more: Any = None) -> Any:
-        if any(isinstance(self.value.get(part), _SYMBOLS) for part in node.all_input_nodes):
+        if any(isinstance(self.value.get(part), SYMBOLS) for part in node.all_input_nodes):
             raise Unclear("it makes numbers from the image's size")
         return super()._run(node, base, more)
 

@@ -149,7 +149,7 @@ class _Reader:
             raise RandomOperation(str(node.target))
         name = _operation(node.target)
         base = name.split(".")[1] if name.startswith("aten.") else ""  # others may be called as torch's own
-        inputs = [argument for argument in node.all_input_nodes if argument in self.place]
+        inputs = [argument for argument in node.all_input_nodes if argument not in self.value]
         if not inputs:
             self.value[node] = self._run(node, base)
         elif base in _SHAPE_ONLY and len(inputs) == 1:
@@ -220,10 +220,13 @@ class _Reader:
 
 
 def _live(output: torch.fx.Node) -> set[torch.fx.Node]:
+    """What the output is made of: of the tensor whose shape alone is used, nothing."""
     found: set[torch.fx.Node] = set()
     todo = [output]
     while todo:
-        for node in todo.pop().all_input_nodes:
+        user = todo.pop()
+        shape = str(user.target).split(".")[1:2] and str(user.target).split(".")[1] in _SHAPE_ONLY
+        for node in user.all_input_nodes[1:] if shape else user.all_input_nodes:
             if node not in found:
                 found.add(node)
                 todo.append(node)
