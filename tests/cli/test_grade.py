@@ -77,8 +77,14 @@ def test_the_solutions_kernel_is_right_without_padding_at_the_top_and_left(capsy
 
 
 def test_a_shift_by_the_padding_of_another_size_promises_nothing(capsys):
-    assert grade_conv([[1]], "conv", "--target", "identity", "--padding", "2") == 1
+    kernel = [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert grade_conv(kernel, "conv", "--target", "identity", "--padding", "2") == 1
     assert capsys.readouterr().out.endswith("shifted by (-2, -2): each output reads the pixels that far off.\n")
+
+
+def test_a_padding_that_should_not_be_there_is_told(capsys):
+    assert grade_conv([[1]], "conv", "--target", "identity", "--padding", "2") == 1
+    assert capsys.readouterr().out.endswith("The kernel is right, and the padding is not: 2, where the target has 0.\n")
 
 
 def test_swapped_channels_are_told(capsys):

@@ -365,6 +365,15 @@ def test_a_wrong_kernel_is_told_what_is_wrong(words):
     assert words in verdict.evidence.statement
 
 
+@pytest.mark.parametrize(
+    ("padding", "words"), [(0, "0"), (((1, 1), (0, 2)), "top 1, bottom 1, left 0, right 2")], ids=["none", "one side"]
+)
+def test_another_padding_is_named(padding, words):
+    sobel = [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]
+    said = grade(sobel, "sobel-x", padding=padding).evidence.statement
+    assert said.endswith(f"The kernel is right, and the padding is not: {words}, where the target has 1.")
+
+
 def test_swapped_channels_are_named():
     verdict = grade([[[[Fraction(114, 1000)]], [[Fraction(587, 1000)]], [[Fraction(299, 1000)]]]], "grey")
     assert verdict.evidence.statement.endswith("It is the right kernel with its input channels in another order.")

@@ -57,6 +57,8 @@ def test_more_memory_than_there_is_while_looking_is_one_sentence(monkeypatch):
     def full(*_):
         raise MemoryError
 
-    monkeypatch.setattr(Pool, "entries", full)
-    with pytest.raises(InvalidInput, match=r"^as_conv2d: expected a map that fits in memory, got one that does not; ask"):
+    monkeypatch.setattr(Stencil, "of", full)
+    with pytest.raises(
+        InvalidInput, match=r"^as_conv2d: expected a map that fits in memory, got one that does not; ask"
+    ):
         as_conv2d(layer, SHAPE)

@@ -124,6 +124,8 @@ def remark(form: ConvForm, goal: ConvForm | None) -> str:
     have, want = taps(form), taps(goal)
     if have == want:
         return _same_taps(form, goal)
+    if form.padding != goal.padding and np.array_equal(dense(form), dense(goal)):
+        return f"The kernel is right, and the padding is not: {_sides(form)}, where the target has {_sides(goal)}."
     for words, changed in _variants(want, form, goal):
         if changed == have:
             return words
@@ -140,6 +142,14 @@ def _ratio(want: Taps, have: Taps) -> Fraction | None:
         return None
     ratio = Fraction(have[next(iter(have))]) / Fraction(want[next(iter(have))])
     return ratio if all(want[key] * ratio == value for key, value in have.items()) else None
+
+
+def _sides(form: ConvForm) -> str:
+    """The padding in words."""
+    (top, bottom), (left, right) = form.padding
+    if top == bottom == left == right:
+        return str(top)
+    return f"top {top}, bottom {bottom}, left {left}, right {right}"
 
 
 def _same_taps(form: ConvForm, goal: ConvForm) -> str:

@@ -134,8 +134,7 @@ def _affine_at_random(side: Side, pool: Pool, how: Settings, scale: float) -> bo
 
 
 def _decide(side: Side, pool: Pool, size: str, how: Settings, tolerance: float, claim: str) -> Verdict:
-    from mathdnn.convolution.exclude import exclude
-    from mathdnn.convolution.prove import _bias, recognise
+    from mathdnn.convolution.prove import bias_of, decided
     from mathdnn.convolution.stencil import Stencil
 
     assumptions = (
@@ -144,11 +143,10 @@ def _decide(side: Side, pool: Pool, size: str, how: Settings, tolerance: float, 
         Assumption(f"responses within {4 * tolerance:.1e} of each other are one weight", "rounding"),
     )
     full = (1,) * (4 - len(side.called.shape)) + side.called.shape
-    stencil, bias = Stencil.of(side.ids, pool, full), _bias(side.ids, pool)
-    found = None if stencil is None or bias is None else recognise(side, stencil, bias[0], full, pool)
+    stencil, bias = Stencil.of(side.ids, pool, full), bias_of(side.ids, pool)
+    found, outcome = decided(side, stencil, bias, full, pool, how)
     if found is not None:
         return _proved(side, found, pool, size, tolerance, assumptions, full)
-    outcome = exclude(side, stencil, None if bias is None else bias[0], full, pool, how)
     if outcome.counterexample is not None:
         return sealed(f"{claim} ({outcome.kinds})", outcome.counterexample, assumptions=assumptions)
     why = "no form fits that was tried, and not every form is excluded"
@@ -170,8 +168,9 @@ def _proved(
         float(np.abs(pool.numbers.floats(pool.constant_codes(flat)) - constant).max(initial=0.0)),
     )
     worst = float(Fraction(worst) * Fraction(1 + 2.0**-40)) + tolerance * 2.0**-20
+    kind = "transposed convolution" if found.form.transposed else "convolution"
     claim = (
-        f"on {size} images, the operation's response to every pixel is that of this convolution, to within "
+        f"on {size} images, the operation's response to every pixel is that of this {kind}, to within "
         f"{worst:.1e}: {found.form}"
     )
     data: dict[str, Plain] = {

@@ -86,11 +86,9 @@ def as_conv2d(
     pool = Pool(int(np.prod(shape)))
     size = " x ".join(map(str, shape))
     try:
-        side = read(op, shape, pool, how)
+        return decide(read(op, shape, pool, how), pool, size, how)
     except Unread as error:
         return _unread(op, shape, size, error, how)
-    try:
-        return decide(side, pool, size, how)
     except (TooLarge, MemoryError) as error:
         got = str(error) if isinstance(error, TooLarge) else "one that does not"
         raise refuse(how.who, "a map that fits in memory", got, "ask about a smaller image") from None
@@ -100,12 +98,12 @@ def decide(side: Side, pool: Pool, size: str, how: Settings) -> Verdict:
     """The verdict for a map that was read."""
     full = (1,) * (4 - len(side.called.shape)) + side.called.shape
     stencil = Stencil.of(side.ids, pool, full)
-    bias = _bias(side.ids, pool)
-    found, outcome = _decided(side, stencil, bias, full, pool, how)
+    bias = bias_of(side.ids, pool)
+    found, outcome = decided(side, stencil, bias, full, pool, how)
     open_still = stencil is not None and not stencil.is_whole and found is None and outcome.counterexample is None
     if open_still and pool.count(side.ids[0]) <= _ENTRIES:
         stencil = Stencil.of(side.ids, pool, full, whole=True)
-        found, outcome = _decided(side, stencil, bias, full, pool, how)
+        found, outcome = decided(side, stencil, bias, full, pool, how)
     if found is not None:
         return _proved(side, found, pool, size, how)
     if outcome.counterexample is not None:
@@ -120,7 +118,7 @@ def decide(side: Side, pool: Pool, size: str, how: Settings) -> Verdict:
     )
 
 
-def _decided(
+def decided(
     side: Side, stencil: Stencil | None, bias: tuple[Bias] | None, full: Shape, pool: Pool, how: Settings
 ) -> tuple[Found | None, Outcome]:
     """A form that the map is, or a witness that it is none, or neither."""
@@ -143,7 +141,7 @@ class Found:
 Bias = tuple[Fraction, ...] | None
 
 
-def _bias(ids: np.ndarray, pool: Pool) -> tuple[Bias] | None:
+def bias_of(ids: np.ndarray, pool: Pool) -> tuple[Bias] | None:
     """(the constants of the output channels or None,), or None where a channel has several."""
     constant = pool.constant_codes(ids)
     if (constant != constant[:1, :, :1, :1]).any():

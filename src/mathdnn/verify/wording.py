@@ -136,13 +136,13 @@ def _matches(verdict: Verdict, endings: set[str]) -> bool:
 
 def _proved(data: dict[str, Any]) -> set[str]:
     form = text(data["right"]["form"]) if "form" in data["right"] else ""
+    kind = "transposed convolution" if form and data["right"]["form"].get("transposed", False) else "convolution"
     if data["relation"] == "within":
         most = f"to within {data['tolerance']:.1e}"
-        return {re.escape(f"the operation's response to every pixel is that of this convolution, {most}: {form}")}
+        return {re.escape(f"the operation's response to every pixel is that of this {kind}, {most}: {form}")}
     if data["relation"] != "equal" or not form:
         return set()
     more = f", and for {words_of(data['sizes'])}" if data.get("sizes") is not None else ""
-    kind = "transposed convolution" if data["right"]["form"].get("transposed", False) else "convolution"
     return {re.escape(f"{more}, the operation is this {kind}: {form}")}
 
 
