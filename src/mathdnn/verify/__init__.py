@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import stat
 import sys
 import types
-from pathlib import Path
 
 from mathdnn.errors import InvalidInput, sentence
 from mathdnn.verdict import Certificate, Counterexample, Estimate, Undecided, Verdict, proved, refuted, undecided
@@ -70,14 +70,23 @@ def _kind(verdict: Verdict) -> str:
 
 
 def _read(path: str | os.PathLike[str]) -> Verdict:
+    who = "verify(path)"
     try:
-        if os.path.getsize(path) > _LARGEST:
-            raise InvalidInput(
-                sentence("verify(path)", f"a file of at most {_LARGEST} bytes", "a larger one", "check the file")
-            )
-        content = Path(path).read_bytes()
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        try:  # of what was opened: a pipe would never end
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                kind = "a folder" if stat.S_ISDIR(status.st_mode) else "something else (a pipe, a device)"
+                raise InvalidInput(sentence(who, "a regular file", kind, "name the file itself"))
+            if status.st_size > _LARGEST:
+                expected = f"a file of at most {_LARGEST} bytes"
+                raise InvalidInput(sentence(who, expected, "a larger one", "check the file"))
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                content = file.read(_LARGEST + 1)
+        finally:
+            os.close(descriptor)
+    except InvalidInput:
+        raise
     except (OSError, TypeError, ValueError) as error:
-        if isinstance(error, InvalidInput):
-            raise
-        raise InvalidInput(sentence("verify(path)", "a file with a verdict", str(error), "check the path")) from None
+        raise InvalidInput(sentence(who, "a file with a verdict", str(error), "check the path")) from None
     return Verdict.from_json(content)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from mathdnn.verdict import Certificate, Counterexample, Verdict
+from mathdnn.verify.beside import KEYS, check_beside
 from mathdnn.verify.functions import WIDTH, commutes, floats, function_of, rises
 from mathdnn.verify.pooling import check_fall, check_images
 from mathdnn.verify.reals import check_orders, check_term, check_two_cells
@@ -33,12 +34,24 @@ def check(verdict: Verdict) -> Answer:
     if not isinstance(evidence, Certificate | Counterexample):
         return None, "there is no certificate or counterexample in it"
     kind = evidence.kind if isinstance(evidence, Certificate) else evidence.data.get("kind")
-    if not seal_holds(verdict):
-        return False, BROKEN
+    if not _keeps_subnormals():
+        return None, "this process takes subnormals for zero (torch.set_flush_denormal)"
     try:
+        if not seal_holds(verdict):
+            return False, BROKEN
         return _CHECKS[str(kind)](verdict, evidence)
-    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError) as error:
+    except _WRONG as error:
         return False, f"the evidence is malformed ({type(error).__name__}: {str(error)[:80]})"
+
+
+_WRONG = (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError, RecursionError, AttributeError)
+
+
+def _keeps_subnormals() -> bool:
+    """Whether this thread, and so those that it starts, tells the smallest numbers from zero."""
+    least = np.array([1, 0], np.int32).view(np.float32)
+    halved = np.array([1 << 23], np.int32).view(np.float32) * np.float32(0.5)
+    return bool(least[0] > least[1]) and int(halved.view(np.int32)[0]) == 1 << 22
 
 
 def _scan(verdict: Verdict, evidence: Certificate) -> Answer:
@@ -50,8 +63,23 @@ def _scan(verdict: Verdict, evidence: Certificate) -> Answer:
     if verdict.claim != claim or str(verdict.status) != "proved":
         return False, f"the evidence is for another claim: {claim}"
     answer = _rescan(f, d)
+    if not answer[0]:
+        return answer
     assumed = [_ELEMENTWISE.format(d["function"]), _MODE, _BODY]
-    return (False, _OTHERS) if answer[0] and _assumed(verdict) != assumed else answer
+    if _assumed(verdict) != assumed or verdict.equality is not None:
+        return False, _OTHERS
+    return _beside(f, verdict, _BODY, KEYS)
+
+
+def _beside(f: Callable[..., Any], verdict: Verdict, about: str, keys: set[str]) -> Answer:
+    """What the certificate says beside the scan; `about`: the assumption that rests on what it says of positions."""
+    d = verdict.evidence.data  # type: ignore[union-attr]
+    if set(d) != keys:
+        return False, "there is more or less in it than a scan shows"
+    why = check_beside(f, d)
+    if not why and (about, d["positions"]) not in [(a.statement, a.because) for a in verdict.assumptions]:
+        why = _OTHERS
+    return not why, why
 
 
 _ELEMENTWISE = "{} is elementwise and repeats itself"
@@ -59,11 +87,13 @@ _MODE = "the processor rounds to nearest and keeps subnormals"
 _BODY = "this is about the vector body of one contiguous tensor"
 _POOL = "max pooling compares values and returns the first of equal ones"
 _PLACE = "the same value gives the same bits wherever it lies in a tensor"
+_KEPT = "the scan that an earlier run kept is this function's"
 _OTHERS = "the assumptions are not those that the evidence rests on"
 
 
 def _assumed(verdict: Verdict) -> list[str]:
-    return [assumption.statement for assumption in verdict.assumptions]
+    """The assumptions but for the one that a scan was kept, which repeating it makes needless."""
+    return [assumption.statement for assumption in verdict.assumptions if assumption.statement != _KEPT]
 
 
 def _commutes(verdict: Verdict, evidence: Certificate) -> Answer:
@@ -83,8 +113,12 @@ def _commutes(verdict: Verdict, evidence: Certificate) -> Answer:
     if moved:
         return False, f"{moved:,} of the values tried give other bits in short rows than in a long one"
     answer = _rescan(f, d, bitwise=d["equality"] == "bitwise", values_only=True)
+    if not answer[0]:
+        return answer
     assumed = [_POOL, _PLACE, _ELEMENTWISE.format(d["function"]), _MODE]  # and nothing of NaN, as none comes out
-    return (False, _OTHERS) if answer[0] and _assumed(verdict) != assumed else answer
+    if _assumed(verdict) != assumed:
+        return False, _OTHERS
+    return _beside(f, verdict, _PLACE, {*KEYS, "equality"})
 
 
 def _rescan(f: Callable[..., Any], d: dict[str, Any], bitwise: bool = False, values_only: bool = False) -> Answer:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from mathdnn.verdict import Counterexample, Verdict, unpack_array
+from mathdnn.verdict import Counterexample, Equality, Verdict, unpack_array
 from mathdnn.verify.functions import bits_of, commutes, floats, function_of, rises
 
 Answer = tuple[bool | None, str]
+BODY = ", on the vector body"
+_WHOLE = 4096  # values that are all vector body
+_MOST = 1 << 16  # cells of an image
+_OTHERS = False, "the equality or the assumptions are not what the evidence rests on"
 
 
 def check_fall(verdict: Verdict, evidence: Counterexample) -> Answer:
@@ -21,13 +26,17 @@ def check_fall(verdict: Verdict, evidence: Counterexample) -> Answer:
     claim = rises(d)
     if verdict.claim != claim or str(verdict.status) != "refuted":
         return False, f"the evidence is for another claim: {claim}"
-    x = bits_of(unpack_array(evidence.input), d["dtype"])
+    if verdict.equality is not None or verdict.assumptions:
+        return _OTHERS
+    x = _bits(evidence.input, d["dtype"])
+    if x.shape not in ((1,), (2,)):
+        return False, "the input is neither one value nor two neighbours"
     y = floats(f(np.tile(x, 4096)), d["dtype"])[: len(x)]
     v = floats(x, d["dtype"])
     if len(x) == 1:
         named = (evidence.claimed, evidence.found) == ("a number", "NaN")
         return (True, "") if named and np.isnan(y[0]) and not np.isnan(v[0]) else (False, "the output is a number")
-    said = floats(bits_of(unpack_array(evidence.found), d["dtype"]), d["dtype"])
+    said = floats(_bits(evidence.found, d["dtype"]), d["dtype"])
     if evidence.claimed != "f(x) <= f(x') for the neighbours x < x'" or not np.array_equal(said, y, equal_nan=True):
         return False, f"the outputs are {y[0]} and {y[-1]}, which the file does not say"
     falls = v[0] < v[1] and y[1] < y[0]
@@ -41,22 +50,54 @@ def check_images(verdict: Verdict, evidence: Counterexample) -> Answer:
     if f is None:
         return None, why
     claim = commutes(d)
-    ways = ("", ", to the bit") if str(verdict.equality) == "bitwise" else ("",)
-    claims = [f"{claim}{path}{way}" for path in ("", ", on the vector body") for way in ways]
+    bitwise = verdict.equality is Equality.BITWISE
+    ways = ("", ", to the bit") if bitwise else ("",)
+    claims = [f"{claim}{path}{way}" for path in ("", BODY) for way in ways]
     if verdict.claim not in claims or str(verdict.status) != "refuted":
         return False, f"the evidence is for another claim: {claim}"
-    x = bits_of(unpack_array(evidence.input["image"]).ravel(), d["dtype"])
-    window = int(evidence.input["window"][1])
-    first = f(_pool(x, window, d["dtype"]))
-    last = _pool(f(x), window, d["dtype"])
-    said = [bits_of(unpack_array(e[k]).ravel(), d["dtype"]) for e, k in
+    if verdict.equality not in (Equality.BITWISE, Equality.VALUES) or verdict.assumptions:
+        return _OTHERS
+    x, window = _image(evidence.input, d["dtype"])
+    if np.isnan(floats(x, d["dtype"])).any():
+        return False, "there is a NaN in the image, and the claim is about images without"
+    times = _WHOLE if BODY in verdict.claim and len(x) % (_WHOLE * window) else 1
+    first = f(np.tile(_pool(x, window, d["dtype"]), times))[: len(x) // window]
+    last = _pool(f(np.tile(x, times))[: len(x)], window, d["dtype"])
+    said = [_bits(e[k], d["dtype"]).ravel() for e, k in
             ((evidence.claimed, "pooling_first"), (evidence.found, "pooling_last"))]  # fmt: skip
-    if not (np.array_equal(first, said[0]) and np.array_equal(last, said[1])):
+    if not (_same(first, said[0], d["dtype"]) and _same(last, said[1], d["dtype"])):
         return False, "the two ways give other outputs than the file says"
     a, b = floats(first, d["dtype"]), floats(last, d["dtype"])
-    bitwise = str(verdict.equality) == "bitwise"
-    differ = (first != last) if bitwise else (a != b)
-    return (True, "") if bool((differ & ~(np.isnan(a) & np.isnan(b))).any()) else (False, "the two ways agree")
+    differ = ((first != last) if bitwise else (a != b)) & ~(np.isnan(a) & np.isnan(b))
+    cell = d["cell"]
+    shown = type(cell) is int and 0 <= cell < len(differ) and bool(differ[cell])
+    return (True, "") if shown else (False, "the two ways agree at the cell that is named")
+
+
+def _same(one: np.ndarray, other: np.ndarray, dtype: str) -> bool:
+    """Whether the bits are the same, those of NaN apart: torch's pool changes these."""
+    nans = [np.isnan(floats(some, dtype)) for some in (one, other)]
+    return one.shape == other.shape and bool(((one == other) | (nans[0] & nans[1])).all())
+
+
+def _bits(packed: Any, dtype: str) -> np.ndarray:
+    """The bits of an array's values. Raises ValueError where they are not of the format."""
+    array = unpack_array(packed)
+    if array.dtype.name != ("float16" if dtype == "float16" else "float32"):
+        raise ValueError(f"an array of {array.dtype.name} for values of {dtype}")
+    if dtype == "bfloat16" and (array.view(np.int32) & 0xFFFF).any():
+        raise ValueError("values that are no bfloat16")
+    return bits_of(array, dtype)
+
+
+def _image(said: Any, dtype: str) -> tuple[np.ndarray, int]:
+    """The cells of an image of one row, and the width of its window, which divides it."""
+    x, (height, window) = _bits(said["image"], dtype), said["window"]
+    if x.shape != (1, 1, 1, x.size) or (type(height), height, type(window)) != (int, 1, int):
+        raise ValueError("an image or a window of more than one row")
+    if not 2 <= window <= x.size <= _MOST or x.size % window:
+        raise ValueError("a window that does not divide the image")
+    return x.ravel(), window
 
 
 def _pool(x: np.ndarray, window: int, dtype: str) -> np.ndarray:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
-from mathdnn.verdict import Certificate, Counterexample, Verdict
+from mathdnn.verdict import Certificate, Counterexample, Equality, Verdict
+from mathdnn.verify.sealing import number
 
 Answer = tuple[bool | None, str]
+_DEEPEST = 60  # of a term
+_OTHERS = False, "the equality, the assumptions or the data are not what the evidence rests on"
 
 
 def check_term(verdict: Verdict, evidence: Certificate) -> Answer:
@@ -17,12 +19,27 @@ def check_term(verdict: Verdict, evidence: Certificate) -> Answer:
     name, term = evidence.data["function"], evidence.data["term"]
     if verdict.claim != f"{name} is nondecreasing over the reals, and so commutes with every max pooling":
         return False, "the evidence is for another claim"
+    if not _bare(verdict, evidence.data, {"function", "term", "reason"}):
+        return _OTHERS
     if name not in _REAL:
         return None, f"{name!r} is not a function that the checker knows"
+    _require_shallow(term, 0)
     way, _ = _direction(term)
     points = [k / 8 for k in range(-40, 41)]
     same = all(math.isclose(_value(term, x), _REAL[name](x), rel_tol=1e-9, abs_tol=1e-12) for x in points)
     return (True, "") if way >= 0 and same else (False, "the term falls, or is another function")
+
+
+def _bare(verdict: Verdict, data: dict[str, Any], keys: set[str]) -> bool:
+    """Whether the verdict is over the reals, assumes nothing and says nothing more."""
+    return verdict.equality is Equality.REALS and not verdict.assumptions and set(data) == {*keys, "seal"}
+
+
+def _require_shallow(term: Any, depth: int) -> None:
+    if depth > _DEEPEST:
+        raise ValueError("a term too deep")
+    for part in term if isinstance(term, list) else ():
+        _require_shallow(part, depth + 1)
 
 
 def _direction(t: Any) -> tuple[int, float]:
@@ -57,7 +74,7 @@ def _direction(t: Any) -> tuple[int, float]:
 
 
 def _number(text: str) -> float:
-    return float(Fraction(text))
+    return float(number(text))
 
 
 def _value(t: Any, x: float) -> float:
@@ -101,15 +118,24 @@ def check_two_cells(verdict: Verdict, evidence: Counterexample) -> Answer:
         return None, f"{name!r} is not a function that the checker knows"
     if verdict.claim != f"{name} is nondecreasing over the reals, and so commutes with every max pooling":
         return False, "the evidence is for another claim"
-    a, b = (float(_number(t)) for t in evidence.input)
-    falls = a < b and _REAL[name](a) > _REAL[name](b) + 1e-9
+    if not _bare(verdict, evidence.data, {"kind", "function", "formula", "holds"}):
+        return _OTHERS
+    a, b = (_number(t) for t in evidence.input)
+    high, low = _REAL[name](a), _REAL[name](b)
+    if not (
+        math.isclose(evidence.claimed["pooling_first"], low) and math.isclose(evidence.found["pooling_last"], high)
+    ):
+        return False, f"the two ways give {low:.6g} and {high:.6g}, which the file does not say"
+    falls = a < b and high > low + 1e-9
     return (True, "") if falls else (False, f"{name} does not fall from {a} to {b}")
 
 
 def check_orders(verdict: Verdict, evidence: Certificate) -> Answer:
     """f(b) = max(f(a), f(b)) in each of the three orders of f(a), f(b)."""
     wanted = [[f"f(a) {sign} f(b)", max(a, b) == b] for sign, a, b in (("<", 0, 1), ("=", 0, 0), (">", 1, 0))]
-    right = evidence.data["commutes"] == wanted and verdict.claim.startswith(
-        "a function that commutes with max pooling"
-    )
+    if verdict.claim != "a function that commutes with max pooling over windows of two or more cells is nondecreasing":
+        return False, "the evidence is for another claim"
+    if not _bare(verdict, evidence.data, {"commutes"}):
+        return _OTHERS
+    right = evidence.data["commutes"] == wanted
     return (True, "") if right else (False, "the three orders are not as listed")

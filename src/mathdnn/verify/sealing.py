@@ -12,6 +12,7 @@ import msgspec
 from mathdnn.verdict import Certificate, Counterexample, Verdict
 
 BROKEN = "the seal does not fit: the file was changed"
+_DECIMAL = re.compile(r"-?[0-9]{1,200}\.[0-9]{1,200}")
 _RATIONAL = re.compile(r"-?[0-9]{1,200}(/[0-9]{1,200})?")
 
 
@@ -29,3 +30,8 @@ def rational(text: Any) -> Fraction:
     if type(text) is not str or not _RATIONAL.fullmatch(text):
         raise ValueError(f"{text!r:.40} is no rational number")
     return Fraction(text)
+
+
+def number(text: Any) -> Fraction:
+    """The number written as -3, 2/7 or 0.01. Raises ValueError for any other text."""
+    return Fraction(text) if type(text) is str and _DECIMAL.fullmatch(text) else rational(text)
