@@ -57,6 +57,15 @@ def test_what_is_written_into_a_result_or_the_input_stays_there(case, shape):
         assert torch.equal(p.detach(), same)
 
 
+def test_columns_of_one_matrix_are_places_for_results():
+    """They lie between each other, and share no entry."""
+    mlp = MLP.random((3, 4, 2))
+    found = jacobians(mlp, torch.ones(5, 3, dtype=torch.float64))
+    whole = torch.empty(5, 2, 12 + 8, dtype=torch.float64)
+    found.dense((whole[..., :12].unflatten(-1, (4, 3)), whole[..., 12:].unflatten(-1, (2, 4))))
+    assert torch.equal(whole, torch.cat([w.flatten(-2) for w in found.dense()[1]], dim=-1))
+
+
 def test_an_array_of_numpy_is_copied_too():
     x = torch.ones(2, dtype=torch.float64).numpy()
     found = jacobians(MLP.random((2, 2, 1)), x)

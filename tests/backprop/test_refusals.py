@@ -23,7 +23,7 @@ from mathdnn.backprop import (
 from mathdnn.errors import InvalidInput
 
 ONE, BIAS = torch.ones(1, 1), torch.ones(1)
-SMALL = MLP.random((2, 2, 1))
+SMALL, SQUARE = MLP.random((2, 2, 1)), MLP.random((2, 2, 2))
 AT = torch.ones(2, dtype=torch.float64)
 REFUSED = {
     "no input": (
@@ -85,6 +85,28 @@ REFUSED = {
     "a sparse buffer": (
         lambda: jacobians(SMALL, AT).dense(tuple(b.to_sparse() for b in jacobians(SMALL, AT).buffers())),
         "Jacobians.dense(out=...): expected shape (1, 2, 2) of torch.float64, got shape (1, 2, 2) of torch.float64, sparse_coo; make the memory by buffers().",
+    ),
+    "one buffer for two layers": (
+        lambda: jacobians(SQUARE, AT).dense((jacobians(SQUARE, AT).buffers()[0],) * 2),
+        "Jacobians.dense(out=...): expected memory of its own for each layer, got tensors that share theirs; make the memory by buffers().",
+    ),
+    "buffers that share some entries": (
+        lambda: jacobians(SQUARE, AT).dense(
+            torch.zeros(3, 2, 2, 2, dtype=torch.float64).view(-1).unfold(0, 8, 7)[:2].unflatten(1, (2, 2, 2)).unbind()
+        ),
+        "Jacobians.dense(out=...): expected memory of its own for each layer, got tensors that share theirs; make the memory by buffers().",
+    ),
+    "one width": (
+        lambda: MLP.random(5),
+        "MLP.random(widths=...): expected n_0..n_L, at least two, each at least 1, got (5,); write whole numbers.",
+    ),
+    "one width to check": (
+        lambda: check_autograd(5),
+        "MLP.random(widths=...): expected n_0..n_L, at least two, each at least 1, got (5,); write whole numbers.",
+    ),
+    "a dtype that is a word": (
+        lambda: MLP.random((2, 3), dtype="float32"),
+        "MLP.random(dtype=...): expected a dtype of torch, got 'float32'; write torch.float32, say.",
     ),
     "no buffers": (
         lambda: jacobians(SMALL, AT).dense(5),

@@ -24,20 +24,37 @@ THRESHOLD = 20.0  # nn.Softplus is linear beyond (its default)
 class Activation:
     """sigma and its derivative, both elementwise; `bound` is the greatest |sigma'| (None where there is none).
 
-    `coefficients` are those of a polynomial sigma, else None."""
+    `latex` is sigma(t) in LaTeX (where it is left out, the name stands for it); `coefficients` are those of a
+    polynomial sigma, else None."""
 
     name: str
     value: Map
     derivative: Map
-    latex: str = r"\sigma"
+    latex: str = ""
     bound: float | None = None
     kink: str = ""
     coefficients: tuple[Fraction, ...] | None = None
 
     def both(self, z: Any) -> tuple[Any, Any]:
-        """sigma(z), sigma'(z), the second from the first where that is cheaper."""
+        """sigma(z), sigma'(z), the second from the first where that is cheaper. Raises `InvalidInput` for code of
+        somebody's own that gives anything but tensors like z; what it writes into z stays there."""
+        if ACTIVATIONS.get(self.name) is not self:
+            return _given(self, "sigma", self.value, z), _given(self, "sigma'", self.derivative, z)
         y, cheap = self.value(z), _FROM_VALUE.get((self.value, self.derivative))
         return y, self.derivative(z) if cheap is None else cheap(y)
+
+
+def _given(of: Activation, what: str, f: Map, z: Any) -> Any:
+    """f at a copy of z: many a function has a form that writes its result into what it is given."""
+    import torch
+
+    found = f(z.clone())
+    if not isinstance(found, torch.Tensor) or (found.shape, found.dtype, found.device) != (z.shape, z.dtype, z.device):
+        tensor = isinstance(found, torch.Tensor)
+        got = f"shape {tuple(found.shape)} of {found.dtype} on {found.device}" if tensor else f"{found!r:.40}"
+        expected = f"{what}(z) like z, of shape {tuple(z.shape)} and {z.dtype} on {z.device}"
+        raise InvalidInput(sentence(f"Activation({of.name!r:.40})", expected, got, "return a tensor like z"))
+    return found
 
 
 def _tanh(z: Any) -> Any:
@@ -153,7 +170,7 @@ def polynomial(*coefficients: int | Fraction) -> Activation:
     def horner(cs: list[Any]) -> Map:
         def value(z: Any) -> Any:
             tensor = hasattr(z, "is_floating_point")  # torch knows no fractions
-            first, *rest = [float(c) if tensor else c for c in reversed(cs)]
+            first, *rest = [_float(c) if tensor else c for c in reversed(cs)]
             total = z * 0 + first
             for c in rest:
                 total = total * z + c
@@ -161,9 +178,22 @@ def polynomial(*coefficients: int | Fraction) -> Activation:
 
         return value
 
-    powers = " + ".join(f"{c} t^{k}" for k, c in enumerate(coefficients))
+    try:
+        powers = " + ".join(f"{c} t^{k}" for k, c in enumerate(coefficients))
+    except ValueError:  # Python's own limit of the digits that it writes
+        expected, do = "coefficients of at most 4,300 digits", "take smaller ones"
+        raise InvalidInput(sentence("polynomial(c_0, c_1, ...)", expected, "more", do)) from None
     exact = tuple(Fraction(c) for c in coefficients)
     return Activation(f"polynomial {powers}", horner(list(coefficients)), horner(slopes), powers, coefficients=exact)
+
+
+def _float(c: int | Fraction) -> float:
+    try:
+        return float(c)
+    except OverflowError:
+        size = f"one of {len(bin(abs(int(c)))) - 2} bits"
+        expected, do = "coefficients that a float can hold", "check it exactly, by check_exact"
+        raise InvalidInput(sentence("polynomial(c_0, c_1, ...) of a tensor", expected, size, do)) from None
 
 
 def written(sigma: Activation) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from mathdnn.backprop.activations import Activation, written
 from mathdnn.backprop.mlp import MLP, require_mlp
 
@@ -49,7 +51,11 @@ def _name(sigma: Activation) -> str:
 
 
 def _latex(sigma: Activation) -> str:
-    return sigma.latex if sigma.coefficients is None else written(sigma)
+    """sigma(t), or the name of one that has no LaTeX of its own."""
+    if sigma.coefficients is not None:
+        return written(sigma)
+    name = re.sub(r"[_#$%&{}]", r"\\\g<0>", re.sub(r"[\\^~]", " ", sigma.name))
+    return sigma.latex or rf"\text{{{name}}}(t)"
 
 
 def _layer_text(mlp: MLP, l: int) -> list[str]:  # noqa: E741

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mathdnn.backprop.mlp import MLP, require_mlp
+from mathdnn.backprop.mlp import MLP, own_dtype, require_mlp
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
@@ -94,6 +94,9 @@ def gradient_flow(mlp: MLP, x: Float[torch.Tensor, " n0"]) -> Flow:
         raise InvalidInput(
             sentence("gradient_flow(x=...)", f"one input of shape ({mlp.widths[0]},)", got, "pick a row")
         )
+    if own := own_dtype(mlp.weights[0]):
+        with own:
+            return gradient_flow(mlp, x)
     with torch.no_grad():
         trace = mlp.forward(x)
         if not bool(trace.y[-1].isfinite().all()):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mathdnn.backprop.memory import KEPT, empty
-from mathdnn.backprop.mlp import MLP, described, require_mlp
+from mathdnn.backprop.mlp import MLP, described, own_dtype, require_mlp
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ class OuterProduct:
         """The gradient of v . y_L by A_l, without the dense Jacobian."""
         if not _like(v, self.left.shape[:-1], self.left):
             raise _misfit("pull(v)", self.left.shape[:-1], self.left, v)
+        if own := own_dtype(v):
+            with own:
+                return self.pull(v)
         rows: torch.Tensor = (v[..., None, :] @ self.left)[..., 0, :]
         return rows[..., None] * self.right[..., None, :]
 
@@ -88,6 +91,8 @@ class Jacobians:
         for place, weight in itertools.zip_longest(places, self.weights):
             if weight is None or not _holds(place, weight.shape, weight.left):
                 raise _misfit("dense(out=...)", getattr(weight, "shape", ()), self.x, place)
+        if out is not None:
+            _require_apart(out)
         weights = tuple(w._write(o) for w, o in zip(self.weights, places, strict=True))
         return _own(self.x), weights, tuple(_own(b) for b in self.biases)
 
@@ -117,6 +122,31 @@ def _expanded(t: torch.Tensor) -> bool:
     )
 
 
+def _require_apart(places: Sequence[torch.Tensor]) -> None:
+    """Raise `InvalidInput` where one result would be written over another one."""
+    reach = 0
+    for start, end in sorted(map(_span, places)):
+        if start < reach and _overwritten(places):
+            expected, do = "memory of its own for each layer", "make the memory by buffers()"
+            raise InvalidInput(sentence("Jacobians.dense(out=...)", expected, "tensors that share theirs", do))
+        reach = max(reach, end)
+
+
+def _span(t: torch.Tensor) -> tuple[int, int]:
+    """The first byte and the end of its entries."""
+    start = t.data_ptr()
+    if t.is_contiguous():
+        return start, start + t.nbytes
+    return start, start + t.element_size() * (1 + sum((n - 1) * k for n, k in zip(t.shape, t.stride(), strict=True)))
+
+
+def _overwritten(places: Sequence[torch.Tensor]) -> bool:
+    """Whether any two share an entry: columns of one matrix lie between each other, and share none."""
+    for number, place in enumerate(places):
+        place.fill_(number)
+    return not all(bool((place == number).all()) for number, place in enumerate(places))
+
+
 def _listed(out: Any) -> Sequence[Any]:
     if not isinstance(out, tuple | list):
         expected, do = "a tuple of one tensor for each layer", "make the memory by buffers()"
@@ -140,6 +170,9 @@ def jacobians(mlp: MLP, x: Float[torch.Tensor, "*batch n0"]) -> Jacobians:
     import torch
 
     require_mlp(mlp, "jacobians(mlp=...)")
+    if own := own_dtype(mlp.weights[0]):
+        with own:
+            return jacobians(mlp, x)
     with torch.no_grad():
         trace = mlp.forward(x.detach() if isinstance(x, torch.Tensor) else x)
         y, L = trace.y, mlp.layers

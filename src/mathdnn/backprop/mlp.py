@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,15 @@ from mathdnn.errors import InvalidInput, sentence
 if TYPE_CHECKING:
     import torch
     from jaxtyping import Float
+
+
+def own_dtype(like: torch.Tensor) -> AbstractContextManager[Any] | None:
+    """What makes torch compute in its operands' own dtype where `torch.autocast` would multiply matrices in 16 bits;
+    None where nothing of that is on."""
+    import torch
+
+    kind = like.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else None
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,9 @@ class MLP:
 
         y_0 is a copy of x: what is later written into x changes nothing of the trace."""
         y = _check_input(self, x).clone()
+        if own := own_dtype(y):
+            with own:
+                return self.forward(y)
         ys, zs, slopes = [y], [], []
         for layer, (A, b) in enumerate(zip(self.weights, self.biases, strict=True), start=1):
             z = b.addmv(A, y) if y.dim() == 1 else b.addmm(y, A.T)  # A y + b; (batch, n_l)
@@ -93,6 +106,10 @@ class MLP:
         import torch
 
         sizes = _check_widths(widths)
+        if dtype is not None and not isinstance(dtype, torch.dtype):
+            raise InvalidInput(
+                sentence("MLP.random(dtype=...)", "a dtype of torch", f"{dtype!r:.40}", "write torch.float32, say")
+            )
         require_seed(seed, "MLP.random(seed=...)")
         rng = torch.Generator().manual_seed(seed)
         weights, biases = [], []
@@ -115,7 +132,7 @@ class MLP:
 
 
 def _check_widths(widths: Sequence[int]) -> tuple[int, ...]:
-    sizes, who = tuple(widths), "MLP.random(widths=...)"
+    sizes, who = tuple(widths) if hasattr(widths, "__iter__") else (widths,), "MLP.random(widths=...)"
     if len(sizes) < 2 or not all(type(n) is int and n >= 1 for n in sizes):
         raise InvalidInput(
             sentence(who, "n_0..n_L, at least two, each at least 1", f"{sizes!r:.60}", "write whole numbers")

@@ -177,7 +177,7 @@ def _check(network: Network, of: str | None) -> list[Verdict]:
 
 
 def _together(parts: list[Verdict], networks: list[Network]) -> Verdict:
-    """One verdict: the first part that fails, else the least certain, else all certificates."""
+    """One verdict: the first part that fails, else the least certain with what all rest on, else all certificates."""
     import msgspec
 
     from mathdnn.homework.combine import all_of
@@ -191,4 +191,5 @@ def _together(parts: list[Verdict], networks: list[Network]) -> Verdict:
     if first.status is Status.PROVED:
         return all_of(claim, parts)
     worst = max((p for p in parts if p.status is Status.SUPPORTED), key=lambda p: getattr(p.evidence, "high", 0.0))
-    return msgspec.structs.replace(worst, claim=f"{claim}; the worst: {worst.claim}")
+    assumptions = tuple(dict.fromkeys(item for part in parts for item in part.assumptions))
+    return msgspec.structs.replace(worst, claim=f"{claim}; the worst: {worst.claim}", assumptions=assumptions)
