@@ -393,6 +393,16 @@ OTHERWISE_WRITTEN = {
     )[1](x)[0],
     "slope of a square": lambda x: torch.func.grad(lambda z: (z**2).sum())(x),
     "first power": lambda x: F.conv2d(x**1.0, _THREE),
+    "fold": lambda x: F.fold(F.unfold(x, 3, padding=1).flip(1), (9, 10), 3, padding=1),
+    "fold of windows apart": lambda x: F.fold(
+        F.unfold(x, (3, 2), dilation=(2, 1), padding=(0, 1), stride=(5, 3)),
+        (9, 10),
+        (3, 2),
+        dilation=(2, 1),
+        padding=(0, 1),
+        stride=(5, 3),
+    )[..., ::5, :1],
+    "index_add": lambda x: (x * 1).index_add(-1, torch.arange(1, 10), x[..., :-1], alpha=-2),
     "nearest-exact": lambda x: F.interpolate(x, scale_factor=2, mode="nearest-exact"),
 }
 

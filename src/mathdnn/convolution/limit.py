@@ -65,15 +65,21 @@ def _stop(thread: threading.Thread) -> None:
 
 @contextmanager
 def _stops_unreported() -> Iterator[None]:
-    """Python reports an exception that a finalizer or a callback of the garbage collector leaves; not our own here."""
-    report = sys.unraisablehook
+    """Python reports an exception that a finalizer or a callback of the garbage collector leaves, and one that ends a
+    thread: a stop that comes while the one before is on its way through large objects that are freed. Not our own here.
+    """
+    report, report_thread = sys.unraisablehook, threading.excepthook
 
     def hook(unraisable: sys.UnraisableHookArgs) -> None:
         if unraisable.exc_type is not _Stop:
             report(unraisable)
 
-    sys.unraisablehook = hook
+    def thread_hook(ended: threading.ExceptHookArgs) -> None:
+        if ended.exc_type is not _Stop:
+            report_thread(ended)
+
+    sys.unraisablehook, threading.excepthook = hook, thread_hook
     try:
         yield
     finally:
-        sys.unraisablehook = report
+        sys.unraisablehook, threading.excepthook = report, report_thread

@@ -29,6 +29,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from mathdnn.convolution.simpler import decomposition_table
 from mathdnn.convolution.symbols import SYMBOLS
 from mathdnn.convolution.watched import NotTraced, Reading, watched
 
@@ -38,15 +39,6 @@ if TYPE_CHECKING:
 aten = torch.ops.aten
 
 EMPTY = {"empty", "empty_like", "new_empty", "new_empty_strided", "empty_strided", "empty_permuted"}
-# Written by torch in simpler operations: the same map over the reals, with the constants that torch computes.
-_DECOMPOSED = [
-    aten.native_batch_norm, aten._native_batch_norm_legit_no_training, aten.addcmul, aten.addcdiv, aten.lerp,
-    aten.addmm, aten.addmv, aten.baddbmm, aten.addbmm, aten.mv, aten.dot, aten.rsub, aten.square,
-    aten.native_group_norm, aten.native_layer_norm, aten.celu, aten.addr,
-    aten.logit, aten.trace, aten.nan_to_num, aten.linspace, aten._upsample_nearest_exact1d,
-    aten._upsample_nearest_exact2d,
-]  # fmt: skip
-
 _PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
 
 _RESIZED = {"resize_", "resize_as_", "resize", "set_", "set_data"}  # show memory that nobody has written
@@ -204,41 +196,6 @@ def _refuse_kept(graph: torch.fx.Graph) -> None:
                     if write:
                         raise NotTraced("it writes into a tensor that it keeps between calls")
                     kept.add(node)
-
-
-def decomposition_table() -> Any:
-    return {**torch._decomp.get_decompositions(_DECOMPOSED), **_OWN}
-
-
-def _convolution(*given: Any) -> Any:
-    """As torch.jit.trace writes a convolution: with flags behind it, which choose among torch's libraries."""
-    return aten.convolution.default(*given[:9])
-
-
-def _power(x: torch.Tensor, exponent: Any) -> Any:
-    return aten.clone.default(x) if exponent == 1 and x.is_floating_point() else NotImplemented
-
-
-def _convolution_backward(slope: Any, image: Any, weight: Any, *given: Any) -> Any:
-    """The derivative in the image alone: a transposed convolution, or an ordinary one of a transposed one."""
-    _, stride, padding, dilation, transposed, _, groups, wanted = given
-    if list(wanted) != [True, False, False]:
-        return NotImplemented
-    axes = len(stride)
-    more = [0] * axes
-    if not transposed:
-        sizes = zip(image.shape[2:], slope.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
-        more = [n - ((out - 1) * s - 2 * p + d * (k - 1) + 1) for n, out, k, s, p, d in sizes]
-    steps = (stride, padding, dilation, not transposed, more, groups)
-    return aten.convolution.default(slope, weight, None, *steps), None, None
-
-
-_OWN = {
-    aten._convolution.default: _convolution,
-    aten._unsafe_index.Tensor: lambda x, places: aten.index.Tensor(x, places),
-    aten.pow.Tensor_Scalar: _power,
-    aten.convolution_backward.default: _convolution_backward,
-}
 
 
 def _allow(func: Any, args: Any, kwargs: Any, kinds: list[type]) -> None:

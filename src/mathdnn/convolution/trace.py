@@ -24,9 +24,9 @@ from mathdnn.convolution.reading import (
     ChangesInput,
     FakeImages,
     RandomOperation,
-    decomposition_table,
     read_code,
 )
+from mathdnn.convolution.simpler import decomposition_table
 from mathdnn.convolution.watched import NotTraced
 
 if TYPE_CHECKING:

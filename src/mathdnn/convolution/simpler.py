@@ -1,0 +1,82 @@
+"""Operations of torch written in simpler ones while code is read: by torch's own rules, and by some of ours.
+
+Each gives the same map over the reals. Images keep their axes (n, channels, rows, columns).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+aten = torch.ops.aten
+
+# By torch's rules, with the constants that torch computes.
+_DECOMPOSED = [
+    aten.native_batch_norm, aten._native_batch_norm_legit_no_training, aten.addcmul, aten.addcdiv, aten.lerp,
+    aten.addmm, aten.addmv, aten.baddbmm, aten.addbmm, aten.mv, aten.dot, aten.rsub, aten.square,
+    aten.native_group_norm, aten.native_layer_norm, aten.celu, aten.addr,
+    aten.logit, aten.trace, aten.nan_to_num, aten.linspace, aten._upsample_nearest_exact1d,
+    aten._upsample_nearest_exact2d,
+]  # fmt: skip
+
+
+def decomposition_table() -> Any:
+    return {**torch._decomp.get_decompositions(_DECOMPOSED), **_OWN}
+
+
+def _convolution(*given: Any) -> Any:
+    """As torch.jit.trace writes a convolution: with flags behind it, which choose among torch's libraries."""
+    return aten.convolution.default(*given[:9])
+
+
+def _power(x: torch.Tensor, exponent: Any) -> Any:
+    return aten.clone.default(x) if exponent == 1 and x.is_floating_point() else NotImplemented
+
+
+def _convolution_backward(slope: Any, image: Any, weight: Any, *given: Any) -> Any:
+    """The derivative in the image alone: a transposed convolution, or an ordinary one of a transposed one."""
+    _, stride, padding, dilation, transposed, _, groups, wanted = given
+    if list(wanted) != [True, False, False]:
+        return NotImplemented
+    axes = len(stride)
+    more = [0] * axes
+    if not transposed:
+        sizes = zip(image.shape[2:], slope.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
+        more = [n - ((out - 1) * s - 2 * p + d * (k - 1) + 1) for n, out, k, s, p, d in sizes]
+    steps = (stride, padding, dilation, not transposed, more, groups)
+    return aten.convolution.default(slope, weight, None, *steps), None, None
+
+
+def _fold(columns: Any, size: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Any:
+    """Each column's numbers are put down in their window and added up: a transposed convolution."""
+    taps = kernel[0] * kernel[1]
+    channels = columns.shape[-2] // taps
+    lines = list(zip(size, kernel, dilation, padding, stride, strict=True))
+    spans = [d * (k - 1) + 1 - 2 * p for _, k, d, p, _ in lines]
+    windows = [(n - span) // s + 1 for (n, *_, s), span in zip(lines, spans, strict=True)]
+    more = [n - (w - 1) * s - span for (n, *_, s), w, span in zip(lines, windows, spans, strict=True)]
+    one = torch.eye(taps, dtype=columns.dtype, device=columns.device).reshape(taps, 1, *kernel)
+    image = columns.reshape(-1, channels * taps, *windows)
+    steps = (stride, padding, dilation, True, more, channels)
+    made = aten.convolution.default(image, one.repeat(channels, 1, 1, 1), None, *steps)
+    return made.reshape(*columns.shape[:-2], channels, *size)
+
+
+def _index_add(x: Any, axis: int, index: Any, part: Any, alpha: Any = 1) -> Any:
+    """x and the part times the matrix that puts each of its places where the index says."""
+    if x.dim() == 0 or not x.is_floating_point():
+        return NotImplemented
+    places = torch.arange(x.shape[axis], device=index.device)
+    put = (index.reshape(-1, 1) == places).to(part.dtype)
+    return x + (torch.matmul(part.movedim(axis, -1), put) * alpha).movedim(-1, axis)
+
+
+_OWN = {
+    aten.col2im.default: _fold,
+    aten.index_add.default: _index_add,
+    aten._convolution.default: _convolution,
+    aten._unsafe_index.Tensor: lambda x, places: aten.index.Tensor(x, places),
+    aten.pow.Tensor_Scalar: _power,
+    aten.convolution_backward.default: _convolution_backward,
+}
