@@ -102,7 +102,7 @@ def monotone(
     max_pool: Flag = False,
     threads: MaybeWhole = None,
     time_limit: float = 60.0,
-    cache: Annotated[Path | None, Parameter(show_default=False)] = None,
+    cache: Annotated[str | None, Parameter(show_default=False)] = None,
     no_cache: Flag = False,
     json: Json = False,
     save: Path | None = None,
@@ -122,7 +122,7 @@ def monotone(
     time_limit
         Seconds for each call of a function of yours.
     cache
-        Folder for complete scans of named functions. [default: the user's own]
+        Folder for scans of named functions over float32. [default: the user's own]
     no_cache
         Scan anew, and keep nothing.
     json
@@ -148,11 +148,13 @@ def monotone(
     return answer(verdict, json=json, save=save)
 
 
-def _cache(folder: Path | None, none: bool) -> Path | bool:
+def _cache(name: str | None, none: bool) -> Path | bool:
     """Where scans are kept: a folder, True for the user's own, False for nowhere."""
-    if folder is None:
+    if name is None:
         return not none
-    who, do = f"prove monotone --cache {folder}", "name another folder"
+    who, do, folder = f"prove monotone --cache {name}".rstrip(), "name another folder", Path(name)
+    if not name:  # which Path would take for the current folder
+        raise InvalidInput(sentence(who, "a folder, or a place for one", "an empty name", do))
     if none:
         raise InvalidInput(sentence(who, "a folder or --no-cache", "both", "leave one out"))
     if os.path.exists(folder) and not os.path.isdir(folder):

@@ -25,7 +25,7 @@ from mathdnn.errors import InvalidInput, sentence
 from mathdnn.monotone.floats import bits_at, float_format, values_of
 from mathdnn.monotone.found import ends_of
 from mathdnn.monotone.functions import Elementwise, elementwise
-from mathdnn.monotone.guard import LONGEST, require_time_limit
+from mathdnn.monotone.guard import LONGEST, require_options, require_time_limit
 from mathdnn.monotone.images import (
     both_ways,
     differ,
@@ -87,6 +87,7 @@ def commutes_with_max_pool(
     """
     form = float_format(dtype, "commutes_with_max_pool(dtype=...)")
     require_time_limit(time_limit, "commutes_with_max_pool(time_limit=...)")
+    require_options("commutes_with_max_pool", progress=progress, cache=cache, threads=threads)
     function = elementwise(f, form, "commutes_with_max_pool(f=...)", time_limit=time_limit)
     _require_choice("equality", equality, (None, "bitwise", "equal as values"))
     _require_choice("path", path, ("everywhere", "vector body"))

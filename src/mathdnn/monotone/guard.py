@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mathdnn.errors import InvalidInput, sentence
 
@@ -29,6 +30,21 @@ def require_time_limit(seconds: float | None, who: str) -> None:
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if seconds is not None and not (number and 0 < seconds <= 86_400 and not math.isnan(seconds)):
         raise InvalidInput(sentence(who, "seconds from above 0 to 86400", f"{seconds!r:.40}", "give a time limit"))
+
+
+def require_options(asked: str, *, progress: Any, cache: Any, threads: Any) -> None:
+    """Raise `InvalidInput` unless the options of the question `asked` are what they must be."""
+
+    def require(true: bool, name: str, value: Any, expected: str) -> None:
+        if not true:
+            raise InvalidInput(sentence(f"{asked}({name}=...)", expected, f"{value!r:.40}", "leave it out"))
+
+    whole = isinstance(threads, int) and not isinstance(threads, bool)
+    require(threads is None or (whole and 1 <= threads <= 1024), "threads", threads, "None or 1 to 1024")
+    require(progress is None or callable(progress), "progress", progress, "None or a function of values done and all")
+    place = isinstance(cache, str | os.PathLike) and isinstance(os.fspath(cache), str)
+    place = place and os.fspath(cache) != "" and "\0" not in os.fspath(cache)
+    require(cache is None or isinstance(cache, bool) or place, "cache", cache, "None, True, False or a folder's path")
 
 
 def guarded(f: Elementwise, who: str, time_limit: float | None) -> Elementwise:

@@ -12,8 +12,9 @@ import numpy as np
 
 from mathdnn.monotone.floats import Format, bits_at, is_nan, text, values_of
 from mathdnn.monotone.functions import Elementwise
-from mathdnn.monotone.nondecreasing import TILE, pack_bits, ulps_between
+from mathdnn.monotone.nondecreasing import pack_bits, ulps_between
 from mathdnn.monotone.position import sample_places
+from mathdnn.monotone.scan import TILE
 from mathdnn.verdict import Counterexample, Equality
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from mathdnn.monotone import cache as store
 from mathdnn.monotone.floats import Format, bits_at, float_format, is_nan, place_of, text, value_at, values_of
 from mathdnn.monotone.found import Fall, Scan, Span
 from mathdnn.monotone.functions import Elementwise, elementwise
-from mathdnn.monotone.guard import LONGEST, require_time_limit
+from mathdnn.monotone.guard import LONGEST, require_options, require_time_limit
 from mathdnn.monotone.mode import require_mode
 from mathdnn.monotone.position import WHOLE_VECTORS, Positions, positions
-from mathdnn.monotone.scan import Progress, scan
+from mathdnn.monotone.scan import Progress, pair_outputs, scan
 from mathdnn.monotone.seal import sealed
 from mathdnn.verdict import (
     Assumption,
@@ -31,7 +31,6 @@ from mathdnn.verdict import (
 )
 
 KIND = "scan of every float"
-TILE = 4096  # a pair repeated this often is evaluated by the vector body
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +41,7 @@ class Facts:
     positions: Positions
     nan_kept: int
     zeros: tuple[int, int]
+    kept: bool = False  # by an earlier run
 
 
 def is_nondecreasing(
@@ -59,13 +59,15 @@ def is_nondecreasing(
     `f` is an elementwise torch or NumPy callable, or a name ("torch.tanh", "numpy.tanh", "onnx:Tanh"); `dtype` is
     float16, bfloat16 (not NumPy) or float32. `stop_at_first` ends soon after a fall is found; without it the counts
     are complete. `progress(done, total)` is called with values scanned. `cache` is a folder, True for the user's own
-    cache folder, or None. `time_limit`: seconds that a call of one's own function may take (of at most 2^19 values),
-    or None. Refuted: the first pair of neighbours on which f falls, with the regions where it does not.
+    cache folder, or None; only scans of float32 are kept. `time_limit`: seconds that a call of one's own function may
+    take (of at most 2^19 values), or None. Refuted: the first pair of neighbours on which f falls, with the
+    regions where it does not.
 
     Raises `InvalidInput` for what cannot be scanned. Source: homework 4, problem 4; see `mathdnn.monotone.scan`.
     """
     form = float_format(dtype, "is_nondecreasing(dtype=...)")
     require_time_limit(time_limit, "is_nondecreasing(time_limit=...)")
+    require_options("is_nondecreasing", progress=progress, cache=cache, threads=threads)
     function = elementwise(f, form, "is_nondecreasing(f=...)", time_limit=time_limit)
     facts = gather(function, stop_at_first=stop_at_first, progress=progress, cache=cache, threads=threads)
     return sealed(_decide(function, facts))
@@ -99,12 +101,13 @@ def gather(
     """The scan, from the cache where it is there and still true of what f gives, and what goes with it."""
     require_mode()
     found = store.load(f, cache)
+    kept = found is not None
     if found is None:
         found = scan(f, stop_at_first=stop_at_first, progress=progress, threads=threads)
         if not f.known and found.first_fall is not None:
             _require_again(f, found.first_fall)
         store.save(f, found, cache)
-    facts = Facts(found, positions_found or positions(f, threads=threads), nan_kept(f), zero_outputs(f))
+    facts = Facts(found, positions_found or positions(f, threads=threads), nan_kept(f), zero_outputs(f), kept)
     require_mode()  # f may have changed it
     return facts
 
@@ -132,12 +135,6 @@ def nan_kept(f: Elementwise) -> int:
 def zero_outputs(f: Elementwise) -> tuple[int, int]:
     """The output bits at -0.0 and at +0.0, both in the vector body."""
     return pair_outputs(f, -1)
-
-
-def pair_outputs(f: Elementwise, place: int) -> tuple[int, int]:
-    """The output bits at a place and the next one, both in the vector body."""
-    out = f.on_bits(np.tile(bits_at(np.array([place, place + 1]), f.form), TILE))
-    return int(out[0]), int(out[1])
 
 
 def claim_of(f: Elementwise) -> str:
@@ -211,7 +208,10 @@ def assumptions_of(f: Elementwise, facts: Facts) -> tuple[Assumption, ...]:
     place = Assumption(
         "this is about the vector body of one contiguous tensor", position_sentence(facts.positions, f.form)
     )
-    return probed, mode, place
+    if not facts.kept:
+        return probed, mode, place
+    whole = "its file is this user's own; both ends of every chunk and a sample of whole chunks were evaluated again"
+    return Assumption("the scan that an earlier run kept is this function's", whole), probed, mode, place
 
 
 def _falls(f: Elementwise, facts: Facts) -> Counterexample:
@@ -261,6 +261,7 @@ def scan_data(f: Elementwise, facts: Facts) -> dict[str, Plain]:
         "worst_ulps": found.worst_ulps,
         "worst": None if found.worst_fall is None else _fall_text(found.worst_fall, f.form),
         "regions": [region_text(span, f.form) for span in found.spans] if found.complete else [],
+        **({"kept": "the counts are those of a scan that an earlier run kept"} if facts.kept else {}),
         **sentences(f, facts),
     }
 

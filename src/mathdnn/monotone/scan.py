@@ -25,6 +25,7 @@ from mathdnn.monotone.mode import require_mode
 # Measured over 2^17..2^21 on two cores with 1 MiB of second-level cache each: larger chunks leave the caches, smaller
 # ones hand the interpreter lock to and fro more often.
 CHUNK = 1 << 19
+TILE = 4096  # a pair repeated this often is evaluated by the vector body
 Progress = Callable[[int, int], None]
 
 
@@ -51,7 +52,7 @@ def scan(
     parts: dict[int, Part] = {}
     done = 0
     for wave in _waves(order, stop_at_first):
-        for index, part in _evaluate(f, [(i, chunks[i]) for i in wave], threads, chunk):
+        for index, part in evaluate(f, [(i, chunks[i]) for i in wave], threads, chunk):
             parts[index] = part
             done += part.last - part.first + 1
             if progress is not None:
@@ -59,6 +60,12 @@ def scan(
         if stop_at_first and decided(list(parts.values())):
             break
     return merge(f.form, [parts[i] for i in sorted(parts)], len(parts) == len(chunks), chunk)
+
+
+def pair_outputs(f: Elementwise, place: int) -> tuple[int, int]:
+    """The output bits at a place and the next one, both in the vector body."""
+    out = f.on_bits(np.tile(bits_at(np.array([place, place + 1]), f.form), TILE))
+    return int(out[0]), int(out[1])
 
 
 def chunk_ends(form: Format, chunk: int = CHUNK) -> Iterator[tuple[int, int]]:
@@ -80,9 +87,10 @@ def _waves(order: list[int], stop_at_first: bool) -> Iterator[list[int]]:
         yield order[start : start + size]
 
 
-def _evaluate(
+def evaluate(
     f: Elementwise, jobs: list[tuple[int, tuple[int, int]]], threads: int | None, chunk: int
 ) -> Iterator[tuple[int, Part]]:
+    """The parts of the numbered chunks (first place, last place), in the order in which they are ready."""
     threads = threads or cores()
     batches = [jobs[i : i + 16] for i in range(0, len(jobs), 16)]
     with quiet_torch(f.library) as quiet, ThreadPoolExecutor(threads, initializer=quiet) as pool:
