@@ -35,20 +35,23 @@ POLYNOMIALS = (((2, 2, 1), (1, 0, -2, 3)), ((1, 2, 1, 1), (1, -2, 3)))
 AUTOGRAD_RUNS = 20
 
 
+def _shape(widths: tuple[int, ...]) -> str:
+    return "-".join(map(str, widths))
+
+
 def _exact(formula: str):  # type: ignore[no-untyped-def]
     def decide(resources: Resources) -> Finding:
         from mathdnn.backprop import FORMULAS, check_exact, polynomial
+        from mathdnn.backprop.activations import written
 
         chosen = {formula: FORMULAS[formula]}
         cases: list[tuple[tuple[int, ...], Activation | None]] = [(widths, None) for widths in SHAPES]
         cases += [(widths, polynomial(*coefficients)) for widths, coefficients in POLYNOMIALS]
         parts = [check_exact(widths, sigma, formulas=chosen)[formula] for widths, sigma in cases]
-        shapes = ", ".join("-".join(map(str, widths)) for widths in SHAPES)
+        shapes = ", ".join(_shape(widths) for widths in SHAPES)
         verdict = all_of(f"{FORMULAS[formula].text}, for networks of widths {shapes}", parts)
-        found = (
-            f"the same polynomials, entry by entry, for {shapes}, with any differentiable σ, and with a cubic "
-            "and a quadratic one"
-        )
+        given = [f"{_shape(widths)} with σ(t) = {written(sigma)}" for widths, sigma in cases if sigma is not None]
+        found = f"the same polynomials, entry by entry, for {shapes} with any differentiable σ, and for {' and '.join(given)}"
         return Finding(found if verdict.status is Status.PROVED else str(verdict.evidence), verdict)
 
     return decide
