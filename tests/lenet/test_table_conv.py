@@ -174,11 +174,20 @@ def test_padding_modes_are_torchs(mode, padding):
 
 
 @pytest.mark.parametrize(
-    "name, value, message",
-    [("stride", 2, None), ("dilation", (1, 2), None), ("padding", 1, None), ("padding", "same", None),
-     ("padding_mode", "circular", None), ("form", "literal", None), ("stride", 0, "stride"), ("padding", "full", "padding"),
-     ("padding_mode", "mirror", "padding_mode"), ("form", "grouped", "form")],
-)  # fmt: skip
+    ("name", "value", "message"),
+    [
+        ("stride", 2, None),
+        ("dilation", (1, 2), None),
+        ("padding", 1, None),
+        ("padding", "same", None),
+        ("padding_mode", "circular", None),
+        ("form", "literal", None),
+        ("stride", 0, "stride"),
+        ("padding", "full", "padding"),
+        ("padding_mode", "mirror", "padding_mode"),
+        ("form", "grouped", "form"),
+    ],
+)
 def test_a_setting_that_is_changed_later_counts_or_is_refused(name, value, message):
     settings_of = {"stride": 1, "padding": (2, 1), "dilation": 1, "padding_mode": "reflect", "form": "auto"}
     late, x = TableConv2d(ODD, 3, **settings_of), image(2, 4, 7, 6).float()

@@ -51,7 +51,8 @@ def _exact(formula: str):  # type: ignore[no-untyped-def]
         shapes = ", ".join(_shape(widths) for widths in SHAPES)
         verdict = all_of(f"{FORMULAS[formula].text}, for networks of widths {shapes}", parts)
         given = [f"{_shape(widths)} with σ(t) = {written(sigma)}" for widths, sigma in cases if sigma is not None]
-        found = f"the same polynomials, entry by entry, for {shapes} with any differentiable σ, and for {' and '.join(given)}"
+        more = " and ".join(given)
+        found = f"the same polynomials, entry by entry, for {shapes} with any differentiable σ, and for {more}"
         return Finding(found if verdict.status is Status.PROVED else str(verdict.evidence), verdict)
 
     return decide

@@ -17,7 +17,7 @@ is shorter, so values move. Source: homework 4, problem 4, and its converse.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -57,9 +57,6 @@ from mathdnn.verdict import (
     refuted,
     undecided,
 )
-
-if TYPE_CHECKING:
-    pass
 
 KIND = "commutes with max pooling"
 SIGN_AND_NAN = "the sign of a zero and the bits of a NaN"
