@@ -74,6 +74,7 @@ ONE_OUTPUT = {
     "a column beside a vector": ("dyL/dbl", "(G[l].T * s[l]).T"),
     "a row on the diagonal": ("dyL/dbl", "s[l] @ diag(G[l])"),
     "columns on the diagonal": ("dyl/dbl", "diag(b[l] + y[l]) - diag(b[l]) - diag(y[l]) + diag(s[l])"),
+    "an outer product of vectors": ("dyl/dbl", "2 * outer(s[l], s[l]) - outer(s[l], 2 * s[l]) + diag(s[l])"),
     "a number before an array": ("dyL/dyL-1", "(s[1] @ s[1] + 1) * A[L] - (s[1] @ s[1]) * A[L]"),
 }
 
@@ -134,6 +135,7 @@ REFUTED = [
     ("dyL/dbL", "2"),
     ("dyL/dx", "y[9]"),
     ("dyl/dbl", "diag(b[l])"),
+    ("dyl/dbl", "outer(s[l], A[l])"),
     ("dyL/dbL", "I * (1 + 0*(1 @ (s[1] @ s[1])))"),
     ("dyL/dyL-1", "A[L] + outer(256*256*256*256, 256*256*256*256) * A[L]"),
     ("dyL/dyL-1", "A[L] + (256*256*256*256).T * (256*256*256*256).T * A[L]"),

@@ -155,8 +155,8 @@ def _value(node: ast.AST, net: Network, l: int) -> Any:  # noqa: E741
                 raise Unreadable("arrays too large")
             return np.diag(entries)
         case ast.Call(func=ast.Name(id="outer"), args=[a, b], keywords=[]):
-            table = np.asarray(_value(a, net, l), dtype=object)
-            return _combined(ast.Mult(), table[..., None], np.ravel(_value(b, net, l)))
+            table, entries = (np.asarray(_value(part, net, l), dtype=object) for part in (a, b))
+            return _combined(ast.Mult(), table[..., None], entries.reshape((1,) * table.ndim + (-1,)))
     raise Unreadable(f"{ast.dump(node)[:60]} is no piece of a formula")
 
 
