@@ -33,7 +33,7 @@ WRONG = {
     "dyl/dyl-1": ["A[l]", "diag(s[l]) @ A[l] * 2", "-diag(s[l]) @ A[l]"],
     "dyL/dAl": ["outer(G[l], y[l-1])", "outer(G[l] @ diag(s[l]), y[l])"],
     "dyL/dbl": ["G[l]", "diag(s[l]) @ G[l]", f"{ROUND} @ G[l] @ diag(s[l])"],
-    "dyL/dbL": [ROUND],
+    "dyL/dbL": [ROUND, "I * 0b_1", "0b_1 + 0b_2"],
     "dyL/dyL-1": [
         f"{ROUND} @ A[L]",
         "A[L] + outer(256*256*256*256, 256*256*256*256) * A[L]",
@@ -101,6 +101,8 @@ BAD = {
     "number": ("I * 0.5", "dyL/dbL", r"got '0.5' in 'I \* 0.5'; write it with these\.$"),
     "itself": ("G[0]", "dyL/dx", r"expected an answer in other terms than the question, got G\[0\], which is dyL/dx"),
     "itself, within": ("2 * G[L - 1] - G[L-1]", "dyL/dyL-1", r"got G\[L - 1\], which is dyL/dyL-1 itself, in "),
+    "a number in letters": ("0x1 * I", "dyL/dbL", r"got '0x' in '0x1 \* I'; write it with these\.$"),
+    "a number in parts": ("1_0 * I", "dyL/dbL", r"got '1_' in '1_0 \* I'; write it with these\.$"),
     "comment": ("I # right", "dyL/dbL", r"got '#' in 'I # right'; write the formula alone\.$"),
     "empty": ("", "dyl/dbl", r"expected a formula of at most 400 characters, got ''; write one\.$"),
     "blank": ("  ", "dyl/dbl", r"expected a formula of at most 400 characters, got '  '; write one\.$"),

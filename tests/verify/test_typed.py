@@ -101,6 +101,7 @@ HOSTILE = {
     "attribute": "s[l].shape",
     "keyword": "diag(v=s[l])",
     "a float": "diag(s[l]) * 1.0",
+    "letters": "0b_1 * diag(s[l])",
     "missing": "diag(s[9])",
     "input": "diag(s[0])",
     "broken": "diag(s[l]",

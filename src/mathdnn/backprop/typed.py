@@ -134,6 +134,8 @@ def _is_python(text: str) -> bool:
 
 
 def _tree(text: str) -> ast.expr:
+    if found := re.search("[0-9]+[A-Za-z_]+", text):  # 0b_1 is 0 times b_1; to Python it is 1
+        raise _wrong("text", _PIECES, f"{found[0]!r:.60} in {text!r}", "write it with these")
     try:
         tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):

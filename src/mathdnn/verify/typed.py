@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 import itertools
 import random
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -89,8 +90,8 @@ def anywhere() -> Callable[[str], int]:
 
 def read(text: str) -> ast.expr:
     """The tree of a formula's text. Raises `Unreadable`, or SyntaxError."""
-    if not 0 < len(text) <= LONGEST or "#" in text:
-        raise Unreadable("a text too long, or with a comment")
+    if not 0 < len(text) <= LONGEST or "#" in text or re.search("[0-9][A-Za-z_]", text):
+        raise Unreadable("a text too long, with a comment, or with a number that goes on with letters, as 0b_1")
     return ast.parse(text, mode="eval").body
 
 
