@@ -16,6 +16,7 @@ from tests.report.example import document
 from mathdnn import __version__
 from mathdnn.cli import main
 from mathdnn.cli.app import COMMANDS
+from mathdnn.cli.output import seconds
 from mathdnn.data import write_idx
 from mathdnn.report import write_report
 
@@ -263,6 +264,34 @@ def test_an_interrupt_while_the_modules_are_loaded_is_said_and_counted():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "mathdnn: interrupted\n")
+
+
+def test_standard_output_that_is_closed_is_no_defect():
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m mathdnn.cli count lenet5 >&-"], stderr=subprocess.PIPE, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_plan_is_no_json(capsys):
+    assert main(["train", "lenet5", "--plan", "--json"]) == 2
+    expected = "mathdnn: train --plan: expected a plan, which is text, got --json; leave --json out.\n"
+    assert capsys.readouterr().err == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0.04, "0.04 s"),
+        (0.999, "1.0 s"),
+        (12.3, "12.3 s"),
+        (59.96, "1 min 0 s"),
+        (119.7, "2 min 0 s"),
+        (200, "3 min 20 s"),
+    ],
+)
+def test_seconds_are_rounded_before_they_are_split(value, words):
+    assert seconds(value) == words
 
 
 def test_a_defect_keeps_its_traceback(monkeypatch):

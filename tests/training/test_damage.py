@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
+import msgspec
 import pytest
+import torch
 from tests.training.cases import RECIPES, start, tiny_data, tiny_net
 
 from mathdnn.errors import RunError
 from mathdnn.training import load_run, tensor_digest, train
-from mathdnn.training.checkpoint import NAME, decode
+from mathdnn.training.checkpoint import NAME, decode, encode
 
 
 def test_another_format_version_is_named(tmp_path):
@@ -106,3 +108,51 @@ def test_a_folder_or_a_pipe_in_the_place_of_the_file(tmp_path):
             RunError, match=rf"expected a file {NAME}, got something that is no regular file; choose a run"
         ):
             load_run(tmp_path / folder)
+
+
+def forged(folder, *, tensors=None, position=None, **record):
+    """A run's file changed, with a digest that fits: anybody can make one."""
+    saved, at, held = decode((folder / NAME).read_bytes(), "forged")
+    changed = {**held, **(tensors or {})}
+    at = msgspec.structs.replace(at, **(position or {}))
+    content = encode(msgspec.structs.replace(saved, **record), at, {k: t for k, t in changed.items() if t is not None})
+    (folder / NAME).write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "words"),
+    [
+        ({"model.0.weight": torch.zeros(1, 2)}, r"for 0.weight one of shape \(1, 2\) and torch.float32"),
+        ({"model.0.weight": torch.zeros(4, 1, 3, 3, dtype=torch.complex64)}, "for 0.weight one of shape"),
+        ({"model.0.weight": None}, "for 0.weight none"),
+        ({"model.more": torch.zeros(1)}, "a tensor 'more' that the network has not"),
+        ({"model.0.bias": torch.full((4,), torch.nan)}, "numbers in 0.bias that are not finite"),
+    ],
+    ids=["shape", "kind", "missing", "more", "nan"],
+)
+def test_forged_weights_are_one_sentence(whole, tmp_path, tensors, words):
+    (tmp_path / NAME).write_bytes(whole)
+    forged(tmp_path, tensors=tensors)
+    model = tiny_net()
+    before = {name: t.clone() for name, t in model.state_dict().items()}
+    with pytest.raises(RunError, match=words):
+        load_run(tmp_path).into(model)
+    assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "position", [{"epoch": -3}, {"epoch": 99}, {"step": -1}, {"seconds": -1.0}], ids=lambda given: next(iter(given))
+)
+def test_a_place_where_no_run_stands_is_one_sentence(tmp_path, position):
+    start(tmp_path, 3)
+    forged(tmp_path, position=position)
+    with pytest.raises(RunError, match=r"got step -?\d+ of epoch -?\d+ after 0 epochs; it is damaged"):
+        load_run(tmp_path)
+
+
+def test_a_file_longer_than_its_header_says_is_not_read(whole, tmp_path):
+    with (tmp_path / NAME).open("wb") as file:
+        file.write(whole)
+        file.truncate(1 << 40)  # sparse: it takes no room, and reading it would
+    with pytest.raises(RunError, match=r"got 1,099,511,627,776 bytes, which is not what its header says"):
+        load_run(tmp_path)

@@ -109,6 +109,8 @@ def build() -> App:
 def run(argv: Sequence[str]) -> int:
     """Run one command and return its exit code; misuse ends in one sentence on standard error."""
     try:
+        if sys.stdout is None:  # closed by who started this; what is printed goes nowhere
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         code = build()(list(argv))
         sys.stdout.flush()
         return int(code or 0)

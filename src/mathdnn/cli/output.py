@@ -83,6 +83,7 @@ def live(total: float) -> Iterator[tuple[Progress, TaskID] | None]:
 
 def seconds(value: float) -> str:
     """Seconds as a person reads them: 0.04 s, 12.3 s, 3 min 20 s."""
-    if value >= 60:
-        return f"{value // 60:.0f} min {value % 60:.0f} s"
-    return f"{value:.1f} s" if value >= 1 else f"{value:.2f} s"
+    if value >= 59.95:
+        whole = round(value)
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{value:.1f} s" if value >= 0.995 else f"{value:.2f} s"

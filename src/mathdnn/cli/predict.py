@@ -44,11 +44,15 @@ def predict(run: Path, /, *image: Annotated[Path, Parameter(required=True)], jso
 
 def _answers(folder: Path, images: np.ndarray) -> list[dict[str, Any]]:
     """The digit and the scores for each image; probabilities where the loss made the scores into such."""
+    import numpy as np
+
     from mathdnn.training import load_run
     from mathdnn.training.scoring import scores
 
     saved = load_run(folder)
     found = scores(_model(saved, folder), images, saved.record.recipe, scale=saved.record.scale).astype("float64")
+    if not np.isfinite(found).all():
+        raise RunError(sentence(f"predict {folder}", "a run with finite scores", "scores that are not", "train again"))
     answers = []
     for row in found:
         answer: dict[str, Any] = {"digit": int(row.argmax()), "scores": row.tolist(), "probabilities": None}

@@ -85,6 +85,8 @@ def train(
     """
     if resume and out is None:
         raise InvalidInput(sentence("train --resume", "the folder of the run", "none", "add --out RUN"))
+    if plan and json:
+        raise InvalidInput(sentence("train --plan", "a plan, which is text", "--json", "leave --json out"))
     from mathdnn.training import Recipe
 
     recipe = Recipe(

@@ -27,6 +27,7 @@ FORMAT = 1
 NAME = "checkpoint.safetensors"
 KEY = "mathdnn"
 _HEADER = 8  # bytes: the length of the JSON header, little endian
+_LONGEST = 100_000_000  # bytes of a header, as safetensors has it
 
 
 class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,8 +72,25 @@ class SavedRun:
             got = f"another {type(model).__name__}"
             do = "build the model as it was trained"
             raise RunError(sentence("SavedRun.into(model)", f"the network of the run ({about})", got, do))
+        _require_weights_of(model, self.weights)
         model.load_state_dict(self.weights)
         return model
+
+
+def _require_weights_of(model: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
+    """A digest anybody can make anew: so the tensors must be the network's, finite, and its buffers its own."""
+    own = model.state_dict()
+    for name in sorted({*own, *weights}):
+        is_like, held = own.get(name), weights.get(name)
+        got = "none" if held is None else f"one of shape {tuple(held.shape)} and {held.dtype}"
+        if is_like is None:
+            raise _damaged("SavedRun.into(model)", f"a tensor {name!r:.60} that the network has not")
+        if held is None or (held.shape, held.dtype) != (is_like.shape, is_like.dtype):
+            raise _damaged("SavedRun.into(model)", f"for {name} {got}, where the network's has {tuple(is_like.shape)}")
+        if held.is_floating_point() and not bool(held.isfinite().all()):
+            raise _damaged("SavedRun.into(model)", f"numbers in {name} that are not finite")
+        if not held.is_floating_point() and name.endswith("edge") and not torch.equal(held, is_like):
+            raise _damaged("SavedRun.into(model)", f"another connection table in {name}")
 
 
 def load_run(folder: str | os.PathLike[str]) -> SavedRun:
@@ -127,6 +145,13 @@ def decode(content: bytes, who: str) -> tuple[Run, Position, dict[str, torch.Ten
         raise _damaged(who, str(error).splitlines()[0][:120] if str(error) else type(error).__name__) from None
     if _digest(state, tensors) != state.digest:
         raise _damaged(who, "other contents than its digest says")
+    at, record = state.position, state.record
+    if at.step < 0 or not (at.epoch == len(record.curve) <= record.recipe.epochs) or not 0 <= at.seconds < float("inf"):
+        raise _damaged(who, f"step {at.step} of epoch {at.epoch + 1} after {len(record.curve)} epochs")
+    if record.finished != (at.epoch == record.recipe.epochs):
+        raise _damaged(
+            who, f"{at.epoch} of {record.recipe.epochs} epochs, and {'' if record.finished else 'no '}figures"
+        )
     return state.record, state.position, tensors
 
 
@@ -136,18 +161,43 @@ def read(folder: Path, who: str) -> tuple[Run, Position, dict[str, torch.Tensor]
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise RunError(sentence(who, f"a file {NAME}", "something that is no regular file", "choose a run folder"))
-        content = path.read_bytes()
+        content = _content(path, who)
     except (FileNotFoundError, NotADirectoryError):
         got = "none of that name" if folder.is_dir() else "no such folder"
         raise RunError(
             sentence(who, f"a run folder with a {NAME}", got, "check the path, or begin a run there without resume")
         ) from None
+    except RunError:
+        raise
+    except MemoryError:
+        got = f"one of {path.stat().st_size:,} bytes"
+        raise RunError(
+            sentence(who, f"a {NAME} that fits in memory", got, "free some, or choose another run")
+        ) from None
     except (OSError, ValueError) as error:
-        if isinstance(error, RunError):
-            raise
         got = f"the answer {(error.strerror if isinstance(error, OSError) else None) or str(error)!r}"
         raise RunError(sentence(who, f"a readable {NAME}", got, "check its permissions")) from None
     return decode(content, who)
+
+
+def _content(path: Path, who: str) -> bytes:
+    """The file, read only where it is as long as its own header says."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(_HEADER)
+        length = int.from_bytes(head, "little")
+        if length > min(size, _LONGEST):
+            raise _damaged(who, "no header of mathdnn")
+        head += file.read(length)
+        try:
+            parts: Any = msgspec.json.decode(head[_HEADER:]).values()
+            end = max((part["data_offsets"][1] for part in parts if "data_offsets" in part), default=0)
+            whole = size == len(head) + end
+        except (msgspec.MsgspecError, AttributeError, KeyError, TypeError, IndexError, RecursionError, UnicodeError):
+            raise _damaged(who, "no header of mathdnn") from None
+        if not whole:
+            raise _damaged(who, f"{size:,} bytes, which is not what its header says")
+        return head + file.read(end)
 
 
 def _metadata(content: bytes, who: str) -> str:
