@@ -10,7 +10,7 @@ from mathdnn.training.record import Epoch, Event, Metrics, PixelScale, Run
 
 _HOME = {
     "train": "loop",
-    "initialise": "loop",
+    "initialise": "initial",
     "evaluate": "scoring",
     "predict": "scoring",
     "scores": "scoring",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import torch
 
-from mathdnn.errors import Diverged, InvalidInput, sentence
+from mathdnn.errors import Diverged, sentence
 from mathdnn.training.batches import epoch_order, epoch_shifts, pixel_scale
 from mathdnn.training.checkpoint import Position, tensor_digest
 from mathdnn.training.checks import (
@@ -30,7 +30,7 @@ from mathdnn.training.checks import (
 )
 from mathdnn.training.engine import Engine, EngineName, EnginePlan, native_engine, plan_engine
 from mathdnn.training.images import Images
-from mathdnn.training.interrupt import DROPOUT, INITIAL, interrupts, kept, seeded
+from mathdnn.training.interrupt import DROPOUT, interrupts, kept, seeded
 from mathdnn.training.keeper import Keeper
 from mathdnn.training.recipe import Recipe, step_size
 from mathdnn.training.record import Epoch, Event, Run
@@ -45,36 +45,6 @@ RUNAWAY = 10.0
 larger) has run away: heuristic. LeNet-5 with tanh stays
 finite whatever the step; with lr 1 its first epoch has 14 times the loss it began with and never learns, with lr 0.5 a
 seventh, and a network that learns stays below its start."""
-
-
-def initialise(model: torch.nn.Module, seed: int) -> torch.nn.Module:
-    """Draw the weights of `model` anew from `seed` alone, by each module's `reset_parameters`; returns the model.
-
-    A module comes after those that it holds, so that its own way prevails. The caller's generators stay as they were.
-    Raises `InvalidInput` for parameters that no module would draw.
-    """
-    check_seed(seed, "initialise(seed=...)")
-    modules = list(model.named_modules())
-    for name, module in modules:
-        if [*module.parameters(recurse=False)] and not hasattr(module, "reset_parameters"):
-            got = f"{type(module).__name__} {name!r} with parameters and without it"
-            raise InvalidInput(sentence("initialise(model)", "modules with reset_parameters", got, "give it one"))
-    with seeded(seed, INITIAL):
-        for module in _inside_out(model):
-            draw: Any = getattr(module, "reset_parameters", None)
-            if draw is not None:
-                draw()
-    return model
-
-
-def _inside_out(module: torch.nn.Module, seen: set[torch.nn.Module] | None = None) -> Iterator[torch.nn.Module]:
-    """Every module once, each after those that it holds."""
-    seen = set() if seen is None else seen
-    if module not in seen:
-        seen.add(module)
-        for child in module.children():
-            yield from _inside_out(child, seen)
-        yield module
 
 
 def train(
@@ -188,7 +158,16 @@ class _Loop:
     report_steps: int
 
     def run(self, resume: bool) -> Run:
-        """All epochs that are left."""
+        """All epochs that are left; however it ends, the module holds the weights of the last step."""
+        try:
+            self._epochs(resume)
+        finally:
+            self.engine.finish()
+        if self.stopped():
+            raise KeyboardInterrupt("train() had just finished.")
+        return self.record
+
+    def _epochs(self, resume: bool) -> None:
         at = Position(epoch=0, step=0, seconds=0.0)
         if self.keeper is not None and resume:
             self.record, at, tensors = self.keeper.saved()
@@ -197,10 +176,6 @@ class _Loop:
             self.keeper.write(self.record, at, self.engine.tensors())
         for epoch in range(at.epoch, self.record.recipe.epochs):
             self._epoch(at if epoch == at.epoch else Position(epoch=epoch, step=0, seconds=0.0))
-        self.engine.finish()
-        if self.stopped():
-            raise KeyboardInterrupt("train() had just finished.")
-        return self.record
 
     def _epoch(self, at: Position) -> None:
         recipe, seed = self.record.recipe, self.record.seed
