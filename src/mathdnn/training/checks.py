@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 import mathdnn
+from mathdnn.data import digest
 from mathdnn.errors import InvalidInput, RunError, sentence
 from mathdnn.training.images import Images, check_split
 from mathdnn.training.recipe import Recipe
@@ -137,16 +138,12 @@ def structure_digest(model: torch.nn.Module) -> str:
 
 
 def data_digest(data: Any, judged: str) -> str:
-    """The data's own digest where it has one, else SHA-256 of the two splits used."""
-    if isinstance(getattr(data, "digest", None), str):
-        return str(data.digest)
-    state = hashlib.sha256()
-    for split in (data.train, getattr(data, judged)):
-        for array in (split.images, split.labels):
-            array = np.asarray(array)
-            state.update(f"{array.dtype.str} {array.shape}\n".encode())
-            state.update(np.ascontiguousarray(array).tobytes())
-    return state.hexdigest()
+    """SHA-256 of the two splits used, whatever digest the data bears: anybody may have cut or changed the arrays since.
+
+    For the splits train and test of a `Dataset` that was loaded it is that data set's own; some 50 ms for MNIST.
+    """
+    splits = (data.train, getattr(data, judged))
+    return digest(*(np.asarray(array) for split in splits for array in (split.images, split.labels)))
 
 
 def versions() -> dict[str, str]:
