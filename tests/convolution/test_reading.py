@@ -271,7 +271,13 @@ LOOKING = {
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", LOOKING)
 def test_a_branch_on_pixels_is_never_proved(name):
-    assert as_conv2d(LOOKING[name], SHAPE).status is not Status.PROVED
+    try:
+        status = as_conv2d(LOOKING[name], SHAPE).status
+    except InvalidInput as error:  # what nobody has written may be another number at the next call
+        assert name == "unwritten memory"
+        assert "two outputs for one image" in str(error)
+    else:
+        assert status is not Status.PROVED
 
 
 @pytest.mark.filterwarnings("ignore")
