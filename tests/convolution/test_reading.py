@@ -272,12 +272,11 @@ LOOKING = {
 @pytest.mark.parametrize("name", LOOKING)
 def test_a_branch_on_pixels_is_never_proved(name):
     try:
-        status = as_conv2d(LOOKING[name], SHAPE).status
+        found = str(as_conv2d(LOOKING[name], SHAPE).status)
     except InvalidInput as error:  # what nobody has written may be another number at the next call
-        assert name == "unwritten memory"
-        assert "two outputs for one image" in str(error)
-    else:
-        assert status is not Status.PROVED
+        found = str(error)
+    allowed = "two outputs for one image" if name == "unwritten memory" else "refuted"
+    assert found in ("refuted", "undecided") or allowed in found
 
 
 @pytest.mark.filterwarnings("ignore")
