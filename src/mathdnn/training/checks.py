@@ -14,9 +14,9 @@ import torch
 import mathdnn
 from mathdnn.data import digest
 from mathdnn.errors import InvalidInput, RunError, sentence
-from mathdnn.training.images import Images, check_split
+from mathdnn.training.images import Arrays, Images, checked_split
 from mathdnn.training.recipe import Recipe
-from mathdnn.training.scoring import evaluating, mean_loss
+from mathdnn.training.scoring import check_classes, check_module, evaluating, mean_loss
 
 
 def check_seed(seed: int, who: str) -> None:
@@ -47,25 +47,27 @@ def check_device(device: str) -> torch.device:
     return place
 
 
-def check_data(data: Any, judged: str) -> None:
-    """Raise `InvalidInput` unless `data.train` and the judged split hold finite images of one size, with labels."""
+def check_data(data: Any, judged: str) -> tuple[Arrays, Arrays]:
+    """The splits train and `judged`. Raises `InvalidInput` unless they hold finite images of one size, with labels."""
+    if not isinstance(judged, str):
+        raise InvalidInput(sentence("train(judged=...)", "the name of a split", repr(judged), "give 'test'"))
     for name in ("train", judged):
         if not hasattr(data, name):
             got = f"a {type(data).__name__} without {name}"
             raise InvalidInput(sentence("train(data)", f"data with the splits train and {judged}", got, "load_mnist()"))
-        check_split(getattr(data, name), name)
-    sizes = [np.asarray(getattr(data, name).images).shape[1:] for name in ("train", judged)]
+    train, held = (checked_split(getattr(data, name), f"train(data.{name})") for name in ("train", judged))
+    sizes = [split.images.shape[1:] for split in (train, held)]
     if sizes[0] != sizes[1]:
         got = f"{sizes[1][0]} x {sizes[1][1]}"
         expected = f"images of {sizes[0][0]} x {sizes[0][1]} as in train"
         raise InvalidInput(sentence(f"train(data.{judged})", expected, got, "take both splits from one data set"))
+    return train, held
 
 
 def check_weights(model: torch.nn.Module) -> None:
     """Raise `InvalidInput` unless the model is a module with finite weights, at least one of them to train."""
     who = "train(model)"
-    if not isinstance(model, torch.nn.Module):
-        raise InvalidInput(sentence(who, "a torch.nn.Module", type(model).__name__, "pass the network itself"))
+    check_module(model, who)
     if not any(p.requires_grad for p in model.parameters()):
         raise InvalidInput(sentence(who, "a parameter to train", "none that requires a gradient", "unfreeze one"))
     for name, tensor in model.state_dict().items():
@@ -81,23 +83,8 @@ def check_scores(model: torch.nn.Module, images: Images, judged: Images, recipe:
 
     Raises `InvalidInput` unless the model gives (n, k) scores and the labels are below k.
     """
-    who, expected = "train(model)", "scores (n, classes) for images (n, 1, h, w)"
-    x = images.batch(slice(0, 2))[0]
-    try:
-        with evaluating(model):
-            score = model(x)
-    except (RuntimeError, TypeError, ValueError) as error:
-        got = f"the answer {str(error).splitlines()[0]!r:.200} to images of shape {tuple(x.shape)}"
-        raise InvalidInput(sentence(who, expected, got, "use a network for images of this size")) from error
-    if not isinstance(score, torch.Tensor) or score.ndim != 2 or len(score) != len(x):
-        got = f"shape {tuple(score.shape)}" if isinstance(score, torch.Tensor) else type(score).__name__
-        raise InvalidInput(sentence(who, expected, got, "end the network in one score a class"))
-    for name, held in (("train", images), ("the judged split", judged)):
-        low, high = int(held.labels.min()), int(held.labels.max())
-        if low < 0 or high >= score.shape[1]:
-            got = f"label {low if low < 0 else high} in {name}"
-            expected = f"labels from 0 to {score.shape[1] - 1}, the model's classes"
-            raise InvalidInput(sentence("train(data)", expected, got, "use a network with as many outputs as classes"))
+    for split, where in ((images, " in train"), (judged, " in the judged split")):
+        check_classes(model, split, "train", "data", where)
     return _start_loss(model, images, recipe)
 
 
@@ -137,13 +124,12 @@ def structure_digest(model: torch.nn.Module) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def data_digest(data: Any, judged: str) -> str:
-    """SHA-256 of the two splits used, whatever digest the data bears: anybody may have cut or changed the arrays since.
+def data_digest(train: Any, judged: Any) -> str:
+    """SHA-256 of the two splits, whatever digest the data bears: anybody may have cut or changed the arrays since.
 
     For the splits train and test of a `Dataset` that was loaded it is that data set's own; some 50 ms for MNIST.
     """
-    splits = (data.train, getattr(data, judged))
-    return digest(*(np.asarray(array) for split in splits for array in (split.images, split.labels)))
+    return digest(train.images, train.labels, judged.images, judged.labels)
 
 
 def versions() -> dict[str, str]:

@@ -5,6 +5,7 @@ out[i, r, c] = in[i, r - down_i, c - right_i],   0 where that lies outside
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,16 +63,42 @@ def move(
     return pad(pixels, (reach,) * 4)[image, rows[:, :, None], columns[:, None, :]]
 
 
-def check_split(split: Any, name: str) -> None:
-    """Raise `InvalidInput` unless the split holds finite images (n, h, w) and n whole labels, n > 0."""
-    images, labels = np.asarray(split.images), np.asarray(split.labels)
-    who = f"train(data.{name})"
-    if images.ndim != 3 or 0 in images.shape or (images.dtype != np.uint8 and images.dtype.kind != "f"):
-        got = f"{images.dtype} of shape {images.shape}"
-        raise InvalidInput(sentence(who, "images (n, h, w), uint8 or floating", got, "give at least one grey image"))
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """A split that was checked: finite images (n, h, w), uint8 or floating, and n whole labels, n > 0."""
+
+    images: Shaped[np.ndarray, "n h w"]
+    labels: Shaped[np.ndarray, "n"]
+
+
+def checked_split(split: Any, who: str) -> Arrays:
+    """The arrays of a split, which may hold torch tensors or lists as well. Raises `InvalidInput`."""
+    for name in ("images", "labels"):
+        if not hasattr(split, name):
+            got = f"a {type(split).__name__} without {name}"
+            raise InvalidInput(sentence(who, "a split with images and labels", got, "give both"))
+    images, labels = checked_images(split.images, who), _array(split.labels, "labels", who)
     if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
         got = f"{labels.dtype} labels of shape {labels.shape}"
         raise InvalidInput(sentence(who, f"{len(images)} whole labels, one an image", got, "give one label an image"))
+    return Arrays(images, labels)
+
+
+def checked_images(given: Any, who: str) -> Shaped[np.ndarray, "n h w"]:
+    """The images as one array. Raises `InvalidInput` unless they are finite, (n, h, w), n > 0."""
+    images = _array(given, "images", who)
+    if images.ndim != 3 or 0 in images.shape or (images.dtype != np.uint8 and images.dtype.kind != "f"):
+        got = f"{images.dtype} of shape {images.shape}"
+        raise InvalidInput(sentence(who, "images (n, h, w), uint8 or floating", got, "give at least one grey image"))
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         got = f"{int((~np.isfinite(images)).sum())} values that are NaN or infinite"
         raise InvalidInput(sentence(who, "finite pixels", got, "replace these values"))
+    return images
+
+
+def _array(values: Any, what: str, who: str) -> Shaped[np.ndarray, "..."]:
+    try:
+        return np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        got = f"a {type(values).__name__} with the answer {str(error).splitlines()[0]!r:.120}"
+        raise InvalidInput(sentence(who, f"an array of {what}", got, "pass a NumPy array")) from None

@@ -29,7 +29,7 @@ from mathdnn.training.checks import (
     versions,
 )
 from mathdnn.training.engine import Engine, EngineName, EnginePlan, native_engine, plan_engine
-from mathdnn.training.images import Images
+from mathdnn.training.images import Arrays, Images
 from mathdnn.training.interrupt import DROPOUT, interrupts, kept, seeded
 from mathdnn.training.keeper import Keeper
 from mathdnn.training.recipe import Recipe, step_size
@@ -81,11 +81,12 @@ def train(
     check_recipe(recipe)
     check_seed(seed, "train(seed=...)")
     check_weights(model)
-    check_data(data, judged)
+    splits = check_data(data, judged)
     place = check_device(device)
     plan = plan_engine(model, recipe, engine, place.type)
-    record = _record(model, data, recipe, plan, seed, place, judged, about)
-    images, held = _held(model.to(place), data, judged, record)
+    record = _record(model, data, splits, recipe, plan, seed, place, judged, about)
+    where = place_of(model.to(place))
+    images, held = (Images(split, record.scale, *where) for split in splits)
     record = msgspec.structs.replace(record, loss_limit=RUNAWAY * check_scores(model, images, held, recipe))
     keeper = Keeper.open(run, resume, record, checkpoint_seconds) if run is not None else None
     try:
@@ -101,6 +102,7 @@ def train(
 def _record(
     model: torch.nn.Module,
     data: Any,
+    splits: tuple[Arrays, Arrays],
     recipe: Recipe,
     plan: EnginePlan,
     seed: int,
@@ -114,19 +116,14 @@ def _record(
         engine=plan.engine,
         engine_reason=plan.reason,
         data=str(getattr(data, "name", "data")),
-        data_digest=data_digest(data, judged),
+        data_digest=data_digest(*splits),
         model=structure_digest(model),
-        scale=pixel_scale(recipe, data.train.images),
+        scale=pixel_scale(recipe, splits[0].images),
         judged=judged,
         about=dict(about or {}),
         versions=versions(),
         machine=machine(place),
     )
-
-
-def _held(model: torch.nn.Module, data: Any, judged: str, record: Run) -> tuple[Images, Images]:
-    place = place_of(model)
-    return Images(data.train, record.scale, *place), Images(getattr(data, judged), record.scale, *place)
 
 
 def _quiet(progress: Progress | None, place: torch.device) -> Progress | None:

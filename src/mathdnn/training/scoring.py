@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from mathdnn.errors import InvalidInput, sentence
 from mathdnn.training.batches import pixel_scale
-from mathdnn.training.images import Images, check_split
+from mathdnn.training.images import Arrays, Images, checked_images, checked_split
 from mathdnn.training.native_scoring import native_metrics, native_scores
 from mathdnn.training.recipe import Recipe
 from mathdnn.training.record import Metrics, PixelScale
@@ -36,8 +36,10 @@ def evaluate(
     from training (`Run.scale`), since the constants belong to the training split. Raises `InvalidInput`.
     """
     recipe = recipe or Recipe()
-    check_split(split, "split")
-    images = Images(split, scale_of(recipe, scale), *place_of(model))
+    check_module(model, "evaluate(model)")
+    held = checked_split(split, "evaluate(split)")
+    images = Images(held, scale_of(recipe, scale, "evaluate"), *place_of(model))
+    check_classes(model, images, "evaluate", "split")
     return native_metrics(model, images, recipe) or measure(model, images, recipe)
 
 
@@ -49,7 +51,7 @@ def predict(
     scale: PixelScale | None = None,
 ) -> Int64[np.ndarray, "n"]:
     """The class with the highest score for each image; the first one of equals. See `scores`."""
-    best: Int64[np.ndarray, "n"] = scores(model, images, recipe, scale=scale).argmax(axis=1)
+    best: Int64[np.ndarray, "n"] = _scores(model, images, recipe, scale, "predict").argmax(axis=1)
     return best
 
 
@@ -61,9 +63,16 @@ def scores(
     scale: PixelScale | None = None,
 ) -> Float[np.ndarray, "n k"]:
     """What `model` gives for each class, images (n, h, w), uint8 or floats in [0, 1]; `scale` as for `evaluate`."""
-    split = _Unlabelled(np.asarray(images))
-    check_split(split, "images")
-    held = Images(split, scale_of(recipe or Recipe(), scale), *place_of(model))
+    return _scores(model, images, recipe, scale, "scores")
+
+
+def _scores(
+    model: torch.nn.Module, given: Any, recipe: Recipe | None, scale: PixelScale | None, who: str
+) -> Float[np.ndarray, "n k"]:
+    check_module(model, f"{who}(model)")
+    images = checked_images(given, f"{who}(images)")
+    unlabelled = Arrays(images, np.zeros(len(images), np.int64))
+    held = Images(unlabelled, scale_of(recipe or Recipe(), scale, who), *place_of(model))
     compiled = native_scores(model, held)
     if compiled is not None:
         return compiled
@@ -100,13 +109,40 @@ def mean_loss(
     return losses(recipe, score, labels).mean()
 
 
-def scale_of(recipe: Recipe, scale: PixelScale | None) -> PixelScale:
+def scale_of(recipe: Recipe, scale: PixelScale | None, who: str) -> PixelScale:
     """`scale`, or the one that `recipe` fixes without looking at data."""
     if scale is None and recipe.pixels == "standardised":
-        raise InvalidInput(
-            sentence("evaluate(scale=...)", "the scale of the training split", "none", "pass scale=run.scale")
-        )
+        expected = "the scale of the training split"
+        raise InvalidInput(sentence(f"{who}(scale=...)", expected, "none", "pass scale=run.scale"))
     return scale or pixel_scale(recipe, np.zeros((1, 1, 1), np.uint8))
+
+
+def check_module(model: Any, who: str) -> None:
+    """Raise `InvalidInput` unless `model` is a module."""
+    if not isinstance(model, torch.nn.Module):
+        raise InvalidInput(sentence(who, "a torch.nn.Module", type(model).__name__, "pass the network itself"))
+
+
+def check_classes(model: torch.nn.Module, images: Images, who: str, held: str, where: str = "") -> None:
+    """Raise `InvalidInput` unless the model gives (n, k) scores and the labels are below k."""
+    expected = "scores (n, classes) for images (n, 1, h, w)"
+    x = images.batch(slice(0, 2))[0]
+    try:
+        with evaluating(model):
+            score = model(x)
+    except (RuntimeError, TypeError, ValueError) as error:
+        got = f"the answer {str(error).splitlines()[0]!r:.200} to images of shape {tuple(x.shape)}"
+        do = "use a network for images of this size"
+        raise InvalidInput(sentence(f"{who}(model)", expected, got, do)) from error
+    if not isinstance(score, torch.Tensor) or score.ndim != 2 or len(score) != len(x):
+        got = f"shape {tuple(score.shape)}" if isinstance(score, torch.Tensor) else type(score).__name__
+        raise InvalidInput(sentence(f"{who}(model)", expected, got, "end the network in one score a class"))
+    low, high = int(images.labels.min()), int(images.labels.max())
+    if low < 0 or high >= score.shape[1]:
+        got = f"label {low if low < 0 else high}{where}"
+        expected = f"labels from 0 to {score.shape[1] - 1}, the model's classes"
+        do = "use a network with as many outputs as classes"
+        raise InvalidInput(sentence(f"{who}({held})", expected, got, do))
 
 
 def place_of(model: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
@@ -136,8 +172,3 @@ def _scored(model: torch.nn.Module, images: Images) -> Iterator[tuple[torch.Tens
             x, labels = images.batch(slice(start, start + BATCH))
             score = model(x)
         yield score, labels
-
-
-class _Unlabelled:
-    def __init__(self, images: Shaped[np.ndarray, "n h w"]) -> None:
-        self.images, self.labels = images, np.zeros(len(images) if images.ndim else 0, np.int64)
