@@ -120,10 +120,10 @@ def test_a_native_plan_lists_layers_shapes_and_multiply_adds():
     assert f"{by_hand:,} multiply-adds an image" in lines[-1]
     words = (
         "plan_engine(image_shape=...): expected images that fit the model, got 24 x 24, which asks for a weight of "
-        "shape (120, 256) where the model has (120, 400); give the size that the model was built for."
+        "shape (10, 400) where the model has (10, 576); give the size that the model was built for."
     )
     with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
-        plan_engine(LeNet5("table"), Recipe(), image_shape=(24, 24))
+        plan_engine(small(), Recipe(), image_shape=(24, 24))
 
 
 def test_lenet_is_trained_natively_and_what_is_not_known_by_torch():

@@ -17,8 +17,12 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Convolution:
-    """Output map l reads the maps `maps[l]`: weight (edges, rows, columns) in that order, bias (maps,) or none."""
+    """Output map l reads the maps `maps[l]`: weight (edges, rows, columns) in that order, bias (maps,) or none.
 
+    `inputs` is how many maps there must be, read or not.
+    """
+
+    inputs: int
     maps: tuple[tuple[int, ...], ...]
     kernel: Pair
     stride: Pair = (1, 1)
@@ -33,7 +37,7 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Dense:
-    """A linear layer: weight (outputs, inputs), bias (outputs,) or none."""
+    """A linear layer on flattened numbers: weight (outputs, inputs), bias (outputs,) or none."""
 
     outputs: int
     bias: bool = True
@@ -92,7 +96,7 @@ class Flatten:
 
 @dataclass(frozen=True)
 class Pad:
-    """A border of `value`: left, right, above, below. With `to`, only images of other rows and columns get it."""
+    """A border of `value`: left, right, above, below. With `to`, only other rows and columns get it, of one map."""
 
     border: tuple[int, int, int, int]
     value: float = 0.0
@@ -101,9 +105,16 @@ class Pad:
 
 @dataclass(frozen=True)
 class Distance:
-    """Minus the squared distance to each of `points`, (outputs, inputs), which are fixed."""
+    """Minus the squared distance of flattened numbers to each of `points`, (outputs, inputs), which are fixed."""
 
     points: tuple[tuple[float, ...], ...]
 
 
-Layer = Convolution | Dense | Pool | Activation | Flatten | Pad | Distance
+@dataclass(frozen=True)
+class Expect:
+    """Nothing but a question: (maps, rows, columns) must be `shape` here."""
+
+    shape: tuple[int, ...]
+
+
+Layer = Convolution | Dense | Pool | Activation | Flatten | Pad | Distance | Expect

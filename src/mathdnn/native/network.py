@@ -4,6 +4,8 @@
 
 A plan is made before anything is computed, can be printed, and holds everything the kernels rely on. An activation lies
 in the buffer of the layer before it; a convolution that covers its whole input is a dense layer.
+
+Numbers are flat after Flatten, Dense and Distance, and nowhere else: maps of one pixel are still maps, as in torch.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from mathdnn.native.layers import (
     Convolution,
     Dense,
     Distance,
+    Expect,
     Layer,
     Pad,
     Pair,
@@ -115,10 +118,11 @@ def plan_network(layers: tuple[Layer, ...], shape: Shape) -> NetworkPlan:
     draft = _Draft([Buffer(shape)])
     for layer in layers:
         draft.add(layer)
-    if draft.buffers[-1].shape[1:] != (1, 1) or draft.buffers[-1].padding != (0, 0):
-        _refuse(
-            "a last layer that gives one number a class", f"shape {draft.buffers[-1].shape}", "end with a dense layer"
-        )
+    shape, expected = draft.buffers[-1].shape, "a last layer that gives one number a class"
+    if shape[1:] != (1, 1) or draft.buffers[-1].padding != (0, 0):
+        _refuse(expected, f"shape {shape}", "end with a dense layer")
+    if not draft.flat:
+        _refuse(expected, f"maps of shape {shape}", "put a Flatten at the end")
     if not draft.operations:
         _refuse("at least one layer besides activations", "none", "add a dense layer")
     return NetworkPlan(tuple(draft.buffers), tuple(draft.operations), draft.floats)
@@ -129,7 +133,7 @@ class _Draft:
     buffers: list[Buffer]
     operations: list[Operation] = field(default_factory=list)
     floats: int = 0
-    _flat: bool = False
+    flat: bool = False
 
     def add(self, layer: Layer) -> None:
         if isinstance(layer, Activation):
@@ -144,8 +148,12 @@ class _Draft:
             self._pad(layer)
         elif isinstance(layer, Distance):
             self._distance(layer)
+        elif isinstance(layer, Expect):
+            if self.flat or self.buffers[-1].shape != layer.shape:
+                got = "flattened numbers" if self.flat else f"{self.buffers[-1].shape}"
+                _refuse(f"images of shape {layer.shape}", got, "give the size that the model was built for")
         else:
-            self._flat = True
+            self.flat = True
 
     def _activate(self, activation: Activation) -> None:
         if activation.kind not in ACTIVATIONS:
@@ -158,6 +166,8 @@ class _Draft:
 
     def _convolution(self, layer: Convolution) -> None:
         maps, rows, columns = self._image()
+        if layer.inputs != maps:
+            _refuse(f"a convolution over the {maps} maps there are", f"one over {layer.inputs}", "match them")
         if any(not 0 <= g < maps for inputs in layer.maps for g in inputs):
             _refuse(f"edges from the {maps} maps there are", f"{layer.maps!r:.60}", "correct the table")
         sides = [
@@ -172,8 +182,7 @@ class _Draft:
             )
         whole = tuple(tuple(range(maps)) for _ in layer.maps)
         if layer.kernel == (rows, columns) and layer.padding == (0, 0) and layer.maps == whole:
-            self._flat = True  # the same sums, over (maps, rows, columns) in this order
-            self._dense(Dense(len(layer.maps), layer.bias))
+            self._sums(len(layer.maps), layer.bias)  # the same, over (maps, rows, columns) in this order
             return
         before = self.buffers[-1]
         self.buffers[-1] = Buffer(before.shape, layer.padding, before.activation)
@@ -183,15 +192,16 @@ class _Draft:
         self._append(layer, (len(layer.maps), sides[0], sides[1]), weight, bias, work)
 
     def _dense(self, layer: Dense) -> None:
+        self._flattened("a dense layer")
+        self._sums(layer.outputs, layer.bias)
+
+    def _sums(self, outputs: int, biased: bool) -> None:
         maps, rows, columns = self.buffers[-1].shape
-        if (rows, columns) != (1, 1) and not self._flat:
-            _refuse("flattened input of a dense layer", f"shape {(maps, rows, columns)}", "put a Flatten before it")
-        inputs, pitch = maps * rows * columns, -(-layer.outputs // LANES) * LANES
-        weight = Parameter((layer.outputs, inputs), self.floats, pitch)
-        bias = Parameter((layer.outputs,), self.floats + inputs * pitch)  # the row after the weights
+        inputs, pitch = maps * rows * columns, -(-outputs // LANES) * LANES
+        weight = Parameter((outputs, inputs), self.floats, pitch)
+        bias = Parameter((outputs,), self.floats + inputs * pitch)  # the row after the weights
         self.floats += (inputs + 1) * pitch
-        self._append(layer, (layer.outputs, 1, 1), weight, bias if layer.bias else None, inputs * layer.outputs)
-        self._flat = False
+        self._append(Dense(outputs, biased), (outputs, 1, 1), weight, bias if biased else None, inputs * outputs)
 
     def _pool(self, layer: Pool) -> None:
         maps, rows, columns = self._image()
@@ -209,6 +219,8 @@ class _Draft:
 
     def _pad(self, layer: Pad) -> None:
         maps, rows, columns = self._image()
+        if layer.to is not None and maps != 1:
+            _refuse("images of one map", f"{maps}", "pad before the first convolution")
         if layer.to == (rows, columns):
             return
         left, right, above, below = layer.border
@@ -218,16 +230,20 @@ class _Draft:
         self._append(layer, (maps, *sides))
 
     def _distance(self, layer: Distance) -> None:
+        self._flattened("distances")
         maps, rows, columns = self.buffers[-1].shape
         if len(layer.points[0]) != maps * rows * columns:
             _refuse(f"points of {maps * rows * columns} numbers", f"{len(layer.points[0])}", "correct them")
         self._append(layer, (len(layer.points), 1, 1), work=len(layer.points) * len(layer.points[0]))
-        self._flat = False
 
     def _image(self) -> Shape:
-        if self._flat:
+        if self.flat:
             _refuse("maps", "flattened numbers", "put convolutions and pooling before Flatten")
         return self.buffers[-1].shape
+
+    def _flattened(self, of: str) -> None:
+        if not self.flat:
+            _refuse(f"flattened input of {of}", f"shape {self.buffers[-1].shape}", "put a Flatten before it")
 
     def _take(self, shape: tuple[int, ...]) -> Parameter:
         size = 1

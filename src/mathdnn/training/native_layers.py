@@ -10,7 +10,7 @@ from torch import nn
 
 from mathdnn.lenet import ConnectionTable, LeNet5, LeNet5_1998, TableConv2d
 from mathdnn.lenet.paper import BACKGROUND, DigitDistance, PadTo32, ScaledTanh, Subsample
-from mathdnn.native.layers import Activation, Convolution, Dense, Distance, Flatten, Layer, Pad, Pool
+from mathdnn.native.layers import Activation, Convolution, Dense, Distance, Expect, Flatten, Layer, Pad, Pool
 
 Pair = tuple[int, int]
 _PLAIN = {nn.Tanh: "tanh", nn.ReLU: "relu", nn.Sigmoid: "sigmoid"}
@@ -27,11 +27,14 @@ def native_layers(model: nn.Module, *, training: bool = True) -> tuple[tuple[Lay
     """
     layers: list[Layer] = []
     parameters: list[nn.Parameter] = []
+    unflattened = ""
     for name, module in _leaves(model, ""):
-        layer = _layer(module)
-        if layer is None:
+        found = _layer(module)
+        if found is None:
             raise Unknown(f"{name or 'the model'} ({_words(module)}), which it cannot run")
-        layers += layer
+        if any(isinstance(layer, Dense | Distance) for layer in found) and not any(map(_is_flatten, layers)):
+            unflattened = unflattened or f"{name or 'the model'} ({_words(module)}) with no Flatten before it"
+        layers += found
         parameters += _parameters(module)
     for parameter in parameters:
         if parameter.dtype != torch.float32:
@@ -46,7 +49,13 @@ def native_layers(model: nn.Module, *, training: bool = True) -> tuple[tuple[Lay
         raise Unknown("two layers with one parameter")
     if not any(isinstance(layer, Dense | Convolution) for layer in layers):
         raise Unknown("no convolution and no linear layer")
+    if unflattened or not any(map(_is_flatten, layers)):
+        raise Unknown(unflattened or "maps at the end, with no Flatten")
     return tuple(layers), tuple(parameters)
+
+
+def _is_flatten(layer: Layer) -> bool:
+    return isinstance(layer, Flatten)
 
 
 def _leaves(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
@@ -56,6 +65,8 @@ def _leaves(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
     if type(module) not in (nn.Sequential, LeNet5, LeNet5_1998):
         yield name, module
         return
+    if isinstance(module, LeNet5):
+        yield name, module  # its own question about the images' shape
     for key, child in module._modules.items():  # `named_children` leaves out the second use of a module
         if child is not None:
             yield from _leaves(child, f"{name}.{key}" if name else key)
@@ -68,6 +79,8 @@ def _layer(module: Any) -> list[Layer] | None:
         return [Activation(_PLAIN[kind])]
     if kind is nn.Identity:
         return []
+    if kind is LeNet5:
+        return [Expect(tuple(module.input_shape))]
     if kind is ScaledTanh:
         return [Activation("scaled_tanh", 1.7159, 2 / 3)]
     if kind is Subsample:
@@ -81,7 +94,8 @@ def _layer(module: Any) -> list[Layer] | None:
     if kind is nn.Flatten:
         return [Flatten()] if (module.start_dim, module.end_dim) == (1, -1) else None
     if kind is nn.Linear:
-        return [Dense(module.out_features, module.bias is not None)]
+        whole = module.weight.shape == (module.out_features, module.in_features)
+        return [Dense(module.out_features, module.bias is not None)] if whole else None
     if kind in (nn.Conv2d, TableConv2d):
         return _convolution(module)
     if kind in (nn.AvgPool2d, nn.MaxPool2d):
@@ -92,14 +106,19 @@ def _layer(module: Any) -> list[Layer] | None:
 def _convolution(module: Any) -> list[Layer] | None:
     if module.padding_mode != "zeros":
         return None
+    if isinstance(module, TableConv2d):
+        table, weights = module.table, [len(module.table.edges)]
+    else:
+        table = ConnectionTable.grouped(module.in_channels, module.out_channels, module.groups)
+        weights = [module.out_channels, module.in_channels // module.groups]
+    if module.weight.shape != (*weights, *module.kernel_size):
+        return None
     left, right, above, below = _border(module)
     rows, columns = min(above, below), min(left, right)
     more = (left - columns, right - columns, above - rows, below - rows)
-    table: ConnectionTable = getattr(module, "table", None) or ConnectionTable.grouped(
-        module.in_channels, module.out_channels, module.groups
-    )
     steps = (tuple(module.stride), (rows, columns), tuple(module.dilation))
-    convolution = Convolution(table.maps, tuple(module.kernel_size), *steps, bias=module.bias is not None)
+    maps, kernel = table.maps, tuple(module.kernel_size)
+    convolution = Convolution(module.in_channels, maps, kernel, *steps, bias=module.bias is not None)
     return [Pad(more), convolution] if any(more) else [convolution]
 
 
@@ -135,6 +154,8 @@ def _pair(size: Any) -> Pair:
 
 def _parameters(module: Any) -> list[nn.Parameter]:
     """Weight before bias: what comes first in `NetworkPlan.parameters`."""
+    if isinstance(module, LeNet5):
+        return []  # its layers give their own
     weight = module.coefficient if isinstance(module, Subsample) else getattr(module, "weight", None)
     return [p for p in (weight, getattr(module, "bias", None)) if p is not None]
 
