@@ -77,6 +77,15 @@ def test_a_folder_under_each_naming(rename, tmp_path, contents):
     assert data.digest == digest(*contents.values())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_folder_whose_name_is_no_text_is_called_by_one_that_can_be_written(tmp_path, contents):
+    folder = tmp_path / os.fsdecode(b"d\xff")
+    folder.mkdir()
+    fill(folder, contents)
+    assert load_mnist(folder).name == "d\\udcff"
+    assert load_mnist(folder).name.encode() == b"d\\udcff"
+
+
 def test_the_packed_file_is_taken_where_both_lie(tmp_path, contents):
     fill(tmp_path, contents, lambda stem: f"{stem}.gz")
     (tmp_path / STEMS[0]).write_bytes(b"left over")

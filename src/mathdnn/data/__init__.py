@@ -1,6 +1,6 @@
 """Data: IDX files read strictly, the embedded MNIST, label pairs, train/validation/test splits."""
 
-from mathdnn.data.dataset import CLASSES, Dataset, Split, digest, load_mnist
+from mathdnn.data.dataset import CLASSES, Dataset, Split, digest, load_mnist, readable
 from mathdnn.data.files import open_regular, replace_file
 from mathdnn.data.idx import read_idx, write_idx
 from mathdnn.data.selection import ThreeWay, label_pair, split_train_validation
@@ -15,6 +15,7 @@ __all__ = [
     "load_mnist",
     "open_regular",
     "read_idx",
+    "readable",
     "replace_file",
     "split_train_validation",
     "write_idx",

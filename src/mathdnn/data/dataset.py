@@ -76,7 +76,12 @@ def load_mnist(root: str | os.PathLike[str] | None = None) -> Dataset:
     paths = [_find(folder, stem) for stem in FILES]
     arrays = [read_idx(path) for path in paths]
     _check_files(paths, arrays)
-    return _dataset(folder.resolve().name or "data", *arrays)
+    return _dataset(readable(folder.resolve().name) or "data", *arrays)
+
+
+def readable(name: str) -> str:
+    """`name` as text that can be written: a byte of a file name that is no UTF-8, such as ff, becomes \\udcff."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def digest(*arrays: Shaped[np.ndarray, ...]) -> str:
