@@ -6,13 +6,14 @@ import hashlib
 import math
 import platform
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 import mathdnn
-from mathdnn.data import digest
+from mathdnn.data import digest, readable
 from mathdnn.errors import InvalidInput, RunError, sentence
 from mathdnn.training.images import Arrays, Images, checked_split
 from mathdnn.training.recipe import Recipe
@@ -45,6 +46,26 @@ def check_device(device: str) -> torch.device:
         got = f"{device!r} where torch sees {torch.cuda.device_count()} CUDA devices"
         raise InvalidInput(sentence(who, expected, got, "use device='cpu'"))
     return place
+
+
+def check_resume(run: Any, resume: bool) -> None:
+    """Raise `InvalidInput` for a run to be resumed that is nowhere."""
+    if resume and run is None:
+        do = "pass run=, the folder of the run"
+        raise InvalidInput(sentence("train(resume=True)", "a run to go on with", "none", do))
+
+
+def check_about(about: Any) -> dict[str, str]:
+    """What is kept beside the run. Raises `InvalidInput` for what a record could not be read with again."""
+    who, expected = "train(about=...)", "strings by strings"
+    if about is not None and not isinstance(about, Mapping):
+        raise InvalidInput(sentence(who, expected, f"a {type(about).__name__}", "pass a dict"))
+    for value in (part for item in (about or {}).items() for part in item):
+        if not isinstance(value, str):
+            raise InvalidInput(sentence(who, expected, f"{value!r:.80} in it", "turn it into a str"))
+        if readable(value) != value:
+            raise InvalidInput(sentence(who, "text", f"{value!r:.80} with half a character", "leave that out"))
+    return {str.__str__(key): str.__str__(value) for key, value in (about or {}).items()}  # not of a subclass
 
 
 def check_data(data: Any, judged: str) -> tuple[Arrays, Arrays]:

@@ -1,4 +1,4 @@
-"""Ctrl-C between two steps, and random draws that leave the caller's generators as they were."""
+"""Ctrl-C between two steps, and what leaves the caller's generators or the run's weights as they were."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt8
 
 INITIAL, DROPOUT = 2, 3  # purposes beside those of `batches`
 
@@ -52,3 +56,24 @@ def kept(device: torch.device | None = None) -> AbstractContextManager[None]:
         [device] if device is not None and device.type == "cuda" else []
     )
     return manager
+
+
+@contextmanager
+def unchanged(model: torch.nn.Module) -> Iterator[None]:
+    """The model's tensors as they were, whatever is written to them inside.
+
+    Copied and compared as bytes by numpy: torch would wake its threads for that, 4 ms a tensor on a busy machine.
+    """
+    held = [(tensor, _bytes(tensor).copy()) for tensor in model.state_dict().values()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, was in held:
+                if not np.array_equal(_bytes(tensor), was):
+                    tensor.copy_(torch.from_numpy(was).view(tensor.dtype).view(tensor.shape))
+
+
+def _bytes(tensor: torch.Tensor) -> UInt8[np.ndarray, "bytes"]:
+    found: UInt8[np.ndarray, "bytes"] = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    return found

@@ -13,13 +13,16 @@ from typing import Any
 import msgspec
 import torch
 
+from mathdnn.data import readable
 from mathdnn.errors import Diverged, sentence
 from mathdnn.training.batches import epoch_order, epoch_shifts, pixel_scale
 from mathdnn.training.checkpoint import Position, tensor_digest
 from mathdnn.training.checks import (
+    check_about,
     check_data,
     check_device,
     check_recipe,
+    check_resume,
     check_scores,
     check_seed,
     check_weights,
@@ -30,11 +33,11 @@ from mathdnn.training.checks import (
 )
 from mathdnn.training.engine import Engine, EngineName, EnginePlan, native_engine, plan_engine
 from mathdnn.training.images import Arrays, Images
-from mathdnn.training.interrupt import DROPOUT, interrupts, kept, seeded
+from mathdnn.training.interrupt import DROPOUT, interrupts, kept, seeded, unchanged
 from mathdnn.training.keeper import Keeper
 from mathdnn.training.recipe import Recipe, step_size
 from mathdnn.training.record import Epoch, Event, Run
-from mathdnn.training.scoring import place_of
+from mathdnn.training.scoring import place_of, training
 from mathdnn.training.torch_engine import TorchEngine
 
 Progress = Callable[[Event], Any]
@@ -72,27 +75,33 @@ def train(
     `run`       a new or empty folder: a checkpoint is kept there, written whole at the start, after every epoch, about
                 every `checkpoint_seconds`, and on Ctrl-C; `resume=True` goes on from it, to the same bits as a run that
                 was never stopped (same versions, processor type and threads)
-    `progress`  is called with an `Event` about every `report_steps` steps and after each epoch; `about` is kept
+    `progress`  is called with an `Event` about every `report_steps` steps and after each epoch; the model then holds
+                the weights of that step, to be looked at: what the call changes in them is undone
+    `about`     what to keep of the model beside the run: strings by strings
 
     Raises `InvalidInput` for what cannot be trained, `RunError` for a folder that cannot be resumed or is taken,
     `OutputError` where it cannot be written, `Diverged` where the loss runs away; Ctrl-C stops it between two steps.
+    However it ends, the model holds the weights of the last step, and each module is in the mode it was in.
     """
     recipe = Recipe() if recipe is None else recipe
     check_recipe(recipe)
     check_seed(seed, "train(seed=...)")
     check_weights(model)
+    check_resume(run, resume)
     splits = check_data(data, judged)
     place = check_device(device)
     plan = plan_engine(model, recipe, engine, place.type)
-    record = _record(model, data, splits, recipe, plan, seed, place, judged, about)
+    record = _record(model, data, splits, recipe, plan, seed, place, judged, check_about(about))
     where = place_of(model.to(place))
     images, held = (Images(split, record.scale, *where) for split in splits)
     record = msgspec.structs.replace(record, loss_limit=RUNAWAY * check_scores(model, images, held, recipe))
     keeper = Keeper.open(run, resume, record, checkpoint_seconds) if run is not None else None
     try:
-        with interrupts() as stopped, seeded(seed, DROPOUT, place), _repeatable(place):
+        with interrupts() as stopped, seeded(seed, DROPOUT, place), _repeatable(place), training(model):
             runner = (native_engine if plan.engine == "native" else TorchEngine)(model, images, held, recipe)
-            loop = _Loop(record, runner, len(images), keeper, stopped, _quiet(progress, place), max(1, report_steps))
+            loop = _Loop(
+                record, runner, len(images), keeper, stopped, _quiet(progress, model, place), max(1, report_steps)
+            )
             return loop.run(resume)
     finally:
         if keeper is not None:
@@ -108,31 +117,31 @@ def _record(
     seed: int,
     place: torch.device,
     judged: str,
-    about: Mapping[str, str] | None,
+    about: dict[str, str],
 ) -> Run:
     return Run(
         recipe=recipe,
         seed=seed,
         engine=plan.engine,
         engine_reason=plan.reason,
-        data=str(getattr(data, "name", "data")),
+        data=readable(str(getattr(data, "name", "data"))),
         data_digest=data_digest(*splits),
         model=structure_digest(model),
         scale=pixel_scale(recipe, splits[0].images),
         judged=judged,
-        about=dict(about or {}),
+        about=about,
         versions=versions(),
         machine=machine(place),
     )
 
 
-def _quiet(progress: Progress | None, place: torch.device) -> Progress | None:
-    """`progress`, whose own random draws cannot change the run's."""
+def _quiet(progress: Progress | None, model: torch.nn.Module, place: torch.device) -> Progress | None:
+    """`progress`, whose own random draws and changes of the weights cannot change the run's."""
     if progress is None:
         return None
 
     def tell(event: Event) -> None:
-        with kept(place):
+        with kept(place), unchanged(model):
             progress(event)
 
     return tell
@@ -207,13 +216,14 @@ class _Loop:
             judge(loss, self.record.loss_limit, self.record, at, "training")
         return loss
 
-    def _report(self, at: Position, loss: float, rate: float, done: Epoch | None = None) -> None:
+    def _report(self, at: Position, loss: float, rate: float) -> None:
         if self.progress is None:
             return
         epochs, per_epoch = self.record.recipe.epochs, self._steps_per_epoch()
         step = at.epoch * per_epoch + at.step
+        self.engine.finish()
         try:
-            self.progress(Event(at.epoch + 1, epochs, step, epochs * per_epoch, loss, rate, done))
+            self.progress(Event(at.epoch + 1, epochs, step, epochs * per_epoch, loss, rate))
         except KeyboardInterrupt:
             self._interrupt(at)
 
@@ -243,13 +253,13 @@ class _Loop:
         self._report_epoch(done)
 
     def _report_epoch(self, done: Epoch) -> None:
-        per_epoch = self._steps_per_epoch()
-        total = self.record.recipe.epochs * per_epoch
-        rate = step_size(self.record.recipe, done.epoch * per_epoch - 1, total)
-        if self.progress is not None:
-            self.progress(
-                Event(done.epoch, self.record.recipe.epochs, done.epoch * per_epoch, total, done.train_loss, rate, done)
-            )
+        if self.progress is None:
+            return
+        epochs, per_epoch = self.record.recipe.epochs, self._steps_per_epoch()
+        step, total = done.epoch * per_epoch, epochs * per_epoch
+        rate = step_size(self.record.recipe, step - 1, total)
+        self.engine.finish()
+        self.progress(Event(done.epoch, epochs, step, total, done.train_loss, rate, done))
 
     def _steps_per_epoch(self) -> int:
         return -(-self.n // self.record.recipe.batch_size)

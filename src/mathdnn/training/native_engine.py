@@ -131,8 +131,8 @@ class TrainingEngine:
                 load(self.engine, held, which)
         self.total = tensors["loss_sum"].item()
 
-    @torch.no_grad()
     def finish(self) -> None:
         for parameter, array in zip(self.parameters, self.engine.state(), strict=True):
-            parameter.copy_(torch.from_numpy(array).view(parameter.shape))
+            np.copyto(parameter.detach().numpy(), array.reshape(parameter.shape))  # torch would wake its threads
+            torch.autograd.graph.increment_version(parameter)
             parameter.grad = None

@@ -156,14 +156,20 @@ def place_of(model: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
 @contextmanager
 def evaluating(model: torch.nn.Module) -> Iterator[None]:
     """The model in evaluation mode and without gradients; afterwards each module is in the mode it was in."""
+    with training(model, False), torch.no_grad():
+        yield
+
+
+@contextmanager
+def training(model: torch.nn.Module, mode: bool = True) -> Iterator[None]:
+    """The model in training mode (or not); afterwards each module is in the mode it was in."""
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    model.train(mode)
     try:
-        with torch.no_grad():
-            yield
+        yield
     finally:
-        for module, mode in modes:
-            module.training = mode
+        for module, was in modes:
+            module.training = was
 
 
 def _scored(model: torch.nn.Module, images: Images) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

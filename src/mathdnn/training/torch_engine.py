@@ -49,6 +49,7 @@ class TorchEngine:
             self._step(self.order[step * b : (step + 1) * b], start + step, rates[step - first])
         return end
 
+    @torch.enable_grad()
     def _step(self, index: torch.Tensor, step: int, rate: float) -> None:
         shifts = None if self.shifts is None else self.shifts[index]
         x, y = self.images.batch(index, shifts, self.recipe.shift)
