@@ -288,3 +288,59 @@ def test_rows_that_have_to_be_copied_begin_where_the_kernels_read_them_fastest(r
     np.testing.assert_array_equal(rows, np.column_stack([X.astype(np.float32), np.ones(6, np.float32)]))
     as_given = X.astype(np.float32)
     assert training_rows(as_given, False) is as_given
+
+
+@pytest.mark.parametrize("learn", ["fit", "partial_fit"])
+def test_training_that_fails_leaves_the_model_as_it_was(learn, rng):
+    X, y = blobs(rng)
+    model = MarginClassifier("exponential", lr=0.01, random_state=0).fit(X, y)
+    twin = MarginClassifier("exponential", lr=0.01, random_state=0).fit(X, y)
+    before = pickle.dumps(model)
+    model.lr = 1e30
+    other = np.where(y == y[0], "a", "b") if learn == "fit" else y
+    with pytest.raises(Diverged, match=r"^sgd\(loss='exponential', lr=1e\+30\)"):
+        getattr(model, learn)(X, other)
+    broken = X.copy()
+    broken[7, 2] = np.nan
+    with pytest.raises(InvalidInput, match=rf"^{learn}\(X=...\): expected finite numbers, got NaN in row 7, column 2"):
+        getattr(model, learn)(broken, other)
+    if learn == "fit":
+        with pytest.raises(InvalidInput, match="two classes, got 1 class"):
+            model.fit(X[:, :3], np.zeros(len(X)))
+    model.lr = 0.01
+    assert pickle.dumps(model) == before
+    assert np.array_equal(model.partial_fit(X, y).coef_, twin.partial_fit(X, y).coef_)
+    assert model.loss_curve_ == twin.loss_curve_
+
+
+def test_a_first_partial_fit_that_fails_leaves_no_fitted_model(rng):
+    X, y = blobs(rng)
+    model = MarginClassifier("exponential", lr=1e30)
+    before = dict(vars(model))
+    with pytest.raises(Diverged, match=r"^sgd\(loss='exponential', lr=1e\+30\)"):
+        model.partial_fit(X, y)
+    assert vars(model) == before
+
+
+def test_a_failed_fit_leaves_the_pairwise_model_as_it_was(rng):
+    X, y = blobs(rng, k=3)
+    model = PairwiseLinearClassifier(random_state=0).fit(X, y)
+    before = pickle.dumps(model)
+    with pytest.raises(InvalidInput, match="two or more classes, got 1 class"):
+        model.fit(X[:, :3], np.zeros(len(X)))
+    assert pickle.dumps(model) == before
+    assert model.score(X, y) > 0.5
+
+
+def test_a_numpy_number_of_threads_is_a_number_of_threads(rng):
+    X, y = blobs(rng, k=3)
+    jobs = [PairwiseLinearClassifier(random_state=0, n_jobs=n).fit(X, y).pair_coef_ for n in (2, np.int64(2))]
+    assert np.array_equal(*jobs)
+
+
+@pytest.mark.parametrize("kind", [MarginClassifier, PairwiseLinearClassifier])
+def test_a_loss_that_is_no_name_is_refused_in_one_sentence(kind, rng):
+    X, y = blobs(rng)
+    with pytest.raises(InvalidInput, match=r"loss(=...)?\): expected one of .*, got \['x'\]; choose one of them\.$"):
+        kind(["x"]).fit(X, y)
+    assert not hasattr(kind(["x"]), "predict_proba")

@@ -29,6 +29,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mathdnn.errors import Diverged, InvalidInput, sentence
+from mathdnn.margin.fitting import all_or_nothing, check_epochs, check_switches
 from mathdnn.margin.losses import margin_loss, sigmoid
 from mathdnn.margin.run import Implementation, Settings, SgdRun
 from mathdnn.margin.sgd import sgd_and_scores
@@ -44,7 +45,7 @@ ROWS = 64  # rows scored at a time: their float64 copy stays in a core's cache u
 
 
 def _has_probability(model: MarginClassifier) -> bool:
-    return model.loss in LOG_ODDS
+    return isinstance(model.loss, str) and model.loss in LOG_ODDS
 
 
 class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -87,13 +88,14 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Train from new initial weights. X (n, d) of finite numbers, y (n,) of two classes."""
         check_epochs("MarginClassifier", self.epochs)
         check_switches(self)
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False)
-        classes = two_classes(y)
-        rows = training_rows(X, self.fit_intercept)
-        rng = check_random_state(self.random_state)
-        self._start(classes)
-        with finite_data("fit", X):
-            self._train(rows, signs(y, classes), initial_weights(rng, rows.shape[1], X.shape[1]), self.epochs, rng)
+        with all_or_nothing(self):
+            X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False)
+            classes = two_classes(y)
+            rows = training_rows(X, self.fit_intercept)
+            rng = check_random_state(self.random_state)
+            self._start(classes)
+            with finite_data("fit", X):
+                self._train(rows, signs(y, classes), initial_weights(rng, rows.shape[1], X.shape[1]), self.epochs, rng)
         return self
 
     def partial_fit(
@@ -104,6 +106,11 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> MarginClassifier:
         """One more epoch, on these examples, from the present weights. The first call needs `classes`, both of them."""
         check_switches(self)
+        with all_or_nothing(self):
+            self._go_on(X, y, classes)
+        return self
+
+    def _go_on(self, X: Any, y: Any, classes: Any) -> None:
         first = not hasattr(self, "coef_")
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=first, ensure_all_finite=False)
         classes = two_classes(np.asarray(classes) if classes is not None else y) if first else self.classes_
@@ -115,7 +122,6 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         w = initial_weights(rng, rows.shape[1], X.shape[1]) if first else self._weights()
         with finite_data("partial_fit", X):
             self._train(rows, signs(y, classes), w, 1, rng)
-        return self
 
     def _start(self, classes: np.ndarray) -> None:
         self.classes_ = classes
@@ -126,6 +132,7 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self, rows: Float32[np.ndarray, "n d"], y: np.ndarray, w: np.ndarray, epochs: int, rng: np.random.RandomState
     ) -> None:
         loss = margin_loss(self.loss)
+        self.loss_curve_ = self.loss_curve_.copy()  # the list as it was stays whole, should this fail
         for order in orders(rng, len(rows), epochs, self.shuffle):
             settings = Settings(self.loss, self.lr, self.weight_decay, self.decay, self.t_)
             w, met = sgd_and_scores(rows, SgdRun(y, order, w), settings, self.implementation)
@@ -165,21 +172,6 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
         return tags
-
-
-def check_epochs(who: str, epochs: object) -> None:
-    """Raise `InvalidInput` unless `epochs` is a whole number from 1."""
-    if not isinstance(epochs, int | np.integer) or epochs is True or epochs < 1:
-        raise InvalidInput(sentence(f"{who}(epochs=...)", "a whole number from 1", repr(epochs), "choose another"))
-
-
-def check_switches(model: BaseEstimator) -> None:
-    """Raise `InvalidInput` unless `shuffle` and `fit_intercept` are true or false: "no" would count as true."""
-    for name in ("shuffle", "fit_intercept"):
-        value = getattr(model, name)
-        if not isinstance(value, bool | np.bool_):
-            who = f"{type(model).__name__}({name}=...)"
-            raise InvalidInput(sentence(who, "True or False", repr(value), "choose one of them"))
 
 
 def two_classes(y: np.ndarray) -> np.ndarray:

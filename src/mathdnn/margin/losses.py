@@ -109,7 +109,7 @@ LOSSES: Mapping[str, MarginLoss] = _table(
 
 def margin_loss(loss: str) -> MarginLoss:
     """The loss of that name. Raises `InvalidInput` for any other."""
-    if loss not in LOSSES:
+    if not isinstance(loss, str) or loss not in LOSSES:
         raise InvalidInput(
             sentence("margin_loss(loss)", f"one of {', '.join(LOSSES)}", repr(loss), "choose one of them")
         )

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -29,13 +29,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from mathdnn.errors import InvalidInput, sentence
 from mathdnn.margin.classifier import (
     LOG_ODDS,
-    check_epochs,
-    check_switches,
     finite_data,
     initial_weights,
     scores,
     training_rows,
 )
+from mathdnn.margin.fitting import all_or_nothing, check_epochs, check_switches, is_whole
 from mathdnn.margin.run import Implementation, SgdRun
 from mathdnn.margin.sgd import sgd_many
 
@@ -82,9 +81,14 @@ class PairwiseLinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         """Train all units from new initial weights. X (n, d) of finite numbers, y (n,) of two or more classes."""
         check_epochs("PairwiseLinearClassifier", self.epochs)
         check_switches(self)
-        if self.n_jobs is not None and (type(self.n_jobs) is not int or self.n_jobs == 0):
+        if self.n_jobs is not None and (not is_whole(self.n_jobs) or self.n_jobs == 0):
             expected, do = "None or a whole number other than 0", "give the number of threads, or -1 for all processors"
             raise InvalidInput(sentence("PairwiseLinearClassifier(n_jobs=...)", expected, repr(self.n_jobs), do))
+        with all_or_nothing(self):
+            self._fit(X, y)
+        return self
+
+    def _fit(self, X: Any, y: Any) -> None:
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False)
         check_classification_targets(y)
         classes, labels = np.unique(y, return_inverse=True)
@@ -102,7 +106,6 @@ class PairwiseLinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         self.pairs_ = np.array(list(combinations(range(len(classes)), 2)))
         self.pair_coef_ = units[:, : self.n_features_in_]
         self.pair_intercept_ = units[:, self.n_features_in_ :].sum(axis=1)
-        return self
 
     def _runs(self, labels: np.ndarray, k: int, count: int) -> Iterator[SgdRun]:
         """One run a pair, drawn as it is needed."""

@@ -59,7 +59,7 @@ def check_settings(settings: Settings, threads: int | None, implementation: str)
         ("decay", settings.decay, DECAYS),
         ("implementation", implementation, IMPLEMENTATIONS),
     ):
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             refuse(f"sgd({name}=...)", f"one of {', '.join(choices)}", repr(value), "choose one of them")
     if not (_is_real(settings.lr) and 0 < settings.lr < math.inf):
         refuse("sgd(lr=...)", "a finite number above 0", repr(settings.lr), "choose a step")
