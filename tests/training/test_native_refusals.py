@@ -121,3 +121,90 @@ def test_a_plan_says_what_does_not_fit(model, shape, message):
         plan_network(native_layers(model)[0], shape)
     with pytest.raises(InvalidInput, match=re.escape(message)):
         plan_engine(model, Recipe(), image_shape=shape[1:])
+
+
+def changed(kind, **settings) -> nn.Module:
+    layer = nn.Conv2d(1, 2, 3) if kind is nn.Conv2d else kind(2)
+    for name, value in settings.items():
+        setattr(layer, name, value)
+    return layer
+
+
+SIZES = {
+    "padding later": (lambda: changed(nn.Conv2d, padding=1), "native"),
+    "stride later": (lambda: changed(nn.Conv2d, stride=2), "native"),
+    "dilation later": (lambda: changed(nn.Conv2d, dilation=2), "native"),
+    "padding, one in a tuple": (lambda: changed(nn.Conv2d, padding=(1,)), "native"),
+    "a maximum's window, one in a tuple": (lambda: nn.MaxPool2d((2,)), "native"),
+    "an average's window, one in a tuple": (lambda: nn.AvgPool2d((2,)), "native"),
+    "a window without a stride": (lambda: changed(nn.MaxPool2d, stride=None), "native"),
+    "padding of one axis": (lambda: nn.ZeroPad2d((1, 2)), "torch"),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_size_is_read_as_torch_reads_it(name):
+    make, engine = SIZES[name]
+    layer = make()
+    model = nn.Sequential(layer, nn.Flatten(), nn.Linear(layer(torch.zeros(1, 1, 28, 28)).numel(), 10))
+    assert plan_engine(model, Recipe()).engine == engine
+    images = np.arange(20 * 784, dtype=np.uint32).astype(np.uint8).reshape(20, 28, 28)
+    with torch.no_grad():
+        expected = model(torch.from_numpy(images[:, None] / np.float32(255))).numpy()
+    np.testing.assert_allclose(scores(model, images), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (lambda: changed(nn.Conv2d, padding=-1), "negative padding"),
+        (lambda: changed(nn.Conv2d, stride=0), "non-positive stride"),
+        (lambda: changed(nn.Conv2d, stride=(1, 2, 3)), "stride"),
+        (lambda: changed(nn.MaxPool2d, kernel_size=0), "kernel size should be greater than zero"),
+    ],
+)
+def test_sizes_that_torch_refuses_it_refuses_itself(layer, words):
+    model = nn.Sequential(layer(), nn.Flatten(), nn.Linear(4, 10))
+    assert plan_engine(model, Recipe()).engine == "torch"
+    with pytest.raises(RuntimeError, match=words):
+        scores(model, np.zeros((20, 28, 28), np.uint8))
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        nn.modules.module.register_module_forward_hook,
+        nn.modules.module.register_module_forward_pre_hook,
+        nn.modules.module.register_module_full_backward_hook,
+        nn.modules.module.register_module_full_backward_pre_hook,
+    ],
+)
+def test_hooks_on_all_modules_are_left_to_torch(register):
+    handle = register(lambda *_: None)
+    try:
+        assert str(plan_engine(LeNet5(), Recipe())) == "torch: hooks on all modules, which it would not call"
+    finally:
+        handle.remove()
+    assert plan_engine(LeNet5(), Recipe()).engine == "native"
+
+
+def test_a_hook_on_all_modules_is_seen_in_the_scores():
+    images, model = np.zeros((20, 28, 28), np.uint8), LeNet5()
+    handle = nn.modules.module.register_module_forward_hook(
+        lambda module, _, given: 0 * given if isinstance(module, LeNet5) else None
+    )
+    try:
+        assert not scores(model, images).any()
+    finally:
+        handle.remove()
+    assert scores(model, images).any()
+
+
+@pytest.mark.parametrize("method", ["_conv_forward", "forward", "_call_impl"])
+def test_a_method_of_its_own_is_left_to_torch(method):
+    model = LeNet5()
+    setattr(model.c1, method, lambda x, *_: torch.zeros(len(x), 6, 28, 28))
+    expected = f"torch: c1 with its own {method}, which it would not call"
+    assert str(plan_engine(model, Recipe())) == expected
+    found = scores(model, np.arange(2 * 784, dtype=np.uint32).astype(np.uint8).reshape(2, 28, 28))
+    assert np.array_equal(found[0], found[1])

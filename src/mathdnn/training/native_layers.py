@@ -13,11 +13,16 @@ from mathdnn.lenet.paper import BACKGROUND, DigitDistance, PadTo32, ScaledTanh, 
 from mathdnn.native.layers import Activation, Convolution, Dense, Distance, Expect, Flatten, Layer, Pad, Pool
 
 Pair = tuple[int, int]
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _PLAIN = {nn.Tanh: "tanh", nn.ReLU: "relu", nn.Sigmoid: "sigmoid"}
 
 
 class Unknown(Exception):
     """What the engine cannot run; the message names it."""
+
+
+class _Odd(Exception):
+    """A size that is neither one whole number nor two, or is too small: torch's to judge."""
 
 
 def native_layers(model: nn.Module, *, training: bool = True) -> tuple[tuple[Layer, ...], tuple[nn.Parameter, ...]]:
@@ -28,8 +33,13 @@ def native_layers(model: nn.Module, *, training: bool = True) -> tuple[tuple[Lay
     layers: list[Layer] = []
     parameters: list[nn.Parameter] = []
     unflattened = ""
+    if any(getattr(nn.modules.module, f"_global{hooks}") for hooks in _HOOKS):
+        raise Unknown("hooks on all modules, which it would not call")
     for name, module in _leaves(model, ""):
-        found = _layer(module)
+        try:
+            found = _layer(module)
+        except _Odd:
+            found = None
         if found is None:
             raise Unknown(f"{name or 'the model'} ({_words(module)}), which it cannot run")
         if any(isinstance(layer, Dense | Distance) for layer in found) and not any(map(_is_flatten, layers)):
@@ -59,9 +69,11 @@ def _is_flatten(layer: Layer) -> bool:
 
 
 def _leaves(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    if "forward" in vars(module) or any(getattr(module, hook) for hook in hooks):
+    if any(getattr(module, hooks) for hooks in _HOOKS):
         raise Unknown(f"{name or 'the model'} with hooks, which it would not call")
+    own = next((name for name in vars(module) if callable(getattr(type(module), name, None))), None)
+    if own is not None:
+        raise Unknown(f"{name or 'the model'} with its own {own}, which it would not call")
     if type(module) not in (nn.Sequential, LeNet5, LeNet5_1998):
         yield name, module
         return
@@ -88,7 +100,8 @@ def _layer(module: Any) -> list[Layer] | None:
     if kind is PadTo32:
         return [Pad((2, 2, 2, 2), BACKGROUND, to=(32, 32))]
     if kind in (nn.ZeroPad2d, nn.ConstantPad2d):
-        return [Pad(tuple(module.padding), float(module.value))] if min(module.padding) >= 0 else None
+        left, right, above, below = _sizes(module.padding, 4, 0)
+        return [Pad((left, right, above, below), float(module.value))]
     if kind is DigitDistance:
         return [Distance(tuple(map(tuple, module.codes.float().tolist())))]
     if kind is nn.Flatten:
@@ -116,7 +129,7 @@ def _convolution(module: Any) -> list[Layer] | None:
     left, right, above, below = _border(module)
     rows, columns = min(above, below), min(left, right)
     more = (left - columns, right - columns, above - rows, below - rows)
-    steps = (tuple(module.stride), (rows, columns), tuple(module.dilation))
+    steps = (_pair(module.stride, 1), (rows, columns), _pair(module.dilation, 1))
     maps, kernel = table.maps, tuple(module.kernel_size)
     convolution = Convolution(module.in_channels, maps, kernel, *steps, bias=module.bias is not None)
     return [Pad(more), convolution] if any(more) else [convolution]
@@ -127,14 +140,17 @@ def _border(module: Any) -> tuple[int, int, int, int]:
     if module.padding == "valid":
         return 0, 0, 0, 0
     if module.padding == "same":
-        down, across = (d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True))
+        if _pair(module.stride, 1) != (1, 1):
+            raise _Odd
+        down, across = (d * (k - 1) for d, k in zip(_pair(module.dilation, 1), module.kernel_size, strict=True))
         return across // 2, across - across // 2, down // 2, down - down // 2
-    rows, columns = module.padding
+    rows, columns = _pair(module.padding, 0)
     return columns, columns, rows, rows
 
 
 def _pool(module: Any) -> list[Layer] | None:
-    window, stride, padding = _pair(module.kernel_size), _pair(module.stride), _pair(module.padding)
+    window, padding = _pair(module.kernel_size, 1), _pair(module.padding, 0)
+    stride = _pair(module.kernel_size if module.stride is None else module.stride, 1)
     if any(2 * pad > side for pad, side in zip(padding, window, strict=True)):
         return None  # torch refuses it, in its own words
     if isinstance(module, nn.AvgPool2d):
@@ -142,14 +158,25 @@ def _pool(module: Any) -> list[Layer] | None:
             return None
         more = (module.ceil_mode, module.count_include_pad, module.divisor_override)
         return [Pool("average", window, stride, padding, (1, 1), *more)]
-    dilation = _pair(module.dilation)
+    dilation = _pair(module.dilation, 1)
     if module.return_indices or (dilation != (1, 1) and padding != (0, 0)):  # then a window could miss all pixels
         return None
     return [Pool("maximum", window, stride, padding, dilation, module.ceil_mode)]
 
 
-def _pair(size: Any) -> Pair:
-    return (size, size) if isinstance(size, int) else tuple(size)
+def _pair(size: Any, least: int) -> Pair:
+    """As torch reads a size: one whole number, alone or in a tuple, stands for both."""
+    one = size[0] if isinstance(size, tuple | list) and len(size) == 1 else size
+    rows, columns = _sizes(one if isinstance(one, tuple | list) else (one, one), 2, least)
+    return rows, columns
+
+
+def _sizes(sizes: Any, count: int, least: int) -> tuple[int, ...]:
+    if not isinstance(sizes, tuple | list) or len(sizes) != count:
+        raise _Odd
+    if any(type(size) is not int or size < least for size in sizes):
+        raise _Odd
+    return tuple(sizes)
 
 
 def _parameters(module: Any) -> list[nn.Parameter]:
@@ -163,4 +190,9 @@ def _parameters(module: Any) -> list[nn.Parameter]:
 def _words(module: Any) -> str:
     if getattr(module, "padding_mode", "zeros") != "zeros":
         return f"{type(module).__name__} with padding_mode={module.padding_mode}"
-    return repr(module) if next(module.children(), None) is None else type(module).__name__
+    if next(module.children(), None) is not None:
+        return type(module).__name__
+    try:
+        return repr(module)
+    except Exception:  # torch's own words need sizes of the kind that it was built with
+        return type(module).__name__
