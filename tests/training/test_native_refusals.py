@@ -208,3 +208,13 @@ def test_a_method_of_its_own_is_left_to_torch(method):
     assert str(plan_engine(model, Recipe())) == expected
     found = scores(model, np.arange(2 * 784, dtype=np.uint32).astype(np.uint8).reshape(2, 28, 28))
     assert np.array_equal(found[0], found[1])
+
+
+@pytest.mark.parametrize("shape", [(28.0, 28.0), (28, 0), (28,), (1, 28, 28)])
+def test_an_image_has_whole_numbers_of_rows_and_columns(shape):
+    words = (
+        "plan_network(layers): expected images of maps, rows and columns, whole numbers from 1, "
+        f"got {(1, *shape)}; correct the shape."
+    )
+    with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
+        plan_engine(LeNet5(), Recipe(), image_shape=shape)

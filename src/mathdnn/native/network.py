@@ -115,6 +115,8 @@ def _row(name: str, buffer: Buffer, multiply_adds: int) -> str:
 
 def plan_network(layers: tuple[Layer, ...], shape: Shape) -> NetworkPlan:
     """The plan for images of `shape` (maps, rows, columns). Raises `InvalidInput` where sizes do not fit together."""
+    if len(shape) != 3 or any(type(side) is not int or side < 1 for side in shape):
+        _refuse("images of maps, rows and columns, whole numbers from 1", f"{tuple(shape)}", "correct the shape")
     draft = _Draft([Buffer(shape)])
     for layer in layers:
         draft.add(layer)
