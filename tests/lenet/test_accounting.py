@@ -152,3 +152,12 @@ def test_what_cannot_be_counted_is_refused_in_one_sentence(build, said):
 def test_a_model_that_does_not_run_is_refused():
     with pytest.raises(InvalidInput, match=r"^count\(model\): expected a model that runs on images of shape"):
         count(nn.Linear(3, 2), (4,))
+
+
+def test_a_shape_that_is_one_number_and_a_layer_without_shape_are_refused():
+    words = "count(input_shape=...): expected positive whole numbers, got 28; correct it."
+    with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
+        count(LeNet5(), 28)
+    words = "count(model): expected parameters that have a shape, got 1.weight without one; run the model once before."
+    with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
+        count(nn.Sequential(nn.Flatten(), nn.LazyLinear(10)), (1, 28, 28))

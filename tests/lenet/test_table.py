@@ -180,3 +180,12 @@ def test_the_table_needs_no_torch():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"
+
+
+def test_a_grid_that_nobody_can_read_is_refused():
+    words = (
+        "ConnectionTable.describe(): expected a grid of at most 10,000,000 places, got 10000000000000 x 1; "
+        "read `maps` instead."
+    )
+    with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
+        ConnectionTable(10**13, [[0]]).describe()

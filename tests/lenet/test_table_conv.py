@@ -428,3 +428,34 @@ def test_forward_mode_derivatives_are_those_of_the_literal_form():
 def test_an_array_is_no_tensor():
     with pytest.raises(InvalidInput, match=r"TableConv2d.forward\(x\): expected a tensor \(3, h, w\) .* got a ndarray"):
         TableConv2d(ConnectionTable.random(3, 4, 2, seed=0), 3)(np.ones((1, 3, 6, 6), np.float32))
+
+
+@pytest.mark.parametrize("build", [torch.nn.utils.skip_init, lambda *a: TableConv2d(*a).to_empty(device="cpu")])
+def test_a_layer_whose_memory_is_not_filled_has_the_edges_of_its_table(build):
+    table = ConnectionTable.lenet()
+    layer = build(TableConv2d, table, 5) if build is torch.nn.utils.skip_init else build(table, 5)
+    assert layer.edge.tolist() == [list(edge) for edge in table.edges]
+    assert layer.dense_weight().shape == (16, 6, 5, 5)
+    TableConv2d(table, 5).load_state_dict(layer.state_dict())
+
+
+def test_numpy_whole_numbers_are_sizes():
+    layer = TableConv2d(ConnectionTable.lenet(), np.int64(5), stride=(np.int32(2), 1))
+    assert (layer.kernel_size, layer.stride) == ((5, 5), (2, 1))
+    assert {type(side) for side in (*layer.kernel_size, *layer.stride)} == {int}
+
+
+@pytest.mark.parametrize("shape", [(6,), 6, (6, 14.0, 14)])
+def test_a_shape_that_is_no_images_shape_is_refused(shape):
+    words = "TableConv2d.plan_for(input_shape): expected (6, h, w) with or without a batch in front, got "
+    with pytest.raises(InvalidInput, match=f"^{re.escape(f'{words}{shape!r}')}; give the images' shape\\.$"):
+        TableConv2d(ConnectionTable.lenet(), 5).plan_for(shape)
+
+
+def test_complex_images_are_convolved_without_a_warning():
+    layer = TableConv2d(ConnectionTable.parse("01 12 012"), 3, dtype=torch.complex64)
+    x = torch.randn(2, 3, 6, 6, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    expected = table_conv2d_literal(x, layer.weight, layer.bias, layer.table)
+    torch.testing.assert_close(layer(x), expected, rtol=0, atol=1e-5)
+    x[0, 2, 0, 0] = complex(0, torch.inf)
+    assert torch.isfinite(torch.view_as_real(layer(x)[:, 0])).all()

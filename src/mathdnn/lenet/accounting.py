@@ -23,6 +23,7 @@ from torch import nn
 
 from mathdnn.errors import InvalidInput, sentence
 from mathdnn.lenet.paper import DigitDistance, PadTo32, ScaledTanh, Subsample
+from mathdnn.lenet.sizes import is_whole
 from mathdnn.lenet.table_conv import TableConv2d
 
 if TYPE_CHECKING:
@@ -148,9 +149,15 @@ def count(model: nn.Module, input_shape: Sequence[int] | None = None) -> Account
     if shape is None:
         got = f"a {type(model).__name__} without one"
         raise InvalidInput(sentence("count(input_shape=...)", "one image's shape", got, "give it, as in (1, 28, 28)"))
-    if not all(type(side) is int and side > 0 for side in shape):
+    whole = isinstance(shape, tuple | list) and all(map(is_whole, shape))
+    if not whole or any(side < 1 for side in shape):
         raise InvalidInput(sentence("count(input_shape=...)", "positive whole numbers", f"{shape!r:.60}", "correct it"))
-    calls, strangers = walk(model, tuple(shape))
+    lazy = next((name for name, p in model.named_parameters() if nn.parameter.is_lazy(p)), None)
+    if lazy is not None:
+        got = f"{lazy} without one"
+        raise InvalidInput(sentence("count(model)", "parameters that have a shape", got, "run the model once before"))
+    shape = tuple(map(int, shape))
+    calls, strangers = walk(model, shape)
     rows: list[LayerCount] = []
     seen: set[int] = set()
     for name, layer, taken, given in calls:
@@ -161,7 +168,7 @@ def count(model: nn.Module, input_shape: Sequence[int] | None = None) -> Account
         rows.append(LayerCount(name, type(layer).__name__, given, sum(fresh.values()), connections, multiply_adds))
     unknown = [f"{row.name}, a {row.kind}: no rule for its connections" for row in rows if row.connections is None]
     unused = [f"{n}: a parameter of no layer called" for n, p in model.named_parameters() if id(p) not in seen]
-    return Account(tuple(shape), tuple(rows), tuple(dict.fromkeys([*unknown, *unused, *strangers])))
+    return Account(shape, tuple(rows), tuple(dict.fromkeys([*unknown, *unused, *strangers])))
 
 
 def _cost(outputs: int, reads: int, bias: bool) -> tuple[int, int]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Bool
 
+_GRID = 10_000_000  # heuristic: some ten megabytes of text, beyond what anybody reads
 _LENET = "012 123 234 345 045 015 | 0123 1234 2345 0345 0145 0125 | 0134 1245 0235 | 012345"
 
 
@@ -168,6 +169,9 @@ class ConnectionTable:
     def describe(self) -> str:
         """Plain words, then the grid as the paper prints it: input maps down, output maps across, X an edge."""
         possible = self.in_channels * self.out_channels
+        if possible > _GRID:
+            got = f"{self.in_channels} x {self.out_channels}"
+            _refuse("ConnectionTable.describe()", f"a grid of at most {_GRID:,} places", got, "read `maps` instead")
         unused = [i for i, count in enumerate(self.fan_out) if count == 0]
         reads, feeds = _range(self.fan_in, "input map"), _range(self.fan_out, "output map")
         lines = [

@@ -15,7 +15,7 @@ summation.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from mathdnn.errors import InvalidInput, sentence
+from mathdnn.lenet.sizes import Size, is_whole, padding_sides, pair
 from mathdnn.lenet.table import ConnectionTable
 from mathdnn.lenet.table_function import Geometry, table_conv2d, untraced_table_conv2d
 from mathdnn.lenet.table_native import ways
@@ -30,7 +31,6 @@ from mathdnn.lenet.table_native import ways
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-Size = int | tuple[int, int]
 Form = Literal["auto", "literal", "grouped", "dense"]
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 _SETTINGS = ("stride", "padding", "dilation", "padding_mode", "form")
@@ -130,7 +130,7 @@ class TableConv2d(nn.Module):
         if not isinstance(table, ConnectionTable):
             _refuse("TableConv2d(table=...)", "a ConnectionTable", f"a {type(table).__name__}", "build or parse one")
         self.table, self.in_channels, self.out_channels = table, table.in_channels, table.out_channels
-        self.kernel_size = _pair(kernel_size, "kernel_size", 1)
+        self.kernel_size = pair(kernel_size, "kernel_size", 1)
         self._settle(stride, padding, dilation, padding_mode, form)
         where: dict[str, Any] = {"device": device, "dtype": dtype}
         self.weight = nn.Parameter(torch.empty(len(table.edges), *self.kernel_size, **where))
@@ -143,9 +143,9 @@ class TableConv2d(nn.Module):
         if padding_mode not in _PADDING_MODES:
             _refuse("TableConv2d(padding_mode=...)", " or ".join(_PADDING_MODES), repr(padding_mode), "choose one")
         plan(self.table, form)
-        steps, gaps = _pair(stride, "stride", 1), _pair(dilation, "dilation", 1)
-        pad: tuple[int, int] | str = padding if isinstance(padding, str) else _pair(padding, "padding", 0)
-        sides = _padding_sides(pad, self.kernel_size, steps, gaps)
+        steps, gaps = pair(stride, "stride", 1), pair(dilation, "dilation", 1)
+        pad: tuple[int, int] | str = padding if isinstance(padding, str) else pair(padding, "padding", 0)
+        sides = padding_sides(pad, self.kernel_size, steps, gaps)
         # as torch does: zeros on both sides are left out of the sums, and one more on one side is put into the image
         own = (min(sides[0]), min(sides[1])) if padding_mode == "zeros" else (0, 0)
         more = tuple((before - n, after - n) for (before, after), n in zip(sides, own, strict=True))
@@ -197,7 +197,10 @@ class TableConv2d(nn.Module):
 
         `input_shape` is (n, in_channels, h, w) or (in_channels, h, w).
         """
-        way = plan(self.table, self.form)
+        way, known = plan(self.table, self.form), isinstance(input_shape, tuple | list) and len(input_shape) in (3, 4)
+        if not known or not all(map(is_whole, input_shape)):
+            expected = f"({self.in_channels}, h, w) with or without a batch in front"
+            _refuse("TableConv2d.plan_for(input_shape)", expected, f"{input_shape!r:.60}", "give the images' shape")
         if self.form != "auto":
             return way
         shape = tuple(input_shape) if len(input_shape) == 4 else (1, *input_shape)
@@ -238,6 +241,14 @@ class TableConv2d(nn.Module):
         mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
         return F.pad(x, (left, right, top, bottom), mode=mode)
 
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        """`to_empty`, and with it `skip_init`, leave no numbers behind, but the edges are the table's."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        shared = self.edge.is_cpu and self.edge.is_shared()  # type: ignore[no-untyped-call]
+        if not (self.edge.is_meta or shared):
+            self.edge = torch.tensor(self.table.edges, device=self.edge.device)
+        return self
+
     def _load_from_state_dict(
         self,
         state: dict[str, Any],
@@ -263,31 +274,6 @@ def _transformed(x: Tensor) -> bool:
     if forward_ad._current_level >= 0:  # forward-mode derivatives, which our own rules do not give
         return True
     return type(x) not in (Tensor, nn.Parameter)
-
-
-def _padding_sides(
-    padding: tuple[int, int] | str, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """((top, bottom), (left, right)); "same" puts the odd one at the bottom and right, as torch does."""
-    if not isinstance(padding, str):
-        return (padding[0], padding[0]), (padding[1], padding[1])
-    if padding not in ("same", "valid"):
-        _refuse("TableConv2d(padding=...)", "a size, 'same' or 'valid'", repr(padding), "choose one")
-    if padding == "valid":
-        return (0, 0), (0, 0)
-    if stride != (1, 1):
-        _refuse("TableConv2d(padding='same')", "stride 1", f"stride {stride}", "give the padding as numbers")
-    totals = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
-    return (totals[0] // 2, totals[0] - totals[0] // 2), (totals[1] // 2, totals[1] - totals[1] // 2)
-
-
-def _pair(size: Any, name: str, least: int) -> tuple[int, int]:
-    pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
-    if len(pair) != 2 or any(type(side) is not int or side < least for side in pair):
-        _refuse(f"TableConv2d({name}=...)", f"a whole number from {least}, or two", repr(size), "correct it")
-    if max(pair) >= 1 << 31:
-        _refuse(f"TableConv2d({name}=...)", "whole numbers below 2^31", repr(size), "take a smaller one")
-    return cast("tuple[int, int]", pair)
 
 
 def _refuse(who: str, expected: str, got: str, do: str) -> NoReturn:

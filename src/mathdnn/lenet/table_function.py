@@ -20,7 +20,7 @@ form for every input. A table that is exactly groups has no zeros, and is torch'
 
 from __future__ import annotations
 
-import math
+import cmath
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -121,8 +121,8 @@ def seen_finite(x: Tensor) -> bool:
     """True only if every number in `x` is finite; a look at the values, so on a GPU it waits for them."""
     if x.is_meta:
         return True
-    dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
-    return math.isfinite(x.sum(dtype=dtype).item())
+    dtype = x.dtype if x.is_complex() or x.dtype == torch.float64 else torch.float32
+    return cmath.isfinite(x.sum(dtype=dtype).item())
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, where: Geometry, dense: Tensor | None = None) -> Tensor:
