@@ -1,5 +1,8 @@
 """What goes wrong, in one grammar: who (function and argument), what was expected, what came, what to do."""
 
+import numbers
+from typing import TypeGuard
+
 
 class MathdnnError(Exception):
     """The base of every error that mathdnn raises on purpose."""
@@ -35,3 +38,8 @@ def sentence(who: str, expected: str, got: str, do: str) -> str:
     'ConnectionTable(maps=...): expected an input map in every output map, got map 3 with none; fill it.'
     """
     return f"{who}: expected {expected}, got {got}; {do}."
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether `value` is one whole number, Python's or NumPy's; True and False are none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -14,7 +14,7 @@ from mathdnn.errors import InvalidInput
 from mathdnn.report.document import Images, Tile, check_results
 from mathdnn.report.figures import power_of_ten
 from mathdnn.report.pixels import show
-from mathdnn.report.words import maths
+from mathdnn.report.words import duration, maths
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,11 @@ def test_colour_needs_three_values_a_pixel():
     ]
     with pytest.raises(InvalidInput, match="pixels in colour must be rows of red, green, blue"):
         check_results(results)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0004, "under 1 ms"), (0.25, "250 ms"), (0.9997, "1.0 s"), (59.96, "1 min 0 s"), (119.7, "2 min 0 s")],
+)
+def test_seconds_are_rounded_before_they_are_split(seconds, words):
+    assert duration(seconds) == words

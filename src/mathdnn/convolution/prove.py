@@ -41,7 +41,7 @@ from mathdnn.convolution.side import (
     slack,
 )
 from mathdnn.convolution.sizes import AS_NUMBERS, all_sizes
-from mathdnn.convolution.stencil import Stencil
+from mathdnn.convolution.stencil import ENTRIES, Stencil
 from mathdnn.convolution.witness import sealed
 from mathdnn.verdict import Equality, Plain, Verdict, undecided
 
@@ -52,7 +52,6 @@ _CARRIES = (
     "; read with open height and width, both repeat themselves as the image grows, so that being equal at one size of "
     "each class carries to all larger ones"
 )
-_ENTRIES = 3_000_000  # coefficients looked at one by one where the reduced picture of a large image decides nothing
 _TRIES = 40  # strides tried before giving up; a convolution is found at the first few
 
 
@@ -101,7 +100,7 @@ def decide(side: Side, pool: Pool, size: str, how: Settings) -> Verdict:
     bias = bias_of(side.ids, pool)
     found, outcome = decided(side, stencil, bias, full, pool, how)
     open_still = stencil is not None and not stencil.is_whole and found is None and outcome.counterexample is None
-    if open_still and pool.count(side.ids[0]) <= _ENTRIES:
+    if open_still and pool.count(side.ids[0]) <= ENTRIES:
         stencil = Stencil.of(side.ids, pool, full, whole=True)
         found, outcome = decided(side, stencil, bias, full, pool, how)
     if found is not None:

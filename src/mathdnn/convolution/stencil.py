@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mathdnn.convolution.pool import Pool
 
 _SHORT, _EDGE = 32, 4  # outputs along an axis that are all looked at; outputs kept at the ends and in the middle
-_ENTRIES, _FEW = 3_000_000, 8  # where there are more entries, few outputs are looked at, also along a short axis
+ENTRIES, _FEW = 3_000_000, 8  # of more entries few outputs are looked at, also along a short axis, and never all
 Labels = tuple[np.ndarray, np.ndarray]  # a class for every entry, and how many entries a whole class has
 
 
@@ -50,7 +50,7 @@ class Stencil:
         each = pool.pixels // shape[0]
         if (pool.last_pixels(ids[0]) >= each).any():
             return None
-        short, edge = (_SHORT, _EDGE) if pool.count(ids[0]) <= _ENTRIES else (_FEW, 1)
+        short, edge = (_SHORT, _EDGE) if pool.count(ids[0]) <= ENTRIES else (_FEW, 1)
         kept = [
             np.arange(n) if whole or n <= short else _kept(ids[0], axis, pool, edge)
             for axis, n in ((1, ids.shape[2]), (2, ids.shape[3]))

@@ -25,7 +25,7 @@ from mathdnn.convolution.kept import put_back
 from mathdnn.convolution.reading import EMPTY, FakeImages, read_code
 from mathdnn.convolution.resizing import Resizing
 from mathdnn.convolution.symbols import SYMBOLS, guarded
-from mathdnn.convolution.trace import _SHAPE_ONLY, _Reader, functional
+from mathdnn.convolution.trace import _SHAPE_ONLY, _Reader, base_of, functional
 from mathdnn.convolution.watched import NotTraced, Reading
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ class _SymbolicReader(_Reader):
             super()._step(node)
 
     def _call(self, node: torch.fx.Node) -> None:
-        base = str(node.target).split(".")[1] if "." in str(node.target) else ""
+        base = base_of(node)
         meta = node.meta.get("val")
         if isinstance(meta, torch.Tensor) and any(isinstance(size, torch.SymInt) for size in meta.shape):
             if base in _SHAPE_ONLY | _FILLED | EMPTY:

@@ -148,7 +148,7 @@ class _Reader:
         if torch.Tag.nondeterministic_seeded in tags:
             raise RandomOperation(str(node.target))
         name = _operation(node.target)
-        base = name.split(".")[1] if name.startswith("aten.") else ""  # others may be called as torch's own
+        base = base_of(node)
         inputs = [argument for argument in node.all_input_nodes if argument not in self.value]
         if not inputs:
             self.value[node] = self._run(node, base)
@@ -225,12 +225,17 @@ def _live(output: torch.fx.Node) -> set[torch.fx.Node]:
     todo = [output]
     while todo:
         user = todo.pop()
-        shape = str(user.target).split(".")[1:2] and str(user.target).split(".")[1] in _SHAPE_ONLY
-        for node in user.all_input_nodes[1:] if shape else user.all_input_nodes:
+        for node in user.all_input_nodes[1:] if base_of(user) in _SHAPE_ONLY else user.all_input_nodes:
             if node not in found:
                 found.add(node)
                 todo.append(node)
     return found
+
+
+def base_of(node: torch.fx.Node) -> str:
+    """The name of torch's own operation, without its overload; "" for all others, which may be called the same."""
+    name = str(node.target) if node.op == "call_function" else ""
+    return name.split(".")[1] if name.startswith("aten.") else ""
 
 
 def _attribute(module: torch.nn.Module, path: str) -> Any:

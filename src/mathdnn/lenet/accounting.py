@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from torch import nn
 
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import InvalidInput, is_whole, sentence
 from mathdnn.lenet.paper import DigitDistance, PadTo32, ScaledTanh, Subsample
-from mathdnn.lenet.sizes import is_whole
 from mathdnn.lenet.table_conv import TableConv2d
 
 if TYPE_CHECKING:

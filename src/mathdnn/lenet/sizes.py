@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, TypeGuard
+from typing import Any, NoReturn
 
-import numpy as np
-
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import InvalidInput, is_whole, sentence
 
 Size = int | tuple[int, int]
-
-
-def is_whole(value: object) -> TypeGuard[int]:
-    """Whether `value` is one whole number, Python's or NumPy's; True and False are none."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def padding_sides(

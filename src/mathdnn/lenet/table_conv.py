@@ -22,8 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from mathdnn.errors import InvalidInput, sentence
-from mathdnn.lenet.sizes import Size, is_whole, padding_sides, pair
+from mathdnn.errors import InvalidInput, is_whole, sentence
+from mathdnn.lenet.sizes import Size, padding_sides, pair
 from mathdnn.lenet.table import ConnectionTable
 from mathdnn.lenet.table_function import Geometry, table_conv2d, untraced_table_conv2d
 from mathdnn.lenet.table_native import ways

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeGuard
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import InvalidInput, is_whole, sentence
 
 
 @contextmanager
@@ -31,11 +30,6 @@ def check_epochs(who: str, epochs: object) -> None:
     """Raise `InvalidInput` unless `epochs` is a whole number from 1."""
     if not is_whole(epochs) or epochs < 1:
         raise InvalidInput(sentence(f"{who}(epochs=...)", "a whole number from 1", repr(epochs), "choose another"))
-
-
-def is_whole(value: object) -> TypeGuard[int]:
-    """Whether `value` is one whole number, Python's or NumPy's; True and False are none."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def check_switches(model: BaseEstimator) -> None:

@@ -26,15 +26,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mathdnn.errors import InvalidInput, sentence
-from mathdnn.margin.classifier import (
-    LOG_ODDS,
-    finite_data,
-    initial_weights,
-    scores,
-    training_rows,
-)
-from mathdnn.margin.fitting import all_or_nothing, check_epochs, check_switches, is_whole
+from mathdnn.errors import InvalidInput, is_whole, sentence
+from mathdnn.margin.classifier import LOG_ODDS, finite_data, initial_weights, scores, training_rows
+from mathdnn.margin.fitting import all_or_nothing, check_epochs, check_switches
 from mathdnn.margin.run import Implementation, SgdRun
 from mathdnn.margin.sgd import sgd_many
 

@@ -71,9 +71,10 @@ def maths(text: object) -> Markup:
 
 def duration(seconds: float) -> str:
     """Seconds as a person reads them."""
-    if seconds >= 60:
-        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-    if seconds >= 1:
+    if seconds >= 59.95:
+        whole = round(seconds)
+        return f"{whole // 60} min {whole % 60} s"
+    if seconds >= 0.9995:
         return f"{seconds:.1f} s"
     return f"{1000 * seconds:.0f} ms" if seconds >= 0.001 else "under 1 ms"
 
