@@ -35,28 +35,43 @@ MATHDNN_INLINE Inside rows_inside(const Convolution &c) { return {c.pad_rows, c.
 MATHDNN_INLINE Inside columns_inside(const Convolution &c) { return {c.pad_columns, c.in.columns - c.pad_columns}; }
 MATHDNN_INLINE bool outside(int position, Inside s) { return position < s.first || position >= s.end; }
 
+// An input for K taps. Where three take it, a compiler makes the load a part of each multiply-add, and the processor, with
+// as many loads a cycle as multiply-adds, then waits for loads.
+template <int K, class T> MATHDNN_INLINE V<T> for_taps(const T *p) {
+    if constexpr (K == 3) return held(load(p));
+    else return load(p);
+}
+
+// The i of `count` whose position, at + i step, is inside.
+MATHDNN_INLINE Inside reached(int at, int step, int count, Inside inside) {
+    Inside found{0, count};
+    while (found.first < count && at + found.first * step < inside.first) found.first++;
+    while (found.end > 0 && at + (found.end - 1) * step >= inside.end) found.end--;
+    return found;
+}
+
 template <class T, int K, int TX> void forward_tile(const Convolution &c, const T *in, const T *w, const T *bias, T *out,
                                                     int l, int first, int end, int x) {
     constexpr int S = slices_at_once<T>;
-    const std::int64_t pitch = c.in.pitch * lanes;
-    const Inside rows = rows_inside(c), columns = columns_inside(c);
+    const std::int64_t down = c.in.pitch * c.dilation_rows * lanes;
+    const int left = columns_inside(c).first - x, right = columns_inside(c).end - x;
     for (int y = first; y < end; y++) {
+        const Inside rows = reached(y * c.stride_rows, c.dilation_rows, c.rows, rows_inside(c));
         for (int slice = 0; slice < lanes; slice += S * width<T>) {
             V<T> acc[S][TX];
             unroll<S * TX>(MATHDNN_EACH(i) { acc[i / TX][i % TX] = splat(bias ? bias[l] : T(0)); });
-            const T *corner = in + ((std::int64_t)y * c.stride_rows * c.in.pitch + x) * lanes + slice;
+            const T *corner = in + ((std::int64_t)y * c.stride_rows * c.in.pitch + x) * lanes + slice + rows.first * down;
             for (int e = c.begin[l]; e < c.begin[l + 1]; e++) {
                 const T *p = corner + c.map[e] * c.in.map * lanes;
-                const T *tap = w + (std::int64_t)e * c.rows * K;
-                for (int a = 0; a < c.rows; a++, p += pitch * c.dilation_rows, tap += K) {
-                    if (outside(y * c.stride_rows + a * c.dilation_rows, rows)) continue;
+                const T *tap = w + ((std::int64_t)e * c.rows + rows.first) * K;
+                for (int a = rows.first; a < rows.end; a++, p += down, tap += K) {
                     V<T> weight[K];
                     unroll<K>(MATHDNN_EACH(b) { weight[b] = splat(tap[b]); });
                     unroll<TX + K - 1>(MATHDNN_EACH(j) {
-                        if constexpr (j < K - 1) if (x + j < columns.first) return;
-                        if constexpr (j >= TX) if (x + j >= columns.end) return;
+                        if constexpr (j < K - 1) if (j < left) return;
+                        if constexpr (j >= TX) if (j >= right) return;
                         unroll<S>(MATHDNN_EACH(s) {
-                            const V<T> v = load(p + j * lanes + s * width<T>);
+                            const V<T> v = for_taps<K>(p + j * lanes + s * width<T>);
                             unroll<K>(MATHDNN_EACH(b) {
                                 if constexpr (j - b >= 0 && j - b < TX) acc[s][j - b] = fma(weight[b], v, acc[s][j - b]);
                             });
@@ -104,14 +119,6 @@ MATHDNN_INLINE void add_taps(V<T> (&acc)[S][TX], const Tap *tap, int count, cons
     }
 }
 
-// The i of `count` whose position, at + i step, is inside.
-MATHDNN_INLINE Inside reached(int at, int step, int count, Inside inside) {
-    Inside found{0, count};
-    while (found.first < count && at + found.first * step < inside.first) found.first++;
-    while (found.end > 0 && at + (found.end - 1) * step >= inside.end) found.end--;
-    return found;
-}
-
 // Taps first .. end - 1 of a filter, for the tile of TX columns from column x of the output.
 inline void list_taps(const Convolution &c, int x, int TX, int first, int end, Tap *list) {
     for (int t = first; t < end; t++, list++) {
@@ -156,6 +163,7 @@ struct Taps {
     int first, step, out, back;
 };
 MATHDNN_INLINE Taps taps_at(int position, int stride, int dilation) {
+    if (stride == 1) return {0, 1, position, dilation};  // divisions take longer than all the rest
     int step = 1;
     while (step * dilation % stride) step++;
     int first = 0;
@@ -167,16 +175,16 @@ MATHDNN_INLINE Taps taps_at(int position, int stride, int dilation) {
 // A row of dout (p: its column x - (K - 1)), times the K weights of a filter's row, into TX columns of the input gradient.
 // Columns of dout beside it are left out; where Whole, all those before the first K - 1 and after the first TX are.
 template <class T, int K, int TX, bool Whole, int S>
-MATHDNN_INLINE void input_row(const T *p, const T *tap, int x, int columns, V<T> (&acc)[S][TX]) {
+MATHDNN_INLINE void input_row(const T *p, const T *tap, int before, int after, V<T> (&acc)[S][TX]) {
     V<T> weight[K];
     unroll<K>(MATHDNN_EACH(b) { weight[b] = splat(tap[b]); });
     unroll<TX + K - 1>(MATHDNN_EACH(j) {
         constexpr bool left = j < K - 1, right = j >= TX;
         if constexpr (Whole && (left || right)) return;
-        if constexpr (left) if (x - (K - 1) + j < 0) return;
-        if constexpr (left || right) if (x - (K - 1) + j >= columns) return;
+        if constexpr (left) if (j < before) return;
+        if constexpr (left || right) if (j >= after) return;
         unroll<S>(MATHDNN_EACH(s) {
-            const V<T> v = load(p + j * lanes + s * width<T>);
+            const V<T> v = for_taps<K>(p + j * lanes + s * width<T>);
             unroll<K>(MATHDNN_EACH(b) {
                 constexpr int i = j - (K - 1) + b;
                 if constexpr (i >= 0 && i < TX) acc[s][i] = fma(weight[b], v, acc[s][i]);
@@ -208,21 +216,24 @@ struct Edges {
 template <class T, int K, int TX, bool Whole> void input_tile(const Convolution &c, const T *dout, const T *w, T *in,
                                                               Activate f, int g, T *kept, Edges edges, int x) {
     constexpr int S = slices_at_once<T>;
+    const int before = K - 1 - x, after = before + c.out.columns;
     for (int y = c.pad_rows; y < c.in.rows - c.pad_rows; y++) {
-        const Taps down = taps_at(y, c.stride_rows, c.dilation_rows);
+        Taps down = taps_at(y, c.stride_rows, c.dilation_rows);
+        for (; down.first < c.rows && down.out >= c.out.rows; down.out -= down.back) down.first += down.step;
+        int reaching = 0;
+        while (down.first + reaching * down.step < c.rows && down.out - reaching * down.back >= 0) reaching++;
+        const std::int64_t up = down.back * c.out.pitch * lanes;
         for (int slice = 0; slice < lanes; slice += S * width<T>) {
             const std::int64_t at = (y * c.in.pitch + x) * lanes + slice;
             V<T> acc[S][TX];
             unroll<S * TX>(MATHDNN_EACH(i) {
                 acc[i / TX][i % TX] = edges.from_zero ? V<T>{} : load(kept + at + i % TX * lanes + i / TX * width<T>);
             });
-            for (int e = edges.first; e < edges.end; e++) {
-                const T *taps = w + (std::int64_t)c.back_edge[e] * c.rows * K;
-                const T *map = dout + (c.back_map[e] * c.out.map + x - (K - 1)) * lanes + slice;
-                for (int a = down.first, row = down.out; a < c.rows && row >= 0; a += down.step, row -= down.back) {
-                    if (row >= c.out.rows) continue;
-                    input_row<T, K, TX, Whole>(map + row * c.out.pitch * lanes, taps + a * K, x, c.out.columns, acc);
-                }
+            for (int e = edges.first; reaching && e < edges.end; e++) {
+                const T *tap = w + ((std::int64_t)c.back_edge[e] * c.rows + down.first) * K;
+                const T *p = dout + (c.back_map[e] * c.out.map + down.out * c.out.pitch + x - (K - 1)) * lanes + slice;
+                for (int a = 0; a < reaching; a++, tap += down.step * K, p -= up)
+                    input_row<T, K, TX, Whole>(p, tap, before, after, acc);
             }
             if (edges.last) {
                 T *q = in + g * c.in.map * lanes + at;
@@ -294,22 +305,24 @@ template <class T> MATHDNN_INLINE void keep(T *sums, V<T> value, bool fresh) {
 }
 
 // KY K sums and PX positions of S slices: PX columns of the derivative times the PX + K - 1 inputs above them, from column
-// x; of the KY rows of inputs those that `taps` says, and of the columns those inside, where Edge.
+// x; where Edge, of the KY rows of inputs those that `taps` says, and of the columns those inside, else all of them.
 template <class T, int K, int KY, int PX, bool Edge, int S>
-MATHDNN_INLINE void weight_tile(V<T> (&acc)[S][KY * K], const T *d, const T *p, std::int64_t down, Inside taps, int x,
+MATHDNN_INLINE void weight_tile(V<T> (&acc)[S][KY * K], const T *d, const T *p, std::int64_t down, Inside taps,
                                 Inside columns) {
     V<T> v[S][PX];
     unroll<S * PX>(MATHDNN_EACH(i) { v[i % S][i / S] = load(d + i / S * lanes + i % S * width<T>); });
-    unroll<KY>(MATHDNN_EACH(a) {
-        if (outside(a, taps)) return;
-        unroll<PX + K - 1>(MATHDNN_EACH(j) {
-            if constexpr (Edge) if (outside(x + j, columns)) return;
-            unroll<S>(MATHDNN_EACH(s) {
-                const V<T> u = load(p + a * down + j * lanes + s * width<T>);
-                unroll<PX>(MATHDNN_EACH(i) {
-                    constexpr int b = j - i;
-                    if constexpr (b >= 0 && b < K) acc[s][a * K + b] = fma(v[s][i], u, acc[s][a * K + b]);
-                });
+    constexpr int across = PX + K - 1;
+    const T *row[KY];
+    unroll<KY>(MATHDNN_EACH(a) { row[a] = held(p + a * down); });
+    constexpr bool row_by_row = registers == 16 || K == 5;
+    unroll<KY * across>(MATHDNN_EACH(t) {
+        constexpr int a = row_by_row ? t / across : t % KY, j = row_by_row ? t % across : t / KY;
+        if constexpr (Edge) if (outside(a, taps) || outside(j, columns)) return;
+        unroll<S>(MATHDNN_EACH(s) {
+            const V<T> u = for_taps<K>(row[a] + j * lanes + s * width<T>);
+            unroll<PX>(MATHDNN_EACH(i) {
+                constexpr int b = j - i;
+                if constexpr (b >= 0 && b < K) acc[s][a * K + b] = fma(v[s][i], u, acc[s][a * K + b]);
             });
         });
     });
@@ -328,19 +341,26 @@ template <class T, int K, int KY> void weight_rows(const Convolution &c, const T
         unroll<S * KY * K>(MATHDNN_EACH(t) { acc[t % S][t / S] = V<T>{}; });
         for (int y = 0; y < c.out.rows; y++) {
             const int row = y * c.stride_rows + first * c.dilation_rows;
-            Inside taps{0, KY};
-            while (taps.first < KY && row + taps.first * c.dilation_rows < rows.first) taps.first++;
-            while (taps.end > 0 && row + (taps.end - 1) * c.dilation_rows >= rows.end) taps.end--;
+            const Inside taps = reached(row, c.dilation_rows, KY, rows);
             const T *d = dout + y * c.out.pitch * lanes + slice, *p = in + (std::int64_t)row * c.in.pitch * lanes + slice;
             int x = 0;
-            for (; x + PX <= c.out.columns; x += PX, d += PX * lanes, p += PX * lanes) {
-                if (x < columns.first || x + PX + K - 1 > columns.end)
-                    weight_tile<T, K, KY, PX, true, S>(acc, d, p, down, taps, x, columns);
-                else weight_tile<T, K, KY, PX, false, S>(acc, d, p, down, taps, x, columns);
+            const auto tile = [&](auto count, auto edge) __attribute__((always_inline)) {
+                weight_tile<T, K, KY, count, edge, S>(acc, d, p, down, taps, {columns.first - x, columns.end - x});
+                x += count;
+                d += count * lanes;
+                p += count * lanes;
+            };
+            const auto tiles = [&](auto edge, int end) __attribute__((always_inline)) {  // columns x .. end - 1
+                while (x + PX <= end) tile(std::integral_constant<int, PX>{}, edge);
+                unroll<PX - 1>(MATHDNN_EACH(i) { if (x + i + 1 == end) tile(std::integral_constant<int, i + 1>{}, edge); });
+            };
+            const bool all = taps.first == 0 && taps.end == KY;
+            const int ends[] = {all && columns.first < c.out.columns ? columns.first : c.out.columns,
+                                columns.end - (K - 1), c.out.columns};
+            for (int part = 0; part < 3; part++) {
+                if (part == 1) tiles(std::false_type{}, ends[part]);
+                else tiles(std::true_type{}, ends[part]);
             }
-            if constexpr (PX > 1)
-                for (; x < c.out.columns; x++, d += lanes, p += lanes)
-                    weight_tile<T, K, KY, 1, true, S>(acc, d, p, down, taps, x, columns);
         }
         unroll<S * KY * K>(MATHDNN_EACH(i) {
             constexpr int t = i / S, s = i % S;

@@ -60,6 +60,19 @@ template <class T> constexpr int width = vector_bytes / sizeof(T);
 template <class T> MATHDNN_INLINE V<T> load(const T *p) { return *reinterpret_cast<const V<T> *>(p); }
 template <class T> MATHDNN_INLINE void store(T *p, V<T> v) { *reinterpret_cast<V<T> *>(p) = v; }
 
+// A loaded vector stays in its register, and an address: what follows is not made a part of its uses, nor each offset from
+// the address an address of its own (those end on the stack).
+template <class V1> MATHDNN_INLINE V1 held(V1 v) {
+#if defined(__AVX__)
+    asm("" : "+v"(v));
+#endif
+    return v;
+}
+template <class T> MATHDNN_INLINE const T *held(const T *p) {
+    asm("" : "+r"(p));
+    return p;
+}
+
 MATHDNN_INLINE F splat(float x) {
 #if MATHDNN_512
     return (F)_mm512_set1_ps(x);
