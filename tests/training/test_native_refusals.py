@@ -210,11 +210,26 @@ def test_a_method_of_its_own_is_left_to_torch(method):
     assert np.array_equal(found[0], found[1])
 
 
-@pytest.mark.parametrize("shape", [(28.0, 28.0), (28, 0), (28,), (1, 28, 28)])
-def test_an_image_has_whole_numbers_of_rows_and_columns(shape):
+@pytest.mark.parametrize("engine", ["auto", "native", "torch"])
+@pytest.mark.parametrize("shape", [(28.0, 28.0), (28, 0), (28,), (1, 28, 28), 28, "28", (True, 28), {28, 27}])
+def test_an_image_has_whole_numbers_of_rows_and_columns(shape, engine):
     words = (
-        "plan_network(layers): expected images of maps, rows and columns, whole numbers from 1, "
-        f"got {(1, *shape)}; correct the shape."
+        "plan_engine(image_shape=...): expected (rows, columns), two whole numbers from 1, "
+        f"got {shape!r}; give (28, 28) for MNIST."
     )
     with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
-        plan_engine(LeNet5(), Recipe(), image_shape=shape)
+        plan_engine(LeNet5(), Recipe(), engine, image_shape=shape)
+
+
+def test_numpys_whole_numbers_are_a_size():
+    assert plan_engine(LeNet5(), Recipe(), image_shape=(np.int64(28), 28)).network.classes == 10
+
+
+@pytest.mark.parametrize("shape", [(1, 28.0, 28), (1, 28, 0), (28, 28)])
+def test_a_network_is_planned_for_whole_numbers(shape):
+    words = (
+        "plan_network(layers): expected images of maps, rows and columns, whole numbers from 1, "
+        f"got {shape}; correct the shape."
+    )
+    with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
+        plan_network(native_layers(LeNet5())[0], shape)

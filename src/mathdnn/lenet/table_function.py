@@ -15,7 +15,8 @@ is not finite, the edges are computed one by one. The same holds for back, whose
 maps; filters multiplies only real edges. A result that overflowed, though every number was finite, only costs time.
 
 The three maps are each other's derivatives (each is bilinear), so derivatives of every order agree with the literal
-form for every input. A table that is exactly groups has no zeros, and is torch's own convolution with groups.
+form for finite inputs; where G is not finite, NaN may stand in other places than in the literal form. A table that is
+exactly groups has no zeros, and is torch's own convolution with groups.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import InvalidInput, is_whole, sentence
 from mathdnn.training.recipe import Recipe
 from mathdnn.training.record import Metrics
 
@@ -81,6 +81,10 @@ def plan_engine(
     if engine not in ("auto", "native", "torch"):
         do = "leave it at 'auto' for the faster one"
         raise InvalidInput(sentence("train(engine=...)", "'auto', 'native' or 'torch'", repr(engine), do))
+    if image_shape is not None and not _is_size(image_shape):
+        do = "give (28, 28) for MNIST"
+        expected = "(rows, columns), two whole numbers from 1"
+        raise InvalidInput(sentence("plan_engine(image_shape=...)", expected, repr(image_shape), do))
     if engine == "torch":
         return EnginePlan("torch", "asked for")
     refusal = native_refusal(model, recipe, device)
@@ -93,6 +97,12 @@ def plan_engine(
     return EnginePlan("torch", refusal)
 
 
+def _is_size(value: object) -> bool:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        return False
+    return all(is_whole(side) and side >= 1 for side in value)
+
+
 def native_refusal(model: torch.nn.Module, recipe: Recipe, device: str) -> str:
     """Why the native engine cannot train this, or "" where it can."""
     return str(importlib.import_module(NATIVE).refusal(model, recipe, device))
@@ -100,7 +110,7 @@ def native_refusal(model: torch.nn.Module, recipe: Recipe, device: str) -> str:
 
 def native_network(model: torch.nn.Module, image_shape: tuple[int, int]) -> NetworkPlan:
     """What the native engine makes of a model that it can train."""
-    made: NetworkPlan = importlib.import_module(NATIVE).network(model, (1, *image_shape))
+    made: NetworkPlan = importlib.import_module(NATIVE).network(model, (1, *map(int, image_shape)))
     return made
 
 
