@@ -50,37 +50,61 @@ MATHDNN_INLINE Inside reached(int at, int step, int count, Inside inside) {
     return found;
 }
 
-template <class T, int K, int TX> void forward_tile(const Convolution &c, const T *in, const T *w, const T *bias, T *out,
-                                                    int l, int first, int end, int x) {
+// Rows that are computed together where their sums fit into the registers: the weights are loaded once for them, and twice as
+// many sums are under way.
+template <class T, int K, int TX>
+constexpr int rows_together = registers == 32 && 2 * slices_at_once<T> * TX + K + 2 <= registers ? 2 : 1;
+
+// The output rows y .. y + R - 1, which reach the same rows of the filter; `corner` is what the first reads there first.
+template <class T, int K, int TX, int R>
+MATHDNN_INLINE void forward_rows(const Convolution &c, const T *corner, const T *w, const T *bias, T *out, int l, int y, int x,
+                                 Inside rows) {
     constexpr int S = slices_at_once<T>;
-    const std::int64_t down = c.in.pitch * c.dilation_rows * lanes;
+    const std::int64_t down = c.in.pitch * c.dilation_rows * lanes, next = c.in.pitch * c.stride_rows * lanes;
     const int left = columns_inside(c).first - x, right = columns_inside(c).end - x;
-    for (int y = first; y < end; y++) {
-        const Inside rows = reached(y * c.stride_rows, c.dilation_rows, c.rows, rows_inside(c));
-        for (int slice = 0; slice < lanes; slice += S * width<T>) {
-            V<T> acc[S][TX];
-            unroll<S * TX>(MATHDNN_EACH(i) { acc[i / TX][i % TX] = splat(bias ? bias[l] : T(0)); });
-            const T *corner = in + ((std::int64_t)y * c.stride_rows * c.in.pitch + x) * lanes + slice + rows.first * down;
-            for (int e = c.begin[l]; e < c.begin[l + 1]; e++) {
-                const T *p = corner + c.map[e] * c.in.map * lanes;
-                const T *tap = w + ((std::int64_t)e * c.rows + rows.first) * K;
-                for (int a = rows.first; a < rows.end; a++, p += down, tap += K) {
-                    V<T> weight[K];
-                    unroll<K>(MATHDNN_EACH(b) { weight[b] = splat(tap[b]); });
-                    unroll<TX + K - 1>(MATHDNN_EACH(j) {
-                        if constexpr (j < K - 1) if (j < left) return;
-                        if constexpr (j >= TX) if (j >= right) return;
-                        unroll<S>(MATHDNN_EACH(s) {
-                            const V<T> v = for_taps<K>(p + j * lanes + s * width<T>);
-                            unroll<K>(MATHDNN_EACH(b) {
-                                if constexpr (j - b >= 0 && j - b < TX) acc[s][j - b] = fma(weight[b], v, acc[s][j - b]);
-                            });
+    for (int slice = 0; slice < lanes; slice += S * width<T>) {
+        V<T> acc[R * S][TX];
+        unroll<R * S * TX>(MATHDNN_EACH(i) { acc[i / TX][i % TX] = splat(bias ? bias[l] : T(0)); });
+        for (int e = c.begin[l]; e < c.begin[l + 1]; e++) {
+            const T *p = corner + c.map[e] * c.in.map * lanes + slice;
+            const T *tap = w + ((std::int64_t)e * c.rows + rows.first) * K;
+            for (int a = rows.first; a < rows.end; a++, p += down, tap += K) {
+                V<T> weight[K];
+                unroll<K>(MATHDNN_EACH(b) { weight[b] = splat(tap[b]); });
+                const T *row[R];
+                unroll<R>(MATHDNN_EACH(r) { row[r] = p + r * next; });
+                unroll<TX + K - 1>(MATHDNN_EACH(j) {
+                    if constexpr (j < K - 1) if (j < left) return;
+                    if constexpr (j >= TX) if (j >= right) return;
+                    unroll<R * S>(MATHDNN_EACH(i) {
+                        const V<T> v = for_taps<K>(row[i / S] + j * lanes + i % S * width<T>);
+                        unroll<K>(MATHDNN_EACH(b) {
+                            if constexpr (j - b >= 0 && j - b < TX) acc[i][j - b] = fma(weight[b], v, acc[i][j - b]);
                         });
                     });
-                }
+                });
             }
-            T *q = out + (l * c.out.map + y * c.out.pitch + x) * lanes + slice;
-            unroll<S>(MATHDNN_EACH(s) { give<T, TX>(c.activate, acc[s], q + s * width<T>); });
+        }
+        unroll<R * S>(MATHDNN_EACH(i) {
+            T *q = out + (l * c.out.map + (y + i / S) * c.out.pitch + x) * lanes + slice;
+            give<T, TX>(c.activate, acc[i], q + i % S * width<T>);
+        });
+    }
+}
+
+template <class T, int K, int TX> void forward_tile(const Convolution &c, const T *in, const T *w, const T *bias, T *out,
+                                                    int l, int first, int end, int x) {
+    constexpr int R = rows_together<T, K, TX>;
+    const auto reached_by = [&](int y) { return reached(y * c.stride_rows, c.dilation_rows, c.rows, rows_inside(c)); };
+    for (int y = first; y < end;) {
+        const Inside rows = reached_by(y);
+        const T *corner = in + ((std::int64_t)(y * c.stride_rows + rows.first * c.dilation_rows) * c.in.pitch + x) * lanes;
+        if (R > 1 && y + R <= end && rows.first == 0 && reached_by(y + R - 1).end == c.rows) {
+            forward_rows<T, K, TX, R>(c, corner, w, bias, out, l, y, x, rows);
+            y += R;
+        } else {
+            forward_rows<T, K, TX, 1>(c, corner, w, bias, out, l, y, x, rows);
+            y++;
         }
     }
 }
