@@ -31,9 +31,9 @@ template <class T> T *data(const Given<T> &array) { return array ? array->data()
 template <class T> nb::ndarray<nb::numpy, T> fresh(std::initializer_list<std::size_t> shape) {
     std::size_t count = 1;
     for (const std::size_t side : shape) count *= side;
-    auto *block = new Store::Block(Store::common().take(count * sizeof(T)));
+    auto *block = new Store::Block(Store::results().take(count * sizeof(T)));
     nb::capsule owner(block, [](void *old) noexcept {
-        Store::common().give(*static_cast<Store::Block *>(old));
+        Store::results().give(*static_cast<Store::Block *>(old));
         delete static_cast<Store::Block *>(old);
     });
     return nb::ndarray<nb::numpy, T>(block->memory, shape.size(), shape.begin(), owner);

@@ -5,8 +5,13 @@
 
 namespace mathdnn {
 
-Store &Store::common() {
-    static Store *store = new Store;
+Store &Store::results() {
+    static Store *store = new Store(std::size_t(64) << 20);
+    return *store;
+}
+
+Store &Store::rooms() {
+    static Store *store = new Store(std::size_t(128) << 20);
     return *store;
 }
 
@@ -27,13 +32,19 @@ Store::Block Store::take(std::size_t bytes) {
     return {memory, size};
 }
 
-void Store::give(Block block) {
+void Store::give(Block block) noexcept {
     std::list<Block> out;
-    {
+    try {
+        out.push_back(block);
+    } catch (const std::bad_alloc &) {
+        std::free(block.memory);
+        return;
+    }
+    if (block.bytes <= most_bytes_) {  // a larger one would only drive out the others
         const std::lock_guard<std::mutex> lock(mutex_);
-        kept_.push_back(block);
+        kept_.splice(kept_.end(), out);
         bytes_ += block.bytes;
-        while (bytes_ > most_bytes || kept_.size() > most_blocks) {
+        while (bytes_ > most_bytes_ || kept_.size() > most_blocks) {
             bytes_ -= kept_.front().bytes;
             out.splice(out.end(), kept_, kept_.begin());
         }

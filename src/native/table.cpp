@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <limits>
 
 #include "floating_point.hpp"
@@ -48,10 +49,10 @@ Table<T>::Table(std::vector<std::int32_t> begin, std::vector<std::int32_t> map, 
     }
     c_.rows = size.at(6);
     c_.columns = size.at(7);
-    c_.stride_rows = size.at(8);
-    c_.stride_columns = size.at(9);
     c_.pad_rows = size.at(10);
     c_.pad_columns = size.at(11);
+    c_.stride_rows = std::min(size.at(8), rows_ + 2 * c_.pad_rows);  // a longer one leaves the same one position
+    c_.stride_columns = std::min(size.at(9), columns_ + 2 * c_.pad_columns);
     c_.dilation_rows = size.at(12);
     c_.dilation_columns = size.at(13);
     c_.begin = begin_.data();
@@ -62,27 +63,17 @@ Table<T>::Table(std::vector<std::int32_t> begin, std::vector<std::int32_t> map, 
     inside_ = std::int64_t(maps_in_) * rows_ * columns_;
     outside_ = std::int64_t(maps_out_) * out_rows_ * out_columns_;
     weights_ = std::int64_t(map_.size()) * c_.rows * c_.columns;
-    zeros_ = aligned<T>(std::max(inside_, outside_));
+    sums_ = weights_ + maps_out_;
 
     Cut all = cut(out_rows_, 1, 0);
     all.c.pad_rows = c_.pad_rows;
     all.c.in.rows = rows_ + 2 * c_.pad_rows;
     all.c.in.map = all.c.in.pitch * all.c.in.rows;
     whole_ = {all};
-    std::int64_t largest = all.c.in.map;
     for (int images = 0; images < block; images++) {
         int at_once = block;
         rest_.push_back(images ? strips_for(images, at_once) : whole_);
         at_once_.push_back(at_once);
-        for (const Cut &some : rest_.back()) largest = std::max(largest, some.c.in.map);
-    }
-    for (int rank = 0; rank < threads; rank++) {
-        Room room;
-        room.in = aligned<T>(maps_in_ * largest * block);
-        room.out = aligned<T>(outside_ * block);
-        room.scratch = aligned<T>(largest * block);
-        room.row = aligned<T>(std::int64_t(columns_) * block);
-        rooms_.push_back(std::move(room));
     }
 }
 
@@ -170,24 +161,73 @@ typename Table<T>::Schedule Table<T>::schedule(const std::vector<Group> &all, st
     return schedules_[key] = best;
 }
 
-// work(room, piece, share) for each piece, of `size` groups, and share of the maps.
+// As many groups to a piece as hide the folding of its sums.
+template <class T> typename Table<T>::Pieces Table<T>::pieces(const std::vector<Group> &all) const {
+    const auto count = std::int64_t(all.size());
+    const std::int64_t positions = std::max<std::int64_t>(1, std::int64_t(out_rows_) * out_columns_);
+    const std::int64_t size = std::max((positions_a_fold + positions - 1) / positions, (count + most_pieces - 1) / most_pieces);
+    return {size, (count + size - 1) / size};
+}
+
+// Memory for the cuts of the groups, for one thread or all; as much in both directions, so that one serves the other.
 template <class T>
-template <class Work> void Table<T>::run(const std::vector<Group> &all, std::int64_t pieces, std::int64_t size, Work work) {
-    if (all.empty()) return;
+typename Table<T>::Workplace Table<T>::workplace(const std::vector<Group> &all, bool together) const {
+    const std::int64_t units = std::int64_t(all.size()) * std::min(maps_in_, maps_out_);  // at most
+    const std::int64_t rooms = together ? std::min<std::int64_t>(threads_, units) : 1, found = pieces(all).count * sums_;
+    std::int64_t in = 0, out = 0, zeros = columns_;  // a row above or below the image
+    for (const Group &group : all)
+        for (const Cut &cut : *group.cuts) {
+            in = std::max(in, cut.c.in.map);
+            out = std::max(out, cut.c.out.map);
+            if (group.images * cut.strips == block) continue;  // otherwise some lanes hold no image
+            zeros = std::max(zeros, whole(cut) ? std::max(inside_, outside_) : std::max(cut.c.in.map, cut.c.out.map));
+        }
+    const std::int64_t line = 64 / sizeof(T);  // parts begin on 64 bytes
+    const auto lines = [&](std::int64_t numbers) { return (numbers + line - 1) / line * line; };
+    const std::int64_t parts[] = {maps_in_ * in * block, maps_out_ * out * block, in * block,
+                                  std::int64_t(columns_) * block, sums_ * block};
+    std::int64_t room = 0;
+    for (const std::int64_t part : parts) room += lines(part);
+    Workplace place;
+    place.memory = lent<T>(std::size_t(lines(zeros) + lines(found) + rooms * room));
+    T *next = place.memory.get();
+    const auto take = [&](std::int64_t numbers) { return std::exchange(next, next + lines(numbers)); };
+    std::fill_n(next, zeros, T(0));
+    place.zeros = take(zeros);
+    place.found = take(found);
+    for (std::int64_t i = 0; i < rooms; i++) {
+        T *of[5];
+        std::transform(std::begin(parts), std::end(parts), of, take);
+        place.rooms.push_back({of[0], of[1], of[2], of[3], of[4]});
+    }
+    return place;
+}
+
+// work(place, room, piece, share) for each piece and share of the maps; where it worked comes back.
+template <class T>
+template <class Work>
+typename Table<T>::Workplace Table<T>::run(const std::vector<Group> &all, Pieces pieces, Work work) {
+    if (all.empty()) return {};
     const double multiply_adds = double(all.back().at + all.back().images) * double(weights_) * out_rows_ * out_columns_;
     const bool together = threads_ > 1 && multiply_adds >= worth_threads;
-    const Schedule plan = together ? schedule(all, pieces, size) : Schedule{pieces, 1};
+    const Schedule plan = together ? schedule(all, pieces.count, pieces.size) : Schedule{pieces.count, 1};
     const Share everything = {0, maps_out_, 0, maps_in_};
     const std::vector<Share> split = shares(plan.parts);
-    const std::int64_t units = plan.whole + (pieces - plan.whole) * plan.parts;
+    const std::int64_t units = plan.whole + (pieces.count - plan.whole) * plan.parts;
+    Workplace place = workplace(all, together);
     std::atomic<std::int64_t> taken{0};
-    pool_.run([&](int rank) {
-        for (std::int64_t unit = taken++; unit < units; unit = taken++) {
+    std::atomic<std::size_t> at_work{0};
+    pool_.run([&](int) {
+        std::int64_t unit = taken++;
+        if (unit >= units) return;  // no room is kept for a thread that comes too late
+        const Room &room = place.rooms[at_work++];
+        for (; unit < units; unit = taken++) {
             const std::int64_t later = unit - plan.whole;
-            if (later < 0) work(rooms_[rank], unit, everything);
-            else work(rooms_[rank], plan.whole + later / plan.parts, split[later % plan.parts]);
+            if (later < 0) work(place, room, unit, everything);
+            else work(place, room, plan.whole + later / plan.parts, split[later % plan.parts]);
         }
     }, together);
+    return place;
 }
 
 template <class T> int Table<T>::start(const Cut &cut, int strip) const {
@@ -196,8 +236,7 @@ template <class T> int Table<T>::start(const Cut &cut, int strip) const {
 
 // Images into the lanes: the input, or the derivative of the output.
 template <class T>
-void Table<T>::load(const Cut &cut, const Group &group, const T *images, int maps, bool input, T *to) const {
-    const bool all = cut.strips == 1 && cut.c.out.rows == out_rows_;
+void Table<T>::load(const Cut &cut, const Group &group, const T *images, int maps, bool input, const T *zeros, T *to) const {
     const Plane &plane = input ? cut.c.in : cut.c.out;
     const int columns = input ? columns_ : out_columns_, rows = input ? rows_ : out_rows_;
     const std::int64_t size = input ? inside_ : outside_;
@@ -207,7 +246,7 @@ void Table<T>::load(const Cut &cut, const Group &group, const T *images, int map
             const int image = i / cut.strips, strip = i % cut.strips;
             const int at = row + (input ? start(cut, strip) : cut.first + strip * plane.rows);
             const bool there = image < group.images && at >= 0 && at < rows;
-            lane[i] = there ? images + (group.at + image) * size + (std::int64_t(map) * rows + at) * columns : zeros_.get();
+            lane[i] = there ? images + (group.at + image) * size + (std::int64_t(map) * rows + at) * columns : zeros;
         }
     };
     if (input && padded()) {
@@ -216,7 +255,7 @@ void Table<T>::load(const Cut &cut, const Group &group, const T *images, int map
                 point(m, r);
                 k_.lanes_in(lane, to + (m * plane.map + r * plane.pitch + c_.pad_columns) * block, columns);
             }
-    } else if (all) {
+    } else if (whole(cut)) {
         point(0, 0);
         k_.lanes_in(lane, to, size);
     } else {
@@ -245,28 +284,28 @@ void Table<T>::take_out(const Cut &cut, const Group &group, const T *from, int f
 
 // Lanes to the gradient of the input's images: strips overlap there, and are added.
 template <class T>
-void Table<T>::add_in(const Cut &cut, const Group &group, Room &room, int first, int end, T *images) const {
+void Table<T>::add_in(const Cut &cut, const Group &group, const Room &room, int first, int end, T *images) const {
     const Plane &plane = cut.c.in;
     const int filled = group.images * cut.strips;
-    const bool all = cut.strips == 1 && cut.c.out.rows == out_rows_;
+    const bool all = whole(cut);
     const std::int64_t map = std::int64_t(rows_) * columns_;
     T *lane[block];
     const auto image = [&](int i, int m) { return images + (group.at + i / cut.strips) * inside_ + m * map; };
     if (all && !padded()) {
         for (int i = 0; i < filled; i++) lane[i] = image(i, first);
-        if (first < end) k_.lanes_out(room.in.get() + first * map * block, lane, filled, (end - first) * map);
+        if (first < end) k_.lanes_out(room.in + first * map * block, lane, filled, (end - first) * map);
         return;
     }
     for (int m = first; m < end; m++) {
         for (int r = 0; r < plane.rows; r++) {
-            const T *from = room.in.get() + (m * plane.map + r * plane.pitch + c_.pad_columns) * block;
+            const T *from = room.in + (m * plane.map + r * plane.pitch + c_.pad_columns) * block;
             if (all) {
                 if (r < c_.pad_rows || r >= c_.pad_rows + rows_) continue;
                 for (int i = 0; i < filled; i++) lane[i] = image(i, m) + (r - c_.pad_rows) * std::int64_t(columns_);
                 k_.lanes_out(from, lane, filled, columns_);
                 continue;
             }
-            for (int i = 0; i < filled; i++) lane[i] = room.row.get() + std::int64_t(i) * columns_;
+            for (int i = 0; i < filled; i++) lane[i] = room.row + std::int64_t(i) * columns_;
             k_.lanes_out(from, lane, filled, columns_);
             for (int i = 0; i < filled; i++) {
                 const int at = start(cut, i % cut.strips) + r;
@@ -279,10 +318,10 @@ void Table<T>::add_in(const Cut &cut, const Group &group, Room &room, int first,
 }
 
 template <class T> double Table<T>::fill(std::int64_t n) const {
-    std::int64_t rows = 0;
-    for (const Group &group : groups(n, true))
+    double rows = double(n / block) * out_rows_;  // of whole images; n may be any number
+    for (const Group &group : groups(n % block, true))
         for (const Cut &cut : *group.cuts) rows += cut.c.out.rows;
-    return rows ? double(n * out_rows_) / double(rows * block) : 1;
+    return rows > 0 ? double(n) * out_rows_ / (rows * block) : 1;
 }
 
 template <class T> std::int64_t Table<T>::bytes(std::int64_t n) const {
@@ -297,13 +336,13 @@ template <class T> void Table<T>::forward(std::int64_t n, const T *x, const T *w
     const DefaultFloatingPoint environment;
     const std::lock_guard<std::mutex> lock(one_at_a_time_);
     const std::vector<Group> all = groups(n, c_.pad_rows == 0 || n % block == 0 || finite(w, weights_));
-    run(all, std::int64_t(all.size()), 1, [&](Room &room, std::int64_t number, const Share &share) {
+    run(all, {1, std::int64_t(all.size())}, [&](const Workplace &place, const Room &room, std::int64_t number, const Share &share) {
         const Group &group = all[number];
         for (const Cut &cut : *group.cuts) {
-            load(cut, group, x, maps_in_, true, room.in.get());
+            load(cut, group, x, maps_in_, true, place.zeros, room.in);
             for (int l = share.first_out; l < share.end_out; l++)
-                k_.forward(cut.c, room.in.get(), w, bias, room.out.get(), l, 0, cut.c.out.rows);
-            take_out(cut, group, room.out.get(), share.first_out, share.end_out, y);
+                k_.forward(cut.c, room.in, w, bias, room.out, l, 0, cut.c.out.rows);
+            take_out(cut, group, room.out, share.first_out, share.end_out, y);
         }
     });
 }
@@ -315,16 +354,9 @@ void Table<T>::backward(std::int64_t n, const T *x, const T *g, const T *w, T *d
     const std::int64_t rest = n % block;
     const bool strips = c_.pad_rows == 0 || finite(g + (n - rest) * outside_, rest * outside_);
     const std::vector<Group> all = groups(n, strips);
-    const auto count = std::int64_t(all.size());
-    // As many groups to a piece as hide the folding of its sums.
-    const std::int64_t positions = std::max<std::int64_t>(1, std::int64_t(out_rows_) * out_columns_);
-    const std::int64_t size = std::max((positions_a_fold + positions - 1) / positions, (count + most_pieces - 1) / most_pieces);
-    const std::int64_t pieces = (count + size - 1) / size;
-    const std::int64_t sums = weights_ + maps_out_, taps = std::int64_t(c_.rows) * c_.columns;
-    while (std::int64_t(found_.size()) < pieces) found_.push_back(aligned<T>(sums));
-    for (Room &room : rooms_)
-        if (!room.sums) room.sums = aligned<T>(sums * block);
-    run(all, pieces, size, [&](Room &room, std::int64_t piece, const Share &share) {
+    const Pieces cut_up = pieces(all);
+    const std::int64_t count = std::int64_t(all.size()), size = cut_up.size, taps = std::int64_t(c_.rows) * c_.columns;
+    const auto work = [&](const Workplace &place, const Room &room, std::int64_t piece, const Share &share) {
         bool fresh = true;
         for (std::int64_t number = piece * size; number < std::min(count, (piece + 1) * size); number++) {
             const Group &group = all[number];
@@ -334,35 +366,36 @@ void Table<T>::backward(std::int64_t n, const T *x, const T *g, const T *w, T *d
                 std::fill(image + share.first_in * std::int64_t(rows_) * columns_, image + share.end_in * std::int64_t(rows_) * columns_, T(0));
             }
             for (const Cut &cut : *group.cuts) {
-                load(cut, group, g, maps_out_, false, room.out.get());
-                if (dw) load(cut, group, x, maps_in_, true, room.in.get());
+                load(cut, group, g, maps_out_, false, place.zeros, room.out);
+                if (dw) load(cut, group, x, maps_in_, true, place.zeros, room.in);
                 for (int l = share.first_out; l < share.end_out; l++) {
-                    if (db) k_.bias_gradient(cut.c.out, room.out.get(), room.sums.get() + weights_ * block, l, fresh);
+                    if (db) k_.bias_gradient(cut.c.out, room.out, room.sums + weights_ * block, l, fresh);
                     for (int e = begin_[l]; dw && e < begin_[l + 1]; e++)
-                        k_.weight_gradient(cut.c, room.in.get(), room.out.get(), room.sums.get(), l, map_[e], e, fresh);
+                        k_.weight_gradient(cut.c, room.in, room.out, room.sums, l, map_[e], e, fresh);
                 }
                 fresh = false;
                 if (!dx) continue;
                 for (int m = share.first_in; m < share.end_in; m++)
-                    k_.input_gradient(cut.c, room.out.get(), w, room.in.get(), {}, m, room.scratch.get());
+                    k_.input_gradient(cut.c, room.out, w, room.in, {}, m, room.scratch);
                 add_in(cut, group, room, share.first_in, share.end_in, dx);
             }
         }
         const auto fold = [&](std::int64_t from, std::int64_t end) {
-            k_.fold(room.sums.get() + from * block, found_[piece].get() + from, end - from);
+            k_.fold(room.sums + from * block, place.found + piece * sums_ + from, end - from);
         };
         if (dw) fold(begin_[share.first_out] * taps, begin_[share.end_out] * taps);
         if (db) fold(weights_ + share.first_out, weights_ + share.end_out);
-    });
+    };
+    const Workplace place = run(all, cut_up, work);
     const auto add = [&](T *to, std::int64_t from, std::int64_t end) {
         for (std::int64_t i = from; i < end; i++) {
-            T sum = pieces ? found_[0][i] : T(0);
-            for (std::int64_t k = 1; k < pieces; k++) sum += found_[k][i];
+            T sum = count ? place.found[i] : T(0);
+            for (std::int64_t k = 1; k < cut_up.count; k++) sum += place.found[k * sums_ + i];
             to[i - from] = sum;
         }
     };
     if (dw) add(dw, 0, weights_);
-    if (db) add(db, weights_, sums);
+    if (db) add(db, weights_, sums_);
 }
 
 template class Table<float>;

@@ -11,6 +11,9 @@
 // Work is cut into units: a piece of the groups of images, and a part of the maps. Threads take the next unit. Pieces
 // depend on the images alone, not on the threads, and are added in their order; parts change no sum; so the number of threads
 // changes no bit.
+//
+// The memory for the lanes is lent for the time of a call, as large as the cuts in use and the threads at work need it:
+// kernels are kept for each size that was met, and would keep theirs.
 #pragma once
 #include <map>
 #include <mutex>
@@ -21,6 +24,7 @@
 
 #include "engine.hpp"
 #include "pool.hpp"
+#include "store.hpp"
 
 namespace mathdnn {
 
@@ -56,7 +60,13 @@ template <class T> class Table {
         const std::vector<Cut> *cuts;
     };
     struct Room {         // of a thread
-        Aligned<T> in, out, scratch, row, sums;
+        T *in, *out, *scratch, *row, *sums;
+    };
+    struct Workplace {    // of a call
+        Lent<T> memory;
+        const T *zeros = nullptr;
+        T *found = nullptr;  // the sums of each piece
+        std::vector<Room> rooms;
     };
     struct Share {        // a part of the output maps and of the input maps
         int first_out, end_out, first_in, end_in;
@@ -73,10 +83,16 @@ template <class T> class Table {
     std::vector<Share> shares(int parts) const;
     double finished(const std::vector<double> &loads, std::size_t whole, int parts) const;
     Schedule schedule(const std::vector<Group> &, std::int64_t pieces, std::int64_t size);
-    template <class Work> void run(const std::vector<Group> &, std::int64_t pieces, std::int64_t size, Work work);
-    void load(const Cut &, const Group &, const T *images, int maps, bool input, T *to) const;
+    struct Pieces {
+        std::int64_t size, count;  // groups of a piece, and how many pieces
+    };
+    Pieces pieces(const std::vector<Group> &) const;
+    Workplace workplace(const std::vector<Group> &, bool together) const;
+    template <class Work> Workplace run(const std::vector<Group> &, Pieces, Work work);
+    void load(const Cut &, const Group &, const T *images, int maps, bool input, const T *zeros, T *to) const;
     void take_out(const Cut &, const Group &, const T *from, int first, int end, T *images) const;
-    void add_in(const Cut &, const Group &, Room &, int first, int end, T *images) const;
+    void add_in(const Cut &, const Group &, const Room &, int first, int end, T *images) const;
+    bool whole(const Cut &cut) const { return cut.strips == 1 && cut.c.out.rows == out_rows_; }
     bool padded() const { return whole_[0].c.pad_rows || whole_[0].c.pad_columns; }
     int start(const Cut &cut, int strip) const;
 
@@ -86,13 +102,10 @@ template <class T> class Table {
     std::mutex one_at_a_time_;
     int threads_, maps_in_, rows_, columns_, maps_out_, out_rows_, out_columns_;
     Convolution c_{};
-    std::int64_t inside_, outside_, weights_;
+    std::int64_t inside_, outside_, weights_, sums_;
     std::vector<Cut> whole_;
     std::vector<std::vector<Cut>> rest_;  // by the number of images left over
     std::vector<int> at_once_;            // and how many of them share a block
-    Aligned<T> zeros_;
-    std::vector<Room> rooms_;
-    std::vector<Aligned<T>> found_;
     std::map<std::tuple<std::int64_t, std::int64_t, std::size_t>, Schedule> schedules_;  // by images, pieces, groups
 };
 

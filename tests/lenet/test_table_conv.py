@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import re
 
 import hypothesis.strategies as st
@@ -459,3 +460,83 @@ def test_complex_images_are_convolved_without_a_warning():
     torch.testing.assert_close(layer(x), expected, rtol=0, atol=1e-5)
     x[0, 2, 0, 0] = complex(0, torch.inf)
     assert torch.isfinite(torch.view_as_real(layer(x)[:, 0])).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.complex64])
+def test_autocast_leaves_alone_what_torch_leaves_alone(dtype):
+    layer, torchs = TableConv2d(ODD, 3, dtype=dtype), torch.nn.Conv2d(4, 4, 3, dtype=dtype)
+    x = torch.randn(2, 4, 6, 6, dtype=dtype)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(x).dtype == torchs(x).dtype
+
+
+@pytest.mark.parametrize("name", ["table", "in_channels", "out_channels", "kernel_size"])
+def test_what_the_weights_belong_to_is_not_changed_later(name):
+    layer = layer_over(ConnectionTable(2, ((0,), (1,))))
+    x = image(1, 2, 5, 5)
+    before, value = layer(x), getattr(layer, name)
+    said = f"TableConv2d.{name}: expected the one it was built with, got another; build a layer with that one."
+    with pytest.raises(InvalidInput, match=f"^{re.escape(said)}$"):
+        setattr(layer, name, ConnectionTable(2, ((1,), (0,))) if name == "table" else 3)
+    assert getattr(layer, name) is value
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert torch.equal(other(x), before)
+
+
+@pytest.mark.parametrize("convert", [torch.Tensor.to_mkldnn, torch.Tensor.to_sparse], ids=["mkldnn", "sparse"])
+def test_images_that_are_not_strided_are_refused_in_one_sentence(convert):
+    with pytest.raises(
+        InvalidInput, match=r"^TableConv2d\.forward\(x\): expected a strided tensor, got layout torch\."
+    ):
+        TableConv2d(ODD, 3)(convert(torch.randn(2, 4, 6, 6)))
+
+
+@pytest.mark.parametrize("shape", [(2**70, 6, 9, 9), (-1, 6, 9, 9), (1, 5, 9, 9), (1, 6, 9, 2**63)])
+def test_a_shape_that_no_images_have_is_refused(shape):
+    words = f"TableConv2d.plan_for(input_shape): expected (6, h, w) with or without a batch in front, got {shape}"
+    with pytest.raises(InvalidInput, match=f"^{re.escape(words)}; give the images' shape\\.$"):
+        TableConv2d(ConnectionTable.lenet(), 5).plan_for(shape)
+
+
+def batched_laws(name, derive):
+    """A layer, its leaves, and derivatives in a batch beside those one by one."""
+    layer = layer_over(TABLES[name], (2, 3), stride=(2, 1), padding=1)
+    leaves = (image(2, layer.in_channels, 4, 3).requires_grad_(), layer.weight, layer.bias)
+    y = layer(leaves[0])
+    slopes = image(3, *y.shape, seed=2)
+    each = [torch.autograd.grad(y, leaves, slope, retain_graph=True, create_graph=True) for slope in slopes]
+    return leaves, derive(y, leaves, slopes), [torch.stack(some) for some in zip(*each, strict=True)]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_derivatives_in_a_batch_are_those_one_by_one(name):
+    def at_once(y, leaves, slopes):
+        return torch.autograd.grad(y, leaves, slopes, is_grads_batched=True, retain_graph=True, create_graph=True)
+
+    def by_vmap(y, leaves, slopes):
+        return torch.func.vmap(lambda slope: torch.autograd.grad(y, leaves, slope, retain_graph=True))(slopes)
+
+    for derive in (at_once, by_vmap):
+        leaves, found, expected = batched_laws(name, derive)
+        for one, other in zip(found, expected, strict=True):
+            assert torch.allclose(one, other, rtol=0, atol=1e-12)
+    leaves, found, expected = batched_laws(name, at_once)
+    second = [torch.autograd.grad(sum(s.square().sum() for s in some), leaves[:2]) for some in (found, expected)]
+    for one, other in zip(*second, strict=True):
+        assert torch.allclose(one, other, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["odd", "grouped", "one to one"])
+def test_vectorized_jacobians_and_hessians_are_those_of_the_literal_form(name):
+    layer = layer_over(TABLES[name], (2, 2), padding=1)
+    x = image(1, layer.in_channels, 3, 2)
+
+    def expected(some):
+        return table_conv2d_literal(some, layer.weight, layer.bias, layer.table, 1, 1)
+
+    jacobian, hessian = torch.autograd.functional.jacobian, torch.autograd.functional.hessian
+    assert torch.allclose(jacobian(layer, x, vectorize=True), jacobian(expected, x), rtol=0, atol=1e-12)
+    curved = hessian(lambda some: layer(some).pow(3).sum(), x, vectorize=True)
+    assert torch.allclose(curved, hessian(lambda some: expected(some).pow(3).sum(), x), rtol=0, atol=1e-10)
+    assert torch.autograd.gradcheck(layer, x.requires_grad_(), check_batched_grad=True)
+    assert torch.autograd.gradgradcheck(layer, x, check_batched_grad=True)

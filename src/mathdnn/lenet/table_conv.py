@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 Form = Literal["auto", "literal", "grouped", "dense"]
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+_FIXED = ("table", "in_channels", "out_channels", "kernel_size")  # the weights belong to them
 _SETTINGS = ("stride", "padding", "dilation", "padding_mode", "form")
 
 
@@ -154,7 +155,9 @@ class TableConv2d(nn.Module):
         self.__dict__.update(settled, _more=more, _where=where)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """A setting that is changed later counts from the next call on, as Conv2d's does."""
+        """A setting that is changed later counts from the next call on, as Conv2d's does; others are refused."""
+        if name in _FIXED and "_where" in self.__dict__:
+            _refuse(f"TableConv2d.{name}", "the one it was built with", "another", "build a layer with that one")
         if name in _SETTINGS and "_where" in self.__dict__:
             self._settle(**{**{each: getattr(self, each) for each in _SETTINGS}, name: value})
         else:
@@ -181,6 +184,8 @@ class TableConv2d(nn.Module):
             _refuse("TableConv2d.forward(x)", f"a tensor {shape}", f"a {type(x).__name__}", "make it a torch tensor")
         if x.ndim not in (3, 4) or x.shape[-3] != self.in_channels:
             _refuse("TableConv2d.forward(x)", shape, f"shape {tuple(x.shape)}", "match the table's input maps")
+        if x.layout is not torch.strided:
+            _refuse("TableConv2d.forward(x)", "a strided tensor", f"layout {x.layout}", "call its to_dense()")
         x, weight, bias = self._cast(x)
         x, where = self._padded(x), self._where
         steps = (where.stride, where.padding, where.dilation)
@@ -198,12 +203,13 @@ class TableConv2d(nn.Module):
         `input_shape` is (n, in_channels, h, w) or (in_channels, h, w).
         """
         way, known = plan(self.table, self.form), isinstance(input_shape, tuple | list) and len(input_shape) in (3, 4)
-        if not known or not all(map(is_whole, input_shape)):
+        known = known and all(is_whole(size) and 0 <= size < 1 << 63 for size in input_shape)
+        if not known or input_shape[-3] != self.in_channels:
             expected = f"({self.in_channels}, h, w) with or without a batch in front"
             _refuse("TableConv2d.plan_for(input_shape)", expected, f"{input_shape!r:.60}", "give the images' shape")
         if self.form != "auto":
             return way
-        shape = tuple(input_shape) if len(input_shape) == 4 else (1, *input_shape)
+        shape = (1, *map(int, input_shape))[-4:]
         rows, columns = (size + sum(pad) for size, pad in zip(shape[2:], self._more, strict=True))
         shape = (*shape[:2], rows, columns)
         found = ways(self._where, shape, dtype, torch.get_num_threads())
@@ -231,7 +237,11 @@ class TableConv2d(nn.Module):
         if not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
             return x, self.weight, self.bias
         dtype = torch.get_autocast_dtype(kind)
-        return x.to(dtype), self.weight.to(dtype), None if self.bias is None else self.bias.to(dtype)
+
+        def cast(some: Tensor) -> Tensor:  # each by itself, and never float64
+            return some.to(dtype) if some.is_floating_point() and some.dtype != torch.float64 else some
+
+        return cast(x), cast(self.weight), None if self.bias is None else cast(self.bias)
 
     def _padded(self, x: Tensor) -> Tensor:
         """The input with what convolution cannot pad itself."""

@@ -15,13 +15,14 @@ is not finite, the edges are computed one by one. The same holds for back, whose
 maps; filters multiplies only real edges. A result that overflowed, though every number was finite, only costs time.
 
 The three maps are each other's derivatives (each is bilinear), so derivatives of every order agree with the literal
-form for finite inputs; where G is not finite, NaN may stand in other places than in the literal form. A table that is
-exactly groups has no zeros, and is torch's own convolution with groups.
+form for finite inputs. Where the weight is not finite beside zero padding, or G is not, NaN and infinity may stand in
+other places than in the literal form: the kernels leave padding out, torch multiplies it or not by size. Derivatives in
+a batch (`is_grads_batched`, `vectorize=True`) are torch's dense ones and not looked at: there, 0 * inf may spoil maps
+off the table. A table that is exactly groups has no zeros, and is torch's own convolution with groups.
 """
 
 from __future__ import annotations
 
-import cmath
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -30,9 +31,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mathdnn import native
 from mathdnn.lenet import table_native
 from mathdnn.lenet.table import ConnectionTable
+from mathdnn.lenet.table_looks import on_processor, plain, seen_finite, stands_for_many
 from mathdnn.lenet.table_native import Ways, array
 from mathdnn.native.table import Places
 
@@ -81,7 +82,7 @@ class Geometry:
         """The weight at its place, zeros off the table; no zeros where the table is groups. Differentiable."""
         if self.groups is not None:
             return weight.reshape(self.full_shape)
-        if _plain(weight) and not (weight.requires_grad and torch.is_grad_enabled()):
+        if plain(weight) and not (weight.requires_grad and torch.is_grad_enabled()):
             rows = self.copies.scattered(array(weight))  # torch would copy number by number
             return torch.from_numpy(rows).view(self.full_shape)
         zeros = weight.new_zeros(self.channels[0] * self.channels[1], *self.kernel_size)
@@ -101,35 +102,21 @@ class Geometry:
         flat = dense.reshape(-1, *self.kernel_size)
         if self.groups is not None:
             return flat
-        if _plain(flat) and not flat.requires_grad:
+        if plain(flat) and not flat.requires_grad:
             return torch.from_numpy(self.copies.gathered(array(flat)))
         return flat.index_select(0, self.places(dense.device))
 
     def ways(self, x: Tensor, shape: torch.Size) -> Ways:
         """How images of `shape` and the kind of `x` are convolved, with torch's present number of threads."""
-        if not x.is_cpu or type(x) not in (Tensor, torch.nn.Parameter):
+        if not on_processor(x):
             return NO_WAYS
         return table_native.ways(self, shape, x.dtype, torch.get_num_threads())
-
-
-def _plain(x: Tensor) -> bool:
-    """Whether the kernels may read the numbers: there are kernels, for this kind, and it is no stand-in for others."""
-    known = x.is_cpu and x.dtype in (torch.float32, torch.float64) and type(x) in (Tensor, torch.nn.Parameter)
-    return known and native.available()
-
-
-def seen_finite(x: Tensor) -> bool:
-    """True only if every number in `x` is finite; a look at the values, so on a GPU it waits for them."""
-    if x.is_meta:
-        return True
-    dtype = x.dtype if x.is_complex() or x.dtype == torch.float64 else torch.float32
-    return cmath.isfinite(x.sum(dtype=dtype).item())
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, where: Geometry, dense: Tensor | None = None) -> Tensor:
     """conv(X, w) + bias; `dense` is the full weight, where it is known."""
     kernel = where.ways(x, x.shape).forward
-    if kernel is not None and weight.dtype == x.dtype:
+    if kernel is not None and weight.dtype == x.dtype and not stands_for_many(weight):
         return torch.from_numpy(kernel.forward(array(x), array(weight), None if bias is None else array(bias)))
     steps = (where.stride, where.padding, where.dilation)
     y = torch.conv2d(x, where.full(weight) if dense is None else dense, bias, *steps, where.groups or 1)
@@ -155,7 +142,7 @@ def gradients(
     `weight` is needed for the first, `x` for the second; `full` is the full weight, where it is known.
     """
     kernel = where.ways(g, shape).backward
-    if kernel is None or any(some is not None and some.dtype != g.dtype for some in (x, weight)):
+    if kernel is None or any(s is not None and (s.dtype != g.dtype or stands_for_many(s)) for s in (x, weight)):
         return _gradients_of_torch(x, weight, g, shape, where, wanted, full)
     found = kernel.backward(
         array(x) if wanted[1] and x is not None else None,
@@ -200,6 +187,8 @@ def _gradients_of_torch(
 class _Conv(torch.autograd.Function):
     """Y = conv(X, w) + bias, images n first."""
 
+    compute = staticmethod(convolve)
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, where: Geometry) -> Tensor:
         ctx.save_for_backward(x, weight)
@@ -212,7 +201,7 @@ class _Conv(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         wanted: tuple[bool, bool, bool] = ctx.needs_input_grad[:3]
-        if not torch.is_grad_enabled():
+        if not torch.is_grad_enabled():  # also where g stands for many: nothing is differentiated again
             return *gradients(x, weight, g, x.shape, ctx.where, wanted, ctx.full), None
         dx = _apply(_Back, g, weight, x.shape, ctx.where) if wanted[0] else None
         dw = _apply(_Filters, x, g, ctx.where) if wanted[1] else None
@@ -223,10 +212,14 @@ class _Back(torch.autograd.Function):
     """X' = back(G, w): the derivative of <G, conv(X, w)> in X."""
 
     @staticmethod
+    def compute(g: Tensor, weight: Tensor, shape: torch.Size, where: Geometry) -> Tensor | None:
+        return gradients(None, weight, g, shape, where, (True, False, False))[0]
+
+    @staticmethod
     def forward(ctx: Any, g: Tensor, weight: Tensor, shape: torch.Size, where: Geometry) -> Tensor | None:
         ctx.save_for_backward(g, weight)
         ctx.where = where
-        return gradients(None, weight, g, shape, where, (True, False, False))[0]
+        return _Back.compute(g, weight, shape, where)
 
     @staticmethod
     def backward(ctx: Any, v: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
@@ -240,10 +233,14 @@ class _Filters(torch.autograd.Function):
     """w' = filters(X, G): the derivative of <G, conv(X, w)> in w, read on the edges."""
 
     @staticmethod
+    def compute(x: Tensor, g: Tensor, where: Geometry) -> Tensor | None:
+        return gradients(x, None, g, x.shape, where, (False, True, False))[1]
+
+    @staticmethod
     def forward(ctx: Any, x: Tensor, g: Tensor, where: Geometry) -> Tensor | None:
         ctx.save_for_backward(x, g)
         ctx.where = where
-        return gradients(x, None, g, x.shape, where, (False, True, False))[1]
+        return _Filters.compute(x, g, where)
 
     @staticmethod
     def backward(ctx: Any, u: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
@@ -253,8 +250,13 @@ class _Filters(torch.autograd.Function):
         return dx, dg, None
 
 
-def _apply(function: type[torch.autograd.Function], *arguments: Any) -> Tensor:
-    result: Tensor = function.apply(*arguments)  # type: ignore[no-untyped-call]
+def _apply(function: Any, *arguments: Any) -> Tensor:
+    """The function with its own derivatives; of tensors that stand for many, by torch's operations, with torch's."""
+    if any(map(stands_for_many, arguments)):
+        function = function.compute
+    else:
+        function = function.apply
+    result: Tensor = function(*arguments)
     return result
 
 

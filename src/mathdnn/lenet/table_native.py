@@ -13,7 +13,8 @@ no kernel of its own there, and is far behind. The limits are a heuristic, measu
 2.13 (1 to 1000 images, 1 to 128 maps, 8 to 64 pixels, filters 1x1 to 7x7, strides, dilations and groups): for AVX2
 kernel by kernel over 2,168 sizes (Zen 3, 512 KB of second-level cache; other filters anew over 698, after their kernels
 had become up to twice as fast), for AVX-512 layer by layer over 1,194 (Zen 4, 1 MB, before that; float64 kernel by
-kernel, on Zen 5). Below them the kernels were mostly the faster way, above them torch was.
+kernel, on Zen 5). Below them the kernels were mostly the faster way, above them torch was. Each thread needs memory for
+a block, so beyond LARGEST torch convolves whatever is faster.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mathdnn.native.table import TableKernel
 
 Direction = Literal["forward", "backward"]
+LARGEST = 128 << 20  # bytes of a block
 
 
 class Limit(NamedTuple):
@@ -108,14 +110,16 @@ def ways(where: Geometry, shape: tuple[int, ...], dtype: torch.dtype, threads: i
         return _all_torch(f"the kernels compute float32 and float64, not {dtype}")
     if not native.available():
         return _all_torch("the compiled kernels were not built")
-    from mathdnn.native.table import TableGeometry, table_kernel
+    from mathdnn.native.table import MOST_THREADS, TableGeometry, table_kernel
 
     geometry = TableGeometry(
         where.table.maps, (shape[1], shape[2], shape[3]), where.kernel_size, where.stride, where.padding, where.dilation
     )
     if 0 in shape or min(geometry.output) < 1:
         return _all_torch("nothing to compute")
-    kernel = table_kernel(geometry, str(dtype).removeprefix("torch."), threads)
+    if not geometry.countable:
+        return _all_torch("the sizes are beyond what the kernels count")
+    kernel = table_kernel(geometry, str(dtype).removeprefix("torch."), min(threads, MOST_THREADS))
     forward, why_forward = pays(where, "forward", kernel, shape[0], dtype)
     backward, why_backward = pays(where, "backward", kernel, shape[0], dtype)
     return Ways(kernel if forward else None, kernel if backward else None, why_forward, why_backward)
@@ -131,6 +135,8 @@ def pays(
     """Whether the compiled kernels are the faster way in one direction, and the sentence that says why."""
     groups, (outputs, inputs) = where.groups or 1, where.channels
     kind, known, block = _kind(where, dtype), limits(), kernel.bytes(images)
+    if block > LARGEST:
+        return False, f"a block takes {block >> 20} MiB, and {LARGEST >> 20} are the limit for the memory of a thread"
     if where.edges == inputs == outputs == groups and kind != "float64":
         if direction == "backward" and max(where.kernel_size) > 3:
             return True, "torch has no fast derivative for filters larger than 3x3 from one map to one map"

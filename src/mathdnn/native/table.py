@@ -8,6 +8,7 @@ of threads, and for AVX2 and AVX-512.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int64
 
 Pair = tuple[int, int]
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,14 @@ class TableGeometry:
     def edges(self) -> int:
         return sum(len(inputs) for inputs in self.maps)
 
+    @property
+    def countable(self) -> bool:
+        """Whether the kernels can count its positions: each size in 32 bits, and no more numbers than memory holds."""
+        sides = [size + 2 * pad for size, pad in zip(self.shape[1:], self.padding, strict=True)]
+        sizes = (*sides, *self.output, self.shape[0], *self.kernel, *self.stride, *self.dilation)
+        numbers = self.shape[0] * math.prod(sides) + math.prod(self.output) + self.edges * math.prod(self.kernel)
+        return max(sizes) < 1 << 31 and numbers < 1 << 40
+
 
 class TableKernel:
     """The three maps for arrays of one geometry, float32 or float64, on `threads` threads. Raises `InvalidInput`."""
@@ -65,8 +75,11 @@ class TableKernel:
             _refuse("geometry", "a filter within the padded image", f"{geometry}", "pad or shrink")
         if min(geometry.padding) < 0 or any(not 0 <= g < geometry.shape[0] for m in geometry.maps for g in m):
             _refuse("geometry", "a padding from 0 and edges from maps there are", f"{geometry}", "correct the table")
-        if type(threads) is not int or not 1 <= threads <= 1024:
-            _refuse("threads", "a whole number from 1 to 1024", repr(threads), "choose the number of cores")
+        if not geometry.countable:
+            _refuse("geometry", "padded sides below 2^31 and below 2^40 numbers an image", f"{geometry}", "shrink it")
+        if type(threads) is not int or not 1 <= threads <= MOST_THREADS:
+            words = f"a whole number from 1 to {MOST_THREADS}"
+            _refuse("threads", words, repr(threads), "choose the number of cores")
         begin = np.cumsum([0, *(len(inputs) for inputs in geometry.maps)]).tolist()
         table = [g for inputs in geometry.maps for g in inputs]
         sizes = [*geometry.shape, *geometry.output, *geometry.kernel, *geometry.stride]
@@ -170,7 +183,7 @@ class Places:
 
 @lru_cache(maxsize=16)
 def table_kernel(geometry: TableGeometry, dtype: str, threads: int) -> TableKernel:
-    """The kernel for `geometry`, kept with its threads and memory for the next call."""
+    """The kernel for `geometry`, kept with its threads for the next call; it holds no memory between calls."""
     return TableKernel(geometry, dtype, threads)
 
 
