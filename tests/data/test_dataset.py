@@ -5,15 +5,17 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from mathdnn.data import Split, digest, load_mnist, write_idx
+from mathdnn.data import Split, digest, load_mnist, read_idx, write_idx
 from mathdnn.data import dataset as module
-from mathdnn.errors import DataError
+from mathdnn.data.digit_image import read_digit
+from mathdnn.errors import DataError, InvalidInput
 
 DIGEST = "b24b06c7f82492e214276c2737bd1c19b067ff2fe97fe31e21e38ce0cb76fc42"
 STEMS = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
@@ -33,6 +35,19 @@ def contents(rng):
 def fill(folder, contents, rename=str):
     for stem, array in contents.items():
         write_idx(folder / rename(stem), array)
+
+
+@pytest.mark.parametrize(("call", "who"), [
+    (load_mnist, "load_mnist(root=...)"),
+    (read_idx, "read_idx(path)"),
+    (lambda path: write_idx(path, np.zeros(3, np.uint8)), "write_idx(path)"),
+    (read_digit, "read_digit(path)"),
+])  # fmt: skip
+@pytest.mark.parametrize(("path", "got"), [(3, "a int"), (b"mnist", "a bytes"), (2.5, "a float"), (["a"], "a list")])
+def test_what_is_no_path_is_one_sentence(call, who, path, got):
+    words = f"{who}: expected a path: text or a Path, got {got}; write it as text."
+    with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
+        call(path)
 
 
 def test_the_embedded_mnist():

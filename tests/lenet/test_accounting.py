@@ -129,6 +129,8 @@ def test_it_prints_as_a_table_and_goes_to_json_and_back():
     assert Account.from_json(account.to_json()) == account
     with pytest.raises(InvalidInput, match=r"^Account.from_json\(text\): expected an account as"):
         Account.from_json("[]")
+    with pytest.raises(InvalidInput, match=r"^Account.from_json\(text\): expected an account as"):
+        Account.from_json(None)
 
 
 REFUSED = [
@@ -137,6 +139,12 @@ REFUSED = [
      "it, as in (1, 28, 28).")),
     (lambda: count(nn.Linear(3, 2), (0,)),
      ("count(input_shape=...): expected positive whole numbers, got (0,); correct it.")),
+    (lambda: count(3, (1, 8, 8)),
+     "count(model): expected a torch.nn.Module, got int; pass the network itself."),
+    (lambda: count(nn.Conv2d(1, 2, 3), (1, 2**70, 5)),
+     "count(input_shape=...): expected numbers below 2^63, got one of 71 bits; give the shape of an image."),
+    (lambda: count(nn.Conv2d(1, 2, 3), (1, 10**5000, 5)),
+     "count(input_shape=...): expected numbers below 2^63, got one of 16610 bits; give the shape of an image."),
     (lambda: count(LeNet5(), (1, 30, 30)),
      ("LeNet5.forward(x): expected images of shape (n, 1, 28, 28), got shape (2, 1, "
      "30, 30); reshape or resize.")),
@@ -152,6 +160,16 @@ def test_what_cannot_be_counted_is_refused_in_one_sentence(build, said):
 def test_a_model_that_does_not_run_is_refused():
     with pytest.raises(InvalidInput, match=r"^count\(model\): expected a model that runs on images of shape"):
         count(nn.Linear(3, 2), (4,))
+    with pytest.raises(InvalidInput, match=r"images of shape \(1, 1000000000000, 1000000000000\), got .*; correct the"):
+        count(nn.Conv2d(1, 2, 3), (1, 10**12, 10**12))
+
+
+@pytest.mark.parametrize("size", [2, (2,), [2], (2, 2), [2, 2], torch.Size([2])])
+@pytest.mark.parametrize("kind", [nn.MaxPool2d, nn.AvgPool2d])
+def test_a_window_given_by_one_number_is_a_square(kind, size):
+    """As torch reads it: 16 windows of 4 pixels."""
+    assert count(kind(size), (1, 8, 8)).connections == 64
+    assert count(kind(size, stride=(1,), padding=(1,)), (1, 8, 8)).connections == 81 * 4
 
 
 def test_a_shape_that_is_one_number_and_a_layer_without_shape_are_refused():

@@ -69,6 +69,11 @@ def test_groups_are_recognised(groups, wide, high):
     assert (table.mask() == blocks).all()
 
 
+@pytest.mark.parametrize("kind", [np.array, np.int64, np.uint8])
+def test_a_seed_of_numpy_is_the_same_seed(kind):
+    assert ConnectionTable.random(7, 5, 3, kind(3)) == ConnectionTable.random(7, 5, 3, 3)
+
+
 def test_full_and_one_to_one():
     assert ConnectionTable.full(3, 2).mask().all()
     assert ConnectionTable.one_to_one(4).maps == ((0,), (1,), (2,), (3,))
@@ -165,7 +170,11 @@ def test_what_is_no_table_is_refused_in_one_sentence(build, said):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", '{"in_channels":1,"maps":[[0]],"x":1}', '{"in_channels":1.5,"maps":[]}', b"\xff"]
+    "text",
+    [
+        *("", "{}", '{"in_channels":1,"maps":[[0]],"x":1}', '{"in_channels":1.5,"maps":[]}', b"\xff", "\ud800"),
+        *(None, 3, ["a"]),
+    ],
 )
 def test_what_is_no_json_table_is_refused(text):
     with pytest.raises(

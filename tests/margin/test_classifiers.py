@@ -170,6 +170,23 @@ def test_partial_fit_goes_on_where_fit_stopped(rng):
         first.partial_fit(X[:1], ["other"])
 
 
+@pytest.mark.parametrize("begin", ["fit", "partial_fit"])
+def test_later_classes_must_be_the_first_ones(begin, rng):
+    X, y = blobs(rng)
+    model, twin = MarginClassifier(random_state=3), MarginClassifier(random_state=3)
+    for one in (model, twin):
+        one.fit(X, y) if begin == "fit" else one.partial_fit(X, y, classes=["class 1", "class 0"])
+    before = "partial_fit(classes=...): expected the classes of the first call, class 0 and class 1, got "
+    for other in (["class 0", "class 2"], ["class 0"], ["class 0", "class 1", "class 2"], [0, 1], []):
+        words = f"{before}{other!r:.60}; leave them out, or begin with another classifier."
+        with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
+            model.partial_fit(X, y, classes=other)
+    for same in (["class 0", "class 1"], ["class 1", "class 0"], np.unique(y), None):
+        model.partial_fit(X, y, classes=same)
+        twin.partial_fit(X, y)
+    np.testing.assert_array_equal(model.coef_, twin.coef_)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_pairwise_scores_are_lecuns_sums(loss, rng):
     X, y = blobs(rng, k=4)

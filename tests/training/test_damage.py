@@ -140,6 +140,19 @@ def test_forged_weights_are_one_sentence(whole, tmp_path, tensors, words):
     assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
 
 
+@pytest.mark.parametrize("byte", [0, 255])
+def test_a_forged_state_of_the_random_draws_is_one_sentence(byte, tmp_path):
+    start(tmp_path, 3)
+    forged(tmp_path, tensors={"random.cpu": torch.full_like(torch.get_rng_state(), byte)})
+    model, draws = tiny_net(seed=1), torch.get_rng_state()
+    before = {name: t.clone() for name, t in model.state_dict().items()}
+    words = rf"^train\(resume=True\): expected a whole {NAME}, got a state of the random draws at which torch answers "
+    with pytest.raises(RunError, match=words + r".*; it is damaged or not of mathdnn; train again\.$"):
+        train(model, tiny_data(), RECIPES["sgd"], seed=4, run=tmp_path, resume=True)
+    assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), draws)
+
+
 @pytest.mark.parametrize(
     "position", [{"epoch": -3}, {"epoch": 99}, {"step": -1}, {"seconds": -1.0}], ids=lambda given: next(iter(given))
 )

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from mathdnn.errors import InvalidInput
-from mathdnn.lenet import LeNet5
-from mathdnn.lenet.paper import DigitDistance, PadTo32
+from mathdnn.lenet import ConnectionTable, LeNet5, TableConv2d
+from mathdnn.lenet.paper import DigitDistance, PadTo32, ScaledTanh, Subsample
 from mathdnn.native.network import plan_network
 from mathdnn.training import Recipe, plan_engine, scores
 from mathdnn.training.native_layers import native_layers
@@ -208,6 +208,66 @@ def test_a_method_of_its_own_is_left_to_torch(method):
     assert str(plan_engine(model, Recipe())) == expected
     found = scores(model, np.arange(2 * 784, dtype=np.uint32).astype(np.uint8).reshape(2, 28, 28))
     assert np.array_equal(found[0], found[1])
+
+
+def everything():
+    """One of each kind that the engine takes, on images of 28 x 28."""
+    ends = (nn.Flatten(), nn.Linear(675, 84), ScaledTanh(), DigitDistance())
+    maps = (PadTo32(), nn.ZeroPad2d(1), nn.ConstantPad2d(1, 0.5), nn.Conv2d(1, 6, 5), TableConv2d(TABLE, 3))
+    pools = (nn.MaxPool2d(3, 1), Subsample(3), nn.ZeroPad2d(1), nn.AvgPool2d(2, 1))
+    return nn.Sequential(*maps, *pools, nn.Tanh(), nn.ReLU(), nn.Sigmoid(), nn.Identity(), *ends)
+
+
+TABLE = ConnectionTable.parse("01 2345 05", in_channels=6)
+IMAGES = np.arange(20 * 784, dtype=np.uint32).astype(np.uint8).reshape(20, 28, 28)
+
+
+@pytest.mark.parametrize("place", range(17))
+def test_a_forward_replaced_on_the_class_is_left_to_torch(place, monkeypatch):
+    model, first = everything(), nn.Module.__call__
+    assert plan_engine(model, Recipe()).engine == "native"
+    kind = type(model[place])
+    before = kind.forward
+    monkeypatch.setattr(kind, "forward", lambda self, x: 0 * before(self, x))
+    refusal = plan_engine(model, Recipe())
+    assert refusal.engine == "torch"
+    assert refusal.reason.endswith("whose class has another forward than at first, which it would not call")
+    found = scores(model, IMAGES)
+    assert np.array_equal(found[0], found[1])
+    monkeypatch.undo()
+    assert plan_engine(model, Recipe()).engine == "native"
+    assert nn.Module.__call__ is first
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        (nn.Sequential, "forward"),
+        (LeNet5, "forward"),
+        (nn.Conv2d, "_conv_forward"),
+        (nn.Module, "__call__"),
+        (nn.Module, "_call_impl"),
+    ],
+)
+def test_so_is_another_method_that_a_layer_runs_through(kind, method, monkeypatch):
+    model, before = LeNet5(), getattr(kind, method)
+    monkeypatch.setattr(kind, method, lambda *given: before(*given))
+    assert plan_engine(model, Recipe()).reason.endswith(f"another {method} than at first, which it would not call")
+    monkeypatch.undo()
+    assert plan_engine(model, Recipe()).engine == "native"
+
+
+def test_within_autocast_torch_computes_in_the_types_that_were_asked_for():
+    model = LeNet5()
+    with torch.autocast("cpu", torch.bfloat16):
+        plan = plan_engine(model, Recipe())
+        found = scores(model, IMAGES)
+        with torch.no_grad():
+            expected = model(torch.from_numpy(IMAGES[:, None] / np.float32(255))).float().numpy()
+    assert str(plan) == "torch: an autocast block, where it computes in float32 only"
+    assert np.array_equal(found, expected)
+    assert plan_engine(model, Recipe()).engine == "native"
+    assert not np.array_equal(scores(model, IMAGES), expected)
 
 
 @pytest.mark.parametrize("engine", ["auto", "native", "torch"])

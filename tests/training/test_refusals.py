@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +14,7 @@ from tests.training.cases import plain_net, tiny_data
 from torch import nn
 
 from mathdnn.errors import InvalidInput
-from mathdnn.training import train
+from mathdnn.training import Recipe, load_run, train
 
 
 def test_nan_among_the_pixels_is_refused():
@@ -54,6 +57,44 @@ def test_what_cannot_be_trained_is_refused_before_it_begins(attempt, expected):
     with pytest.raises(InvalidInput, match=r": expected .*; ") as caught:
         attempt()
     assert str(caught.value).startswith(expected)
+
+
+WORDS = {
+    "report_steps": ("a whole number from 1", ["x", None, 2.5, 0, -3, True, np.nan], repr, "leave it at 50"),
+    "checkpoint_seconds": ("a number from 0", ["x", None, np.nan, -1.0, True, 1j], repr, "leave it at 10"),
+    "progress": ("a function, or None", [3, "x"], lambda v: f"a {type(v).__name__}", "pass a function of one Event"),
+    "run": ("a path: text or a Path", [3, b"yy", 2.5, ["a"]], lambda v: f"a {type(v).__name__}", "write it as text"),
+}
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_what_no_run_can_be_reported_or_kept_with_is_refused_before_anything_is_written(name, tmp_path):
+    expected, values, shown, do = WORDS[name]
+    for value in values:
+        words = f"train({name}=...): expected {expected}, got {shown(value)}; {do}."
+        with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
+            train(plain_net(), tiny_data(), **{"run": tmp_path / "new", name: value})
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("steps", [1, np.int64(2)])
+@pytest.mark.parametrize("seconds", [0, np.float32(0), math.inf, Fraction(1, 2)])
+def test_numbers_of_other_kinds_are_numbers(steps, seconds, tmp_path):
+    train(plain_net(), tiny_data(), Recipe(epochs=1), run=tmp_path, report_steps=steps, checkpoint_seconds=seconds)
+    assert load_run(tmp_path).finished
+
+
+@pytest.mark.parametrize(("folder", "got"), [(None, "None"), (3, "a int"), (b"yy", "a bytes")])
+def test_a_folder_to_read_is_a_path(folder, got):
+    words = f"load_run(folder): expected a path: text or a Path, got {got}; write it as text."
+    with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
+        load_run(folder)
+
+
+@pytest.mark.parametrize("text", [None, 3, ["{}"], "\ud800"])
+def test_a_recipe_is_read_from_text(text):
+    with pytest.raises(InvalidInput, match=r"^Recipe.from_json\(text\): expected a recipe as one JSON object, got "):
+        Recipe.from_json(text)
 
 
 @pytest.mark.parametrize("spoil", [

@@ -2,7 +2,8 @@
 
 Convention at kinks: the derivative is the one from the left, so relu'(0) = 0, as torch's autograd has it;
 hardtanh' = 0 at both ends, leaky_relu'(0) = 0.01. For t > 20 softplus(t) = t with slope 1, as torch has it: log(1+e^t)
-is larger by 2.1e-9 at most.
+is larger by 2.1e-9 at most. Where z overflowed or is NaN, sigma' is what torch's autograd gives as well, but for two:
+softsign' at infinity is its limit 0 (there NaN, as softsign is in both), and elu' of NaN is NaN (there 1).
 """
 
 from __future__ import annotations
@@ -74,8 +75,17 @@ def _sigmoid_derivative(z: Any) -> Any:
     return s * (1 - s)
 
 
-def _step(z: Any) -> Any:
-    return (z > 0).to(z.dtype)
+def _constant(z: Any, c: float) -> Any:
+    """c everywhere, of z's kind: z * 0 + c is NaN where z overflowed."""
+    return z.masked_fill(z.new_ones((), dtype=bool), c)
+
+
+def _relu_derivative(z: Any) -> Any:
+    return (~(z <= 0)).to(z.dtype)
+
+
+def _hardtanh_derivative(z: Any) -> Any:
+    return (~((z <= -1) | (z >= 1))).to(z.dtype)
 
 
 def _softplus(z: Any) -> Any:
@@ -111,14 +121,14 @@ _FROM_VALUE: dict[tuple[Map, Map], Map] = {  # sigma' in terms of y = sigma(z)
 ACTIVATIONS: dict[str, Activation] = {
     a.name: a
     for a in (
-        Activation("identity", lambda z: z, lambda z: z * 0 + 1, "t", 1.0),
+        Activation("identity", lambda z: z, lambda z: _constant(z, 1), "t", 1.0),
         Activation("tanh", _tanh, _tanh_derivative, r"\tanh t", 1.0),
         Activation("sigmoid", _sigmoid, _sigmoid_derivative, r"\frac{1}{1+e^{-t}}", 0.25),
-        Activation("relu", lambda z: z.clamp(min=0), _step, r"\max(t, 0)", 1.0, "sigma'(0) = 0"),
+        Activation("relu", lambda z: z.clamp(min=0), _relu_derivative, r"\max(t, 0)", 1.0, "sigma'(0) = 0"),
         Activation(
             "leaky_relu",
             lambda z: z.clamp(min=0) + 0.01 * z.clamp(max=0),
-            lambda z: 0.01 + 0.99 * _step(z),
+            lambda z: 0.01 + 0.99 * (z > 0).to(z.dtype),
             r"\max(t, 0) + 0.01\min(t, 0)",
             1.0,
             "sigma'(0) = 0.01",
@@ -126,7 +136,7 @@ ACTIVATIONS: dict[str, Activation] = {
         Activation(
             "hardtanh",
             lambda z: z.clamp(-1, 1),
-            lambda z: ((z > -1) & (z < 1)).to(z.dtype),
+            _hardtanh_derivative,
             r"\min(\max(t, -1), 1)",
             1.0,
             "sigma'(-1) = sigma'(1) = 0",
@@ -165,13 +175,16 @@ def polynomial(*coefficients: int | Fraction) -> Activation:
     if not coefficients or not all(isinstance(c, int | Fraction) for c in coefficients):
         expected, do = "whole numbers or fractions, at least one", "write 0.1 as Fraction(1, 10)"
         raise InvalidInput(sentence("polynomial(c_0, c_1, ...)", expected, f"{coefficients!r:.60}", do))
-    slopes = [k * c for k, c in enumerate(coefficients)][1:] or [0]
+    slopes = [k * c for k, c in enumerate(coefficients)][1:]
 
     def horner(cs: list[Any]) -> Map:
+        while cs and cs[-1] == 0:  # 0 t^k is NaN where t overflowed
+            cs = cs[:-1]
+
         def value(z: Any) -> Any:
             tensor = hasattr(z, "is_floating_point")  # torch knows no fractions
-            first, *rest = [_float(c) if tensor else c for c in reversed(cs)]
-            total = z * 0 + first
+            first, *rest = [_float(c) if tensor else c for c in reversed(cs or [0])]
+            total = _constant(z, first) if tensor else z * 0 + first
             for c in rest:
                 total = total * z + c
             return total

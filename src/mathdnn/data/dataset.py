@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mathdnn.data.files import checked_path
 from mathdnn.data.idx import read_idx
 from mathdnn.errors import DataError, sentence
 
@@ -66,13 +67,14 @@ def load_mnist(root: str | os.PathLike[str] | None = None) -> Dataset:
 
     The files are named as MNIST's, `train-images-idx3-ubyte` or `train-images.idx3-ubyte` and so on, plain or with
     `.gz` (which is taken first, since it carries a checksum). 60,000 + 10,000 images of 28 x 28 for MNIST.
-    Raises `DataError` for a file that is missing, damaged, swapped with another or does not fit the others.
+    Raises `DataError` for a file that is missing, damaged, swapped with another or does not fit the others, and
+    `InvalidInput` for a `root` that is no path.
     """
     if root is None:
         with importlib.resources.as_file(importlib.resources.files("mathdnn.data") / "mnist") as folder:
             arrays = [_checked(read_idx(folder / f"{stem}.gz"), stem) for stem in FILES]
         return _dataset("MNIST", *arrays)
-    folder = Path(root)
+    folder = checked_path(root, "load_mnist(root=...)")
     paths = [_find(folder, stem) for stem in FILES]
     arrays = [read_idx(path) for path in paths]
     _check_files(paths, arrays)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from mathdnn.data.files import open_regular
+from mathdnn.data.files import checked_path, open_regular
 from mathdnn.errors import DataError, sentence
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def read_digit(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "28 28"]:
     Returns 28 x 28 pixels, 0 background .. 255 ink. Raises `DataError` for what is no such picture: not an image,
     another format, truncated, more than 50 million pixels, all of one colour.
     """
+    checked_path(path, "read_digit(path)")
     who = f"read_digit({os.fspath(path)})"
     return place(crop(ink(read_grey(path, who), who)))
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from mathdnn.errors import DataError, OutputError, sentence
+from mathdnn.errors import DataError, InvalidInput, OutputError, sentence
+
+
+def checked_path(path: Any, who: str) -> Path:
+    """`path` as a Path. Raises `InvalidInput` for what names no file: None, a number, bytes."""
+    try:
+        return Path(path)
+    except TypeError:
+        got = "None" if path is None else f"a {type(path).__name__}"
+        raise InvalidInput(sentence(who, "a path: text or a Path", got, "write it as text")) from None
 
 
 def open_regular(path: str | os.PathLike[str], who: str) -> BinaryIO:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 import numpy as np
 
-from mathdnn.data.files import open_regular, replace_file
+from mathdnn.data.files import checked_path, open_regular, replace_file
 from mathdnn.errors import DataError, InvalidInput, sentence
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Sha
     `max_bytes` limits the unpacked size that the header may declare; from a gzipped file at most one byte more than
     declared is ever unpacked. Raises `DataError` for whatever is not exactly one IDX array.
     """
+    checked_path(path, "read_idx(path)")
     who = f"read_idx({os.fspath(path)})"
     with open_regular(path, who) as file:
         try:
@@ -64,6 +65,7 @@ def write_idx(path: str | os.PathLike[str], array: Shaped[np.ndarray, ...]) -> N
     The file appears whole or not at all. Raises `InvalidInput` for an array that IDX cannot hold, `OutputError` where
     the file cannot be written.
     """
+    checked_path(path, "write_idx(path)")
     array = np.asarray(array)
     who = f"write_idx({os.fspath(path)})"
     code = CODES.get(array.dtype.newbyteorder("="))

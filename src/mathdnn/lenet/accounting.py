@@ -91,7 +91,7 @@ class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Read back what `to_json` wrote. Raises `InvalidInput` for anything else."""
         try:
             return msgspec.json.decode(text, type=cls)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, RecursionError, UnicodeError, TypeError) as error:
             who, expected = "Account.from_json(text)", "an account as to_json writes it"
             raise InvalidInput(sentence(who, expected, str(error), "check the text")) from None
 
@@ -121,8 +121,9 @@ def _(layer: TableConv2d, input_shape: Shape, output_shape: Shape) -> tuple[int,
 @cost.register(nn.AvgPool2d)
 @cost.register(nn.MaxPool2d)
 def _(layer: nn.AvgPool2d | nn.MaxPool2d, input_shape: Shape, output_shape: Shape) -> tuple[int, int]:
-    size = layer.kernel_size
-    window = size * size if isinstance(size, int) else math.prod(size)
+    given = layer.kernel_size
+    size = tuple(given) if isinstance(given, tuple | list) else (given,)
+    window = math.prod(size if len(size) == 2 else size * 2)  # one number, alone or in a tuple, stands for both
     return math.prod(output_shape) * window, 0
 
 
@@ -144,6 +145,7 @@ def count(model: nn.Module, input_shape: Sequence[int] | None = None) -> Account
     """
     from mathdnn.lenet.walk import walk
 
+    _require_module(model)
     shape = input_shape if input_shape is not None else getattr(model, "input_shape", None)
     if shape is None:
         got = f"a {type(model).__name__} without one"
@@ -151,6 +153,9 @@ def count(model: nn.Module, input_shape: Sequence[int] | None = None) -> Account
     whole = isinstance(shape, tuple | list) and all(map(is_whole, shape))
     if not whole or any(side < 1 for side in shape):
         raise InvalidInput(sentence("count(input_shape=...)", "positive whole numbers", f"{shape!r:.60}", "correct it"))
+    if max(shape, default=0) >= 2**63:
+        got = f"one of {max(shape).bit_length()} bits"
+        raise InvalidInput(sentence("count(input_shape=...)", "numbers below 2^63", got, "give the shape of an image"))
     lazy = next((name for name, p in model.named_parameters() if nn.parameter.is_lazy(p)), None)
     if lazy is not None:
         got = f"{lazy} without one"
@@ -168,6 +173,12 @@ def count(model: nn.Module, input_shape: Sequence[int] | None = None) -> Account
     unknown = [f"{row.name}, a {row.kind}: no rule for its connections" for row in rows if row.connections is None]
     unused = [f"{n}: a parameter of no layer called" for n, p in model.named_parameters() if id(p) not in seen]
     return Account(shape, tuple(rows), tuple(dict.fromkeys([*unknown, *unused, *strangers])))
+
+
+def _require_module(model: Any) -> None:
+    if not isinstance(model, nn.Module):
+        got = type(model).__name__
+        raise InvalidInput(sentence("count(model)", "a torch.nn.Module", got, "pass the network itself"))
 
 
 def _cost(outputs: int, reads: int, bias: bool) -> tuple[int, int]:

@@ -86,9 +86,10 @@ class ConnectionTable:
         if not 1 <= k <= i:
             _refuse("ConnectionTable.random(fan_in=...)", f"1 to in_channels={i}", str(k), "choose a number in between")
         if not isinstance(seed, np.random.Generator):
-            if _whole(seed, "ConnectionTable.random(seed=...)") < 0:
+            number = _whole(seed, "ConnectionTable.random(seed=...)")
+            if number < 0:
                 _refuse("ConnectionTable.random(seed=...)", "a whole number from 0", str(seed), "give such a seed")
-            seed = np.random.default_rng(seed)
+            seed = np.random.default_rng(number)
         order = seed.random((o, i)).argsort(axis=1, kind="stable")
         return cls(i, tuple(tuple(row) for row in order[:, :k].tolist()))
 
@@ -202,7 +203,7 @@ class ConnectionTable:
         """Read back what `to_json` wrote. Raises `InvalidInput` for anything else."""
         try:
             wire = msgspec.json.decode(text, type=_Wire)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, RecursionError, UnicodeError, TypeError) as error:
             _refuse("ConnectionTable.from_json(text)", "a table as to_json writes it", str(error), "check the text")
         return cls(wire.in_channels, wire.maps)
 

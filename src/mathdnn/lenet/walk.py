@@ -78,8 +78,8 @@ def _run(model: nn.Module, shape: Shape, watch: _Watch) -> None:
     state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
     ghosts = {name: torch.empty_like(tensor, device="meta") for name, tensor in state.items()}
-    images = torch.empty((2, *shape), dtype=dtype, device="meta")
     try:
+        images = torch.empty((2, *shape), dtype=dtype, device="meta")  # torch refuses more bytes than it can count
         with torch.no_grad(), watch:
             functional_call(model, ghosts, (images,))
     except InvalidInput:

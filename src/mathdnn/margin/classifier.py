@@ -104,7 +104,10 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y: Shaped[np.ndarray, " n"],
         classes: Shaped[np.ndarray, " 2"] | None = None,
     ) -> MarginClassifier:
-        """One more epoch, on these examples, from the present weights. The first call needs `classes`, both of them."""
+        """One more epoch, on these examples, from the present weights.
+
+        The first call needs `classes`, both of them; where a later one names some, they must be the same.
+        """
         check_switches(self)
         with all_or_nothing(self):
             self._go_on(X, y, classes)
@@ -113,6 +116,8 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _go_on(self, X: Any, y: Any, classes: Any) -> None:
         first = not hasattr(self, "coef_")
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=first, ensure_all_finite=False)
+        if not first and classes is not None:
+            check_same(classes, self.classes_)
         classes = two_classes(np.asarray(classes) if classes is not None else y) if first else self.classes_
         check_known(y, classes)
         rows = training_rows(X, self.fit_intercept)
@@ -214,6 +219,14 @@ def check_known(y: np.ndarray, classes: np.ndarray) -> None:
         raise InvalidInput(
             sentence("partial_fit(y=...)", f"the classes {classes[0]!s} and {classes[1]!s}", got, "name both at first")
         )
+
+
+def check_same(given: object, classes: np.ndarray) -> None:
+    """Raise `InvalidInput` for classes that are not those of the first call; their order is free."""
+    if set(np.asarray(given).ravel().tolist()) != set(classes.tolist()):
+        expected = f"the classes of the first call, {classes[0]!s} and {classes[1]!s}"
+        do = "leave them out, or begin with another classifier"
+        raise InvalidInput(sentence("partial_fit(classes=...)", expected, f"{given!r:.60}", do))
 
 
 def signs(y: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ import msgspec
 import safetensors.torch
 import torch
 
+from mathdnn.data import checked_path
 from mathdnn.errors import RunError, sentence
 from mathdnn.training.record import Run
 
@@ -84,18 +85,22 @@ def _require_weights_of(model: torch.nn.Module, weights: Mapping[str, torch.Tens
         is_like, held = own.get(name), weights.get(name)
         got = "none" if held is None else f"one of shape {tuple(held.shape)} and {held.dtype}"
         if is_like is None:
-            raise _damaged("SavedRun.into(model)", f"a tensor {name!r:.60} that the network has not")
+            raise damaged("SavedRun.into(model)", f"a tensor {name!r:.60} that the network has not")
         if held is None or (held.shape, held.dtype) != (is_like.shape, is_like.dtype):
-            raise _damaged("SavedRun.into(model)", f"for {name} {got}, where the network's has {tuple(is_like.shape)}")
+            raise damaged("SavedRun.into(model)", f"for {name} {got}, where the network's has {tuple(is_like.shape)}")
         if held.is_floating_point() and not bool(held.isfinite().all()):
-            raise _damaged("SavedRun.into(model)", f"numbers in {name} that are not finite")
+            raise damaged("SavedRun.into(model)", f"numbers in {name} that are not finite")
         if not held.is_floating_point() and name.endswith("edge") and not torch.equal(held, is_like):
-            raise _damaged("SavedRun.into(model)", f"another connection table in {name}")
+            raise damaged("SavedRun.into(model)", f"another connection table in {name}")
 
 
 def load_run(folder: str | os.PathLike[str]) -> SavedRun:
-    """Read a run folder, finished or not, and check every byte of it. Raises `RunError` in one sentence."""
-    record, position, tensors = read(Path(folder), f"load_run({os.fspath(folder)})")
+    """Read a run folder, finished or not, and check every byte of it. Raises `RunError` in one sentence.
+
+    `InvalidInput` for what is no path.
+    """
+    path = checked_path(folder, "load_run(folder)")
+    record, position, tensors = read(path, f"load_run({os.fspath(folder)})")
     weights = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
     return SavedRun(record, position.epoch, position.step, weights)
 
@@ -142,14 +147,14 @@ def decode(content: bytes, who: str) -> tuple[Run, Position, dict[str, torch.Ten
         OverflowError,
         MemoryError,
     ) as error:
-        raise _damaged(who, str(error).splitlines()[0][:120] if str(error) else type(error).__name__) from None
+        raise damaged(who, str(error).splitlines()[0][:120] if str(error) else type(error).__name__) from None
     if _digest(state, tensors) != state.digest:
-        raise _damaged(who, "other contents than its digest says")
+        raise damaged(who, "other contents than its digest says")
     at, record = state.position, state.record
     if at.step < 0 or not (at.epoch == len(record.curve) <= record.recipe.epochs) or not 0 <= at.seconds < float("inf"):
-        raise _damaged(who, f"step {at.step} of epoch {at.epoch + 1} after {len(record.curve)} epochs")
+        raise damaged(who, f"step {at.step} of epoch {at.epoch + 1} after {len(record.curve)} epochs")
     if record.finished != (at.epoch == record.recipe.epochs):
-        raise _damaged(
+        raise damaged(
             who, f"{at.epoch} of {record.recipe.epochs} epochs, and {'' if record.finished else 'no '}figures"
         )
     return state.record, state.position, tensors
@@ -187,16 +192,16 @@ def _content(path: Path, who: str) -> bytes:
         head = file.read(_HEADER)
         length = int.from_bytes(head, "little")
         if length > min(size, _LONGEST):
-            raise _damaged(who, "no header of mathdnn")
+            raise damaged(who, "no header of mathdnn")
         head += file.read(length)
         try:
             parts: Any = msgspec.json.decode(head[_HEADER:]).values()
             end = max((part["data_offsets"][1] for part in parts if "data_offsets" in part), default=0)
             whole = size == len(head) + end
         except (msgspec.MsgspecError, AttributeError, KeyError, TypeError, IndexError, RecursionError, UnicodeError):
-            raise _damaged(who, "no header of mathdnn") from None
+            raise damaged(who, "no header of mathdnn") from None
         if not whole:
-            raise _damaged(who, f"{size:,} bytes, which is not what its header says")
+            raise damaged(who, f"{size:,} bytes, which is not what its header says")
         return head + file.read(end)
 
 
@@ -206,12 +211,13 @@ def _metadata(content: bytes, who: str) -> str:
         header: Any = msgspec.json.decode(content[_HEADER : _HEADER + length])
         return str(header["__metadata__"][KEY])
     except (msgspec.MsgspecError, KeyError, TypeError, RecursionError, UnicodeError, OverflowError):
-        raise _damaged(who, "no header of mathdnn") from None
+        raise damaged(who, "no header of mathdnn") from None
 
 
 def _digest(state: _State, tensors: Mapping[str, torch.Tensor]) -> str:
     return tensor_digest(tensors, msgspec.json.encode(msgspec.structs.replace(state, digest="")))
 
 
-def _damaged(who: str, found: str) -> RunError:
+def damaged(who: str, found: str) -> RunError:
+    """What to raise for a checkpoint that holds `found`."""
     return RunError(sentence(who, f"a whole {NAME}", found, "it is damaged or not of mathdnn; train again"))

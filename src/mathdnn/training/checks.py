@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import numbers
 import platform
 import re
 from collections.abc import Mapping
@@ -13,9 +14,10 @@ import numpy as np
 import torch
 
 import mathdnn
-from mathdnn.data import digest, readable
-from mathdnn.errors import InvalidInput, RunError, sentence
+from mathdnn.data import checked_path, digest, readable
+from mathdnn.errors import InvalidInput, RunError, is_whole, sentence
 from mathdnn.training.images import Arrays, Images, checked_split
+from mathdnn.training.memory import repeats
 from mathdnn.training.recipe import Recipe
 from mathdnn.training.scoring import check_classes, check_module, evaluating, mean_loss
 
@@ -48,11 +50,27 @@ def check_device(device: str) -> torch.device:
     return place
 
 
-def check_resume(run: Any, resume: bool) -> None:
-    """Raise `InvalidInput` for a run to be resumed that is nowhere."""
+def check_run(run: Any, resume: bool) -> None:
+    """Raise `InvalidInput` for a run that is no path, or that is to be resumed and is nowhere."""
+    if run is not None:
+        checked_path(run, "train(run=...)")
     if resume and run is None:
         do = "pass run=, the folder of the run"
         raise InvalidInput(sentence("train(resume=True)", "a run to go on with", "none", do))
+
+
+def check_reports(progress: Any, report_steps: Any, checkpoint_seconds: Any) -> None:
+    """Raise `InvalidInput` unless there is somebody to tell, and it is said how often to tell and to keep."""
+    if progress is not None and not callable(progress):
+        got, do = f"a {type(progress).__name__}", "pass a function of one Event"
+        raise InvalidInput(sentence("train(progress=...)", "a function, or None", got, do))
+    if not is_whole(report_steps) or report_steps < 1:
+        got, do = f"{report_steps!r:.40}", "leave it at 50"
+        raise InvalidInput(sentence("train(report_steps=...)", "a whole number from 1", got, do))
+    number = isinstance(checkpoint_seconds, numbers.Real) and not isinstance(checkpoint_seconds, bool)
+    if not number or not checkpoint_seconds >= 0:  # NaN is none, and at infinity only ends of epochs are kept
+        got, do = f"{checkpoint_seconds!r:.40}", "leave it at 10"
+        raise InvalidInput(sentence("train(checkpoint_seconds=...)", "a number from 0", got, do))
 
 
 def check_about(about: Any) -> dict[str, str]:
@@ -91,6 +109,10 @@ def check_weights(model: torch.nn.Module) -> None:
     check_module(model, who)
     if not any(p.requires_grad for p in model.parameters()):
         raise InvalidInput(sentence(who, "a parameter to train", "none that requires a gradient", "unfreeze one"))
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and parameter.layout == torch.strided and repeats(parameter):
+            expected, got = "a place in memory for each weight", f"{name}, where one stands for many"
+            raise InvalidInput(sentence(who, expected, got, "clone what was expanded"))
     for name, tensor in model.state_dict().items():
         if not isinstance(tensor, torch.Tensor):
             do = "keep tensors only in the module's state"

@@ -22,7 +22,8 @@ from mathdnn.training.checks import (
     check_data,
     check_device,
     check_recipe,
-    check_resume,
+    check_reports,
+    check_run,
     check_scores,
     check_seed,
     check_weights,
@@ -87,7 +88,8 @@ def train(
     check_recipe(recipe)
     check_seed(seed, "train(seed=...)")
     check_weights(model)
-    check_resume(run, resume)
+    check_run(run, resume)
+    check_reports(progress, report_steps, checkpoint_seconds)
     splits = check_data(data, judged)
     place = check_device(device)
     plan = plan_engine(model, recipe, engine, place.type)
@@ -99,9 +101,8 @@ def train(
     try:
         with interrupts() as stopped, seeded(seed, DROPOUT, place), _repeatable(place), training(model):
             runner = (native_engine if plan.engine == "native" else TorchEngine)(model, images, held, recipe)
-            loop = _Loop(
-                record, runner, len(images), keeper, stopped, _quiet(progress, model, place), max(1, report_steps)
-            )
+            tell = _quiet(progress, model, place)
+            loop = _Loop(record, runner, len(images), keeper, stopped, tell, int(report_steps))
             return loop.run(resume)
     finally:
         if keeper is not None:

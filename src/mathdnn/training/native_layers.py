@@ -11,10 +11,18 @@ from torch import nn
 from mathdnn.lenet import ConnectionTable, LeNet5, LeNet5_1998, TableConv2d
 from mathdnn.lenet.paper import BACKGROUND, DigitDistance, PadTo32, ScaledTanh, Subsample
 from mathdnn.native.layers import Activation, Convolution, Dense, Distance, Expect, Flatten, Layer, Pad, Pool
+from mathdnn.training.memory import share_memory
 
 Pair = tuple[int, int]
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _PLAIN = {nn.Tanh: "tanh", nn.ReLU: "relu", nn.Sigmoid: "sigmoid"}
+_KINDS = (
+    *_PLAIN, nn.Sequential, nn.Identity, nn.Flatten, nn.Linear, nn.Conv2d, nn.AvgPool2d, nn.MaxPool2d, nn.ZeroPad2d,
+    nn.ConstantPad2d, TableConv2d, LeNet5, LeNet5_1998, ScaledTanh, Subsample, PadTo32, DigitDistance,
+)  # fmt: skip
+_METHODS = ("__call__", "_call_impl", "forward", "_conv_forward")
+_FIRST = {kind: {name: getattr(kind, name, None) for name in _METHODS} for kind in _KINDS}
+"""What each kind computed when this file was imported: somebody may put another function in its place later."""
 
 
 class Unknown(Exception):
@@ -28,13 +36,15 @@ class _Odd(Exception):
 def native_layers(model: nn.Module, *, training: bool = True) -> tuple[tuple[Layer, ...], tuple[nn.Parameter, ...]]:
     """The layers of `model`, and its parameters in the engine's order. Raises `Unknown`.
 
-    With `training` all parameters must be trainable and each belong to one layer.
+    With `training` all parameters must be trainable, each belong to one layer and have memory of its own.
     """
     layers: list[Layer] = []
     parameters: list[nn.Parameter] = []
     unflattened = ""
     if any(getattr(nn.modules.module, f"_global{hooks}") for hooks in _HOOKS):
         raise Unknown("hooks on all modules, which it would not call")
+    if torch.is_autocast_enabled("cpu"):
+        raise Unknown("an autocast block, where it computes in float32 only")
     for name, module in _leaves(model, ""):
         try:
             found = _layer(module)
@@ -51,17 +61,26 @@ def native_layers(model: nn.Module, *, training: bool = True) -> tuple[tuple[Lay
             raise Unknown(f"weights of {parameter.dtype}, where it has float32 only")
         if parameter.device.type != "cpu":
             raise Unknown(f"weights on {parameter.device}, where it has the processor only")
-        if training and not parameter.requires_grad:
-            raise Unknown("a parameter that is not to be trained")
-        if training and (parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None)):
-            raise Unknown("a parameter with hooks, which it would not call")
-    if training and len({id(parameter) for parameter in parameters}) < len(parameters):
-        raise Unknown("two layers with one parameter")
+    if training:
+        _require_trainable(parameters, [m.codes for m in model.modules() if type(m) is DigitDistance])
     if not any(isinstance(layer, Dense | Convolution) for layer in layers):
         raise Unknown("no convolution and no linear layer")
     if unflattened or not any(map(_is_flatten, layers)):
         raise Unknown(unflattened or "maps at the end, with no Flatten")
     return tuple(layers), tuple(parameters)
+
+
+def _require_trainable(parameters: list[nn.Parameter], constants: list[torch.Tensor]) -> None:
+    """The engine steps a copy of each parameter and takes `constants` as they are."""
+    for parameter in parameters:
+        if not parameter.requires_grad:
+            raise Unknown("a parameter that is not to be trained")
+        if parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None):
+            raise Unknown("a parameter with hooks, which it would not call")
+    if len({id(parameter) for parameter in parameters}) < len(parameters):
+        raise Unknown("two layers with one parameter")
+    if share_memory(parameters, constants):
+        raise Unknown("weights that share memory, which it would train apart")
 
 
 def _is_flatten(layer: Layer) -> bool:
@@ -74,6 +93,11 @@ def _leaves(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
     own = next((name for name in vars(module) if callable(getattr(type(module), name, None))), None)
     if own is not None:
         raise Unknown(f"{name or 'the model'} with its own {own}, which it would not call")
+    for kind in type(module).__mro__:
+        for method, first in _FIRST.get(kind, {}).items():
+            if getattr(kind, method, None) is not first:
+                where = f"{name or 'the model'}, a {kind.__name__} whose class has another {method} than at first"
+                raise Unknown(f"{where}, which it would not call")
     if type(module) not in (nn.Sequential, LeNet5, LeNet5_1998):
         yield name, module
         return

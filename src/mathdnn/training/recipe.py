@@ -99,7 +99,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """Read a recipe strictly; names left out take their defaults. Raises `InvalidInput` for anything else."""
         try:
             return msgspec.json.decode(text, type=cls)
-        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        except (msgspec.MsgspecError, RecursionError, UnicodeError, TypeError) as error:
             got = str(error).rstrip(".")
             raise InvalidInput(
                 sentence("Recipe.from_json(text)", "a recipe as one JSON object", got, "correct the file")

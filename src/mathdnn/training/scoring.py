@@ -76,8 +76,10 @@ def _scores(
     compiled = native_scores(model, held)
     if compiled is not None:
         return compiled
-    found: Float[np.ndarray, "n k"] = torch.cat([score for score, _ in _scored(model, held)]).cpu().numpy()
-    return found
+    found = torch.cat([score for score, _ in _scored(model, held)]).cpu()
+    held_by_numpy = found.float() if found.dtype == torch.bfloat16 else found
+    numbers: Float[np.ndarray, "n k"] = held_by_numpy.numpy()
+    return numbers
 
 
 def measure(model: torch.nn.Module, images: Images, recipe: Recipe) -> Metrics:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from mathdnn.training.checkpoint import damaged
 from mathdnn.training.checks import check_resumed
 from mathdnn.training.images import Images
 from mathdnn.training.optimizers import new_state, update
@@ -82,12 +83,16 @@ class TorchEngine:
     def restore(self, tensors: dict[str, torch.Tensor]) -> None:
         own = self.tensors()
         check_resumed(own, tensors, "model and device")
+        try:  # before anything is changed
+            torch.set_rng_state(tensors["random.cpu"])
+            if self.device.type == "cuda":
+                torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
+        except RuntimeError as error:
+            got = f"a state of the random draws at which torch answers {str(error).splitlines()[0]!r:.80}"
+            raise damaged("train(resume=True)", got) from None
         for name, tensor in own.items():
             if not name.startswith("random."):
                 tensor.copy_(tensors[name])
-        torch.set_rng_state(tensors["random.cpu"])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
 
     def finish(self) -> None:
         for p in self.parameters:
