@@ -7,11 +7,12 @@ from fractions import Fraction
 import msgspec
 import pytest
 from tests.saboteurs.backprop import FORMULAS_THAT_ARE_WRONG
+from tests.verify.tampering import resealed
 
-from mathdnn.backprop import FORMULAS, check_exact, polynomial
+from mathdnn.backprop import FORMULAS, check_exact, polynomial, typed_formula
 from mathdnn.errors import InvalidInput
 from mathdnn.monotone.seal import sealed
-from mathdnn.verdict import Verdict
+from mathdnn.verdict import Assumption, Equality, Verdict
 from mathdnn.verify.backprop import check
 
 
@@ -63,6 +64,20 @@ def test_lies_that_are_sealed_again_are_rejected(case):
     )
     assert answer is not True
     assert said.startswith(why)
+
+
+@pytest.mark.parametrize("text", [None, "A[l]"])
+@pytest.mark.parametrize(
+    "lie",
+    [{"equality": Equality.BITWISE}, {"equality": None}, {"assumptions": (Assumption("pi is 3"),)}],
+    ids=["bitwise", "none", "pi"],
+)
+def test_more_than_was_checked_is_rejected(lie, text):
+    formulas = {"mine": typed_formula(text, "dyl/dyl-1")} if text else FORMULAS
+    verdict = next(iter(check_exact((2, 2, 1), formulas=formulas).values()))
+    assert check(verdict)[0] is True
+    said = "the equality or the assumptions are not what the evidence rests on"
+    assert check(resealed(msgspec.structs.replace(verdict, **lie).to_plain())) == (False, said)
 
 
 def test_mutations_are_rejected(rng):

@@ -64,6 +64,12 @@ def put(verdict, path):
     return str(path)
 
 
+def agreed(verdict):
+    """What is said after a claim in a person's own words, which nothing checks."""
+    more = f", assuming: {'; '.join(map(str, verdict.assumptions))}" if verdict.assumptions else ""
+    return f" (if its reader agrees that what was checked says so{more})"
+
+
 def said(verdict):
     """A claim that is refuted is never printed as one that holds."""
     return f"refuted: {verdict.claim}" if verdict.status is Status.REFUTED else verdict.claim
@@ -74,7 +80,8 @@ def test_true_evidence_holds(case, tmp_path, capsys):
     verdict = VERDICTS[case]()
     assert main(["verify", put(verdict, tmp_path / "c.json")]) == 0
     out, err = capsys.readouterr()
-    assert (out.splitlines()[0], err) == (f"HOLDS: {said(verdict)}", "")
+    free = any(word in case for word in ("identity", "bounds", "part", "sum"))
+    assert (out.splitlines()[0], err) == (f"HOLDS: {said(verdict)}{agreed(verdict) if free else ''}", "")
     assert out.splitlines()[1].startswith("  checked again by code of its own")
 
 
@@ -200,6 +207,26 @@ LIES = {
     "a flag": (lie(SUM, {"total": True}), "the products add up to 60,806"),
     "right after all": (lie(OTHER, claimed=60_806), "60,806 is the number that was claimed"),
     "formula": (lie(OTHER, {"formula": 3}), "the products add up to 60,806"),
+    "digits of a number": (lie(SUM, claim="the sum is 160,806"), "the claim does not speak of 60,806"),
+    "the end of a number": (
+        lie(SUM, {"terms": [{"layer": "a", "products": [[806]]}], "total": 806, "counted": 806}),
+        "the claim does not speak of 806",
+    ),
+    "the start of a number": (
+        lie(SUM, {"terms": [{"layer": "a", "products": [[60]]}], "total": 60, "counted": 60}),
+        "the claim does not speak of 60",
+    ),
+    "another count": (lie(OTHER, found=61_706), "61,706 is the number that was claimed"),
+    "a count of its own": (
+        lie(OTHER, claim="LeNet-5 has 60,806", claimed=60_806, found=1),
+        "the products add up to 60,806, as was claimed",
+    ),
+    "a claim of its own": (lie(OTHER, claimed=7), "the claim does not speak of 7"),
+    "identity to the bit": (lie(IDENTITY, equality=Equality.BITWISE), "the equality or the assumptions are not"),
+    "no identity to the bit": (lie(FALSE, equality=Equality.BITWISE), "the equality or the assumptions are not"),
+    "sum to the bit": (lie(SUM, equality=Equality.BITWISE), "the equality or the assumptions are not"),
+    "sum that assumes": (lie(SUM, assumptions=(Assumption("pi is 3"),)), "the equality or the assumptions are not"),
+    "other sum that assumes": (lie(OTHER, assumptions=(Assumption("a"),)), "the equality or the assumptions are not"),
 }  # fmt: skip
 
 
@@ -211,6 +238,40 @@ def test_lies_that_are_sealed_again_are_rejected(case, tmp_path, capsys):
     assert why.startswith(words)
     assert main(["verify", put(verdict, tmp_path / "c.json")]) == 1
     assert capsys.readouterr().out.startswith(f"REJECTED: {said(verdict)}\n  {words[:60]}")
+
+
+def test_a_claim_in_words_of_its_own_is_not_said_to_hold():
+    one = lie(IDENTITY, {"left": ["number", "1"], "right": ["number", "1"]}, claim="pi is 3", assumptions=())
+    assert verify(one).claim == f"the evidence holds for: pi is 3{agreed(one)}"
+    assert verify(IDENTITY).claim.endswith(", assuming: a (b))")
+
+
+HIDING = "x\x1b[1A\x1b[2KHOLDS: all is well\nHOLDS: so is this\r\x9b2K\u202e\u2066\u2028"
+WRITTEN = r"x\x1b[1A\x1b[2KHOLDS: all is well\nHOLDS: so is this\r\x9b2K\u202e\u2066\u2028"
+
+
+@pytest.mark.parametrize("status", ["proved", "refuted", "undecided"])
+def test_what_a_file_says_moves_no_cursor(status, tmp_path, capsys):
+    verdicts = {
+        "proved": lie(IDENTITY, claim=HIDING),
+        "refuted": lie(FALSE, claim=HIDING, found="7"),
+        "undecided": proved(HIDING, Certificate(HIDING, "b")),
+    }
+    main(["verify", put(verdicts[status], tmp_path / "c.json")])
+    out = capsys.readouterr().out
+    assert out.count("\n") == 2
+    assert WRITTEN in out.splitlines()[0]
+    assert out.replace("\n", "").isprintable()
+
+
+def test_no_table_and_no_error_moves_a_cursor(tmp_path, capsys):
+    document = results(SUM, FALSE)
+    document["claims"][0]["id"] = document["claims"][1]["status"] = HIDING
+    check_results(document, tmp_path)
+    assert capsys.readouterr().out.replace("\n", "").isprintable()
+    (tmp_path / "c.json").write_text(json.dumps({"claim": "a", "status": HIDING}))
+    assert main(["verify", str(tmp_path / "c.json")]) == 2
+    assert capsys.readouterr().err.rstrip("\n").isprintable()
 
 
 def test_a_counterexample_that_is_not_its_parts_is_rejected():

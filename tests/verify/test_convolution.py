@@ -19,7 +19,7 @@ from mathdnn.convolution import ConvForm, as_conv2d, equal_maps
 from mathdnn.convolution.linear import LINEAR
 from mathdnn.convolution.moves import MOVES
 from mathdnn.errors import InvalidInput
-from mathdnn.verdict import Status, pack_array
+from mathdnn.verdict import Status, pack_array, unpack_array
 from mathdnn.verify import verify
 from mathdnn.verify.computing import COMPUTING
 from mathdnn.verify.moving import MOVING
@@ -47,6 +47,7 @@ TRUE = {
     "transposed": lambda: as_conv2d(nn.Upsample(scale_factor=2, mode="bilinear"), (1, 5, 6)),
     "nearest": lambda: as_conv2d(lambda x: F.interpolate(x, scale_factor=2)[..., ::2, ::2], (1, 5, 6)),
     "opaque": lambda: as_conv2d(lambda a: np.diff(a, axis=0), (5, 4), opaque=True),
+    "opaque batch": lambda: as_conv2d(lambda a: np.diff(a, axis=2) + 1, (2, 1, 4, 3), opaque=True),
 }
 
 
@@ -157,6 +158,7 @@ FORGERIES = [
     ("opaque", ("evidence", "data", "left", "responses"), pack_array(np.zeros((20, 16)))),
     ("opaque", (*RIGHT, "weight", "values", 0), "-2"),
     ("opaque", ("evidence", "kind"), "pickle"),
+    ("opaque batch", ("evidence", "data", "left", "responses"), pack_array(np.zeros((24, 18)))),
 ]
 
 
@@ -164,6 +166,15 @@ FORGERIES = [
 def test_a_forgery_with_a_seal_that_fits_isrejected(name, path, value):
     forged = resealed(replaced(TRUE[name]().to_plain(), path, value))
     assert verify(forged).status is not Status.PROVED
+
+
+@pytest.mark.parametrize(("pixel", "place"), [(23, 17), (23, 0), (0, 17)])
+def test_a_response_of_another_image_of_a_batch_is_checked_too(pixel, place):
+    verdict = TRUE["opaque batch"]()
+    responses = unpack_array(verdict.evidence.data["left"]["responses"]).copy()
+    responses[pixel, place] += 1
+    forged = replaced(verdict.to_plain(), ("evidence", "data", "left", "responses"), pack_array(responses))
+    assert "a response is not the convolution's" in str(verify(resealed(forged)))
 
 
 def test_a_new_seal_alone_is_no_forgery(verdict):

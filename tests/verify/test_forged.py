@@ -147,6 +147,33 @@ def rounding_for_a_law_that_fails():
     return refuted(claim, data, {"x": pack_array(x.numpy())}, pack_array(claimed), pack_array(found))
 
 
+def law(f, shape, x, dtype):
+    """A refutation of f(2 x) = 2 f(x) - f(0) by what comes out of f, which is affine over the reals."""
+    side = {"graph": trace(f, (1, *shape), dtype=dtype).to_plain(), "input": [1, *shape]}
+    image = torch.zeros((1, *shape), dtype=dtype)
+    image.flatten()[0] = x
+    claimed, found = (2 * f(image) - f(0 * image)).double().numpy(), f(2 * image).numpy()
+    assert (claimed != found).any()
+    data = {"kind": "not affine", "operation": side, "factor": 2, "law": "f(2 x) = 2 f(x) + -1 f(0)"}
+    size = " x ".join(map(str, shape))
+    return refuted(
+        f"on {size} images, the operation is a convolution, so it is affine",
+        data, {"x": pack_array(image.numpy())}, pack_array(claimed), pack_array(found),
+    )  # fmt: skip
+
+
+def rounding_beside_a_step_without_a_rule():
+    return law(lambda x: (torch.maximum(x, x) + 1e8) - 1e8, (1, 4, 4), 5, torch.float32)
+
+
+def rounding_that_is_made_large():
+    return law(lambda x: ((torch.maximum(x, x) + 1e16) - 1e16) * 1e15, (1, 4, 4), 1, torch.float64)
+
+
+def digits_lost_below_the_smallest_float():
+    return law(lambda x: torch.maximum(x, x) * 1e-200 * 2e-124 * 1e200 * 1e124, (1, 4, 4), 1.2, torch.float64)
+
+
 def an_entry_that_is_a_list():
     verdict = as_conv2d(lambda x: x.flip(-1), (1, 5, 5))
     data = copy.deepcopy(verdict.evidence.data)
@@ -164,6 +191,9 @@ FORGERIES = {
     an_output_counted_from_behind: "there is no such output",
     one_map_with_and_without_a_batch: "the two sides agree at the image",
     rounding_for_a_law_that_fails: "affine over the reals",
+    rounding_beside_a_step_without_a_rule: "the law fails by rounding",
+    rounding_that_is_made_large: "the law fails by rounding",
+    digits_lost_below_the_smallest_float: "numbers so small that floats lose their digits",
     an_entry_that_is_a_list: "six whole numbers",
 }
 
@@ -185,5 +215,23 @@ def test_refutations_in_coarse_floats_verify(dtype, step):
         "sum": lambda x: x + kernel,
     }
     verdict = as_conv2d(lambda x: F.relu(steps[step](x.to(dtype))).float(), (1, 3, 3))
+    assert verdict.status is Status.REFUTED
+    assert verify(verdict).status is Status.PROVED, str(verify(verdict))
+
+
+STEPS = {
+    "floor": torch.floor,
+    "round": lambda x: torch.round(x * 127) / 127,
+    "least float": lambda x: F.pad(x, (1, 1), value=torch.finfo(x.dtype).min).unfold(-1, 3, 1).amax(-1),
+    "near a corner": lambda x: F.leaky_relu(x, 0.99),
+    "a mean": lambda x: x - x.std(),
+    "a large factor": lambda x: F.relu(x) * 1e20,
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("case", STEPS)
+def test_refutations_by_steps_and_large_numbers_verify(case, dtype):
+    verdict = as_conv2d(STEPS[case], (1, 4, 5), dtype=dtype)
     assert verdict.status is Status.REFUTED
     assert verify(verdict).status is Status.PROVED, str(verify(verdict))

@@ -18,6 +18,7 @@ from mathdnn.monotone.seal import sealed
 from mathdnn.verdict import Assumption, Verdict, pack_array
 from mathdnn.verify import verify
 from mathdnn.verify.monotone import check
+from mathdnn.verify.reals import _direction
 
 F = torch.nn.functional
 MADE = {
@@ -114,6 +115,35 @@ def test_an_image_with_a_nan_shows_nothing():
     claim = "torch.sign commutes with max pooling over every float16 image without NaN"
     lie = sealed(msgspec.structs.replace(MADE["images"](), claim=claim, evidence=evidence))
     assert check(lie) == (False, "there is a NaN in the image, and the claim is about images without")
+
+
+SILU = ["mul", "x", ["recip", ["add", "1", ["exp", ["neg", "x"]]]]]
+PARTS = {
+    "three of a maximum": ["max", "-100", "-100", SILU],
+    "three of a minimum": ["min", "100", "100", SILU],
+    "none of a sum": ["add"],
+    "two of an exponential": ["exp", "x", SILU],
+    "an unknown head": ["sort", SILU],
+    "more than there is time for": ["add", *["x"] * 1000],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PARTS)
+def test_a_term_has_the_parts_that_its_head_takes(case):
+    """The function is not nondecreasing: x / (1 + e^-x) falls below -1.28."""
+    plain = over_the_reals("tanh").to_plain()
+    plain["claim"] = plain["claim"].replace("tanh", "silu")
+    plain = replaced(replaced(plain, (*DATA, "function"), "silu"), (*DATA, "term"), PARTS[case])
+    answer, said = check(resealed(plain))
+    assert answer is False
+    assert said.startswith("the evidence is malformed (ValueError: ")
+
+
+def test_a_lower_bound_is_not_raised_by_rounding():
+    above = ["add", "0.1", "0.2", "-0.3", ["max", "x", "0"]]  # in floats, 0.1 + 0.2 - 0.3 > 0
+    assert _direction(above) == (1, 0)
+    with pytest.raises(ValueError, match=r"^no rule for recip$"):
+        _direction(["recip", above])
 
 
 @pytest.mark.parametrize("depth", [100, 500, 900])

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from mathdnn.cli.answer import FAILS, HOLDS, answer
+from mathdnn.cli.answer import FAILS, HOLDS, answer, shown
 from mathdnn.cli.named import reading
 from mathdnn.cli.output import Json, print_json, print_table
 from mathdnn.data.files import open_regular
@@ -45,11 +45,13 @@ def verify(file: Path, /, *, json: Json = False) -> int:
     found = _decode(content, file)
     if isinstance(found, _Results):
         return _results(found, json=json)
+    from mathdnn.verify import CLAIM
     from mathdnn.verify import verify as check
 
     checked = check(found)
     no = f"{found.status!s}: " if found.status.value in ("refuted", "contradicted") else ""  # what holds is the no
-    words = f"{WORD[checked.status.value].upper()}: {no}{found.claim}\n  {checked.evidence}"
+    what = checked.claim.removeprefix(CLAIM) if checked.status.value == "proved" else found.claim
+    words = f"{WORD[checked.status.value].upper()}: {no}{shown(what)}\n  {shown(str(checked.evidence))}"
     return answer(checked, json=json, words=words)
 
 
@@ -71,7 +73,7 @@ def _decode(content: bytes, path: Path) -> Verdict | _Results:
             return msgspec.json.decode(content, type=_Results)
         return msgspec.json.decode(content, type=Verdict)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        got = "a tree too deep" if isinstance(error, RecursionError) else str(error).rstrip(".")
+        got = "a tree too deep" if isinstance(error, RecursionError) else shown(str(error).rstrip("."))
         raise InvalidInput(sentence(f"verify {path}", expected, got, do)) from None
 
 
@@ -81,7 +83,7 @@ def _results(found: _Results, *, json: bool) -> int:
     if json:
         print_json({"claims": rows})
     else:
-        print_table(("claim", "checked", "verdict", "why"), [list(row.values()) for row in rows])
+        print_table(("claim", "checked", "verdict", "why"), [[shown(cell) for cell in row.values()] for row in rows])
         holding, rejected, open_ = (words.count(word) for word in WORD.values())
         print(f"{holding} hold, {rejected} rejected, {open_} not checked (runs, or no checker).")
     return FAILS if "rejected" in words or "holds" not in words else HOLDS

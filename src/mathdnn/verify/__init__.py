@@ -20,6 +20,7 @@ __all__ = ["verify"]
 
 _CHECKERS = ("convolution", "counterexamples", "monotone", "backprop", "homework")  # each has KINDS, and check(verdict)
 _LARGEST = 1 << 29  # bytes of a file
+CLAIM = "the evidence holds for: "  # what is claimed of a verdict, before what it says
 
 
 def verify(certificate: Verdict | str | os.PathLike[str]) -> Verdict:
@@ -29,7 +30,7 @@ def verify(certificate: Verdict | str | os.PathLike[str]) -> Verdict:
     cannot run it. Raises `InvalidInput` for a file that cannot be read or holds no verdict.
     """
     verdict = certificate if isinstance(certificate, Verdict) else _read(certificate)
-    claim = f"the evidence holds for: {verdict.claim}"
+    claim = f"{CLAIM}{verdict.claim}"
     if isinstance(verdict.evidence, Estimate):
         return undecided(claim, "it rests on runs, which a file cannot repeat", "repeating them")
     if isinstance(verdict.evidence, Undecided):
@@ -41,7 +42,7 @@ def verify(certificate: Verdict | str | os.PathLike[str]) -> Verdict:
             continue
         holds, words = checker.check(verdict)
         if holds and hasattr(checker, "sentence_of"):
-            claim = f"the evidence holds for: {checker.sentence_of(verdict)}"
+            claim = f"{CLAIM}{checker.sentence_of(verdict)}"
         if holds is None:
             return undecided(claim, words, "a machine and versions that can run it")
         if not holds:

@@ -14,7 +14,7 @@ import random
 from fractions import Fraction
 from typing import Any
 
-from mathdnn.verdict import Certificate, Counterexample, Verdict
+from mathdnn.verdict import Assumption, Certificate, Counterexample, Equality, Verdict
 from mathdnn.verify import wrong_formula
 from mathdnn.verify.sealing import BROKEN, seal_holds
 from mathdnn.verify.typed import holds
@@ -23,6 +23,7 @@ from mathdnn.verify.wrong_formula import TEXTS, network
 Answer = tuple[bool | None, str]
 KINDS = ("polynomial identity", *wrong_formula.KINDS)
 P = (1 << 61) - 1
+_WIDTHS = Assumption("this is about the given widths", "every index of the formula occurs in them")
 
 
 def check(verdict: Verdict) -> Answer:
@@ -32,6 +33,9 @@ def check(verdict: Verdict) -> Answer:
         return None, "there is no certificate or counterexample in it"
     if not seal_holds(verdict):
         return False, BROKEN
+    assumed = (_WIDTHS,) if isinstance(evidence, Certificate) else ()
+    if verdict.equality is not Equality.REALS or verdict.assumptions != assumed:
+        return False, "the equality or the assumptions are not what the evidence rests on"
     try:
         return (
             _check(verdict, evidence.data)

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mathdnn.verify.numbers import Absolute, Malformed, Modular, clean, convolve, trim
+from mathdnn.verify.numbers import (
+    Absolute,
+    Malformed,
+    Modular,
+    clean,
+    convolve,
+    padded,
+    require_room,
+    together,
+    trim,
+)  # fmt: skip
 from mathdnn.verify.rounding import LONGEST, of_positions
 
 if TYPE_CHECKING:
@@ -19,8 +29,8 @@ if TYPE_CHECKING:
 def _plus(sign: int) -> Callable[..., np.ndarray]:
     def rule(m: Machine, x: Any, y: Any, alpha: Any = 1) -> np.ndarray:
         m.count(2)
-        second = m.numbers.mul(clean(m.value(y)), m.value(alpha))
-        return (m.numbers.add if sign > 0 else m.numbers.sub)(clean(m.value(x)), second)
+        second = m.numbers.mul(*together(clean(m.value(y)), m.value(alpha)))
+        return (m.numbers.add if sign > 0 else m.numbers.sub)(*together(clean(m.value(x)), second))
 
     return rule
 
@@ -36,7 +46,7 @@ def _times(m: Machine, x: Any, y: Any) -> np.ndarray:
     if m.is_image(x) and m.is_image(y):
         raise Malformed("a product of two values that depend on the image")
     m.count(1)
-    return m.numbers.mul(clean(m.value(x)), clean(m.value(y)))
+    return m.numbers.mul(*together(clean(m.value(x)), clean(m.value(y))))
 
 
 def _over(m: Machine, x: Any, y: Any, rounding_mode: Any = None) -> np.ndarray:
@@ -44,11 +54,11 @@ def _over(m: Machine, x: Any, y: Any, rounding_mode: Any = None) -> np.ndarray:
         raise Malformed("a division by a value that depends on the image, or a rounding one")
     m.count(1)
     if isinstance(m.numbers, Modular) and isinstance(y, dict) and "node" in y:
-        return m.numbers.mul(clean(m.value(x)), m.numbers.inverse(clean(m.value(y))))
+        return m.numbers.mul(*together(clean(m.value(x)), m.numbers.inverse(clean(m.value(y)))))
     raw = m.constant(y)
     different, place = np.unique(raw, return_inverse=True)
     inverse = [m.numbers.fraction(1 / Fraction(value)) for value in different.tolist()]
-    return m.numbers.mul(clean(m.value(x)), np.array(inverse)[place.reshape(raw.shape)])
+    return m.numbers.mul(*together(clean(m.value(x)), np.array(inverse)[place.reshape(raw.shape)]))
 
 
 def _reduce(mean: bool) -> Callable[..., np.ndarray]:
@@ -76,6 +86,7 @@ def _product(m: Machine, x: Any, y: Any) -> np.ndarray:
         raise Malformed("a product of two matrices that depend on the image")
     a, b = clean(m.value(x)), clean(m.value(y))
     m.count(a.shape[-1])
+    require_room(a.size, b.shape[-1])
     return m.numbers.total(m.numbers.mul(a[..., :, :, None], b[..., None, :, :]), (a.ndim - 1,))
 
 
@@ -104,7 +115,7 @@ def _convolution(
     flat = [n for low, high in reversed(pads) for n in (low, high)]
     trimmed, sides = trim(value, flat)
     m.count(math.prod(w.shape[1:]) + (bias is not None))
-    made = convolve(m.numbers, np.pad(trimmed, sides), w, stride, dilation, groups, axes)
+    made = convolve(m.numbers, padded(trimmed, sides), w, stride, dilation, groups, axes)
     if bias is not None:
         made = m.numbers.add(made, m.value(bias).reshape(-1, *[1] * axes))
     return made[0] if single else made
@@ -115,9 +126,9 @@ def _as_plain(
 ) -> Any:
     """A transposed convolution as a plain one: zeros between the pixels, kernels turned, in and out swapped."""
     axes = w.ndim - 2
-    spread = np.zeros(
-        (*value.shape[:2], *((n - 1) * s + 1 for n, s in zip(value.shape[2:], stride, strict=True))), value.dtype
-    )
+    between = [(n - 1) * s + 1 for n, s in zip(value.shape[2:], stride, strict=True)]
+    require_room(*value.shape[:2], *between)
+    spread = np.zeros((*value.shape[:2], *between), value.dtype)
     spread[tuple([slice(None)] * 2 + [slice(None, None, s) for s in stride])] = value
     turned = np.flip(w, axis=tuple(range(2, w.ndim)))
     parts = [part.swapaxes(0, 1) for part in np.split(turned, groups, axis=0)]
@@ -168,6 +179,7 @@ def _unpool(m: Machine, x: Any, places: Any, size: list[int]) -> np.ndarray:
     flat, planes = at.reshape(-1, math.prod(at.shape[-2:])), value.reshape(-1, math.prod(value.shape[-2:]))
     if flat.shape != planes.shape or any(len(set(row)) != len(row) or min(row) < 0 for row in flat.tolist()):
         raise Malformed("two pixels that go to one place")
+    require_room(len(flat), *size)
     made = np.zeros((len(flat), math.prod(size)), value.dtype)
     for plane, row, values in zip(made, flat, planes, strict=True):
         plane[row] = values
@@ -211,6 +223,7 @@ def _bilinear(m: Machine, x: Any, size: list[int], align: bool, *scales: Any) ->
         n, scale = value.shape[axis], scales[k] if k < len(scales) else None
         if max(n, wanted) > LONGEST:
             raise Malformed("positions on a line too long")
+        require_room(value.size // max(1, n), wanted)
         moved = _moved(m, n, wanted, align, scale)
         largest = value.max(axis=axis, keepdims=True) if moved and isinstance(m.numbers, Absolute) else None
         planes = []

@@ -5,7 +5,8 @@ different remainders are different rationals.
 
 "no convolution": two outputs of one bias, two images of one batch, or every pair of strides (`excluded`).
 
-"not affine": a law that every affine f keeps, and images at which the graph, run in floats, does not.
+"not affine": a law that every affine f keeps, and images at which the graph, run in floats, does not, nor when its
+results are moved by more than rounding does.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from mathdnn.verdict import Counterexample, Status, Verdict, unpack_array
 from mathdnn.verify import convolution as maps
 from mathdnn.verify.excluded import Map, no_strides
 from mathdnn.verify.forms import form_output
-from mathdnn.verify.numbers import Modular
-from mathdnn.verify.running import Unlisted, run
+from mathdnn.verify.numbers import Malformed, Modular
+from mathdnn.verify.running import Unlisted, run, widened
 from mathdnn.verify.sealing import BROKEN, seal_holds
 from mathdnn.verify.wording import own_words, wrong_words
 
@@ -29,6 +30,7 @@ Answer = tuple[bool | None, str]
 KINDS = ("maps differ", "no convolution", "not affine")
 sentence_of = own_words
 _FAR, _NEAR = 5e-4, 1e-4  # a violation, and how well outputs agree with the file's, as shares of the largest value
+_MOVE, _TRIES, _TINY = 2.0**-30, 16, 2.0**-960
 _RUN = "has to be run itself: mathdnn.convolution.reproduces(verdict, operation) does that"
 _NO_GRAPH = (
     "the operation left no graph in the file (a function of NumPy arrays, or Python code that looks at pixels), so it "
@@ -184,28 +186,60 @@ def _not_affine(evidence: dict[str, Any], generator: random.Random) -> Answer:
     if _is_affine(side):
         return False, "the operation is affine over the reals: what the images show is rounding"
     images = {name: unpack_array(packed) for name, packed in evidence["input"].items()}
-    x, factor = images["x"], data["factor"]
-    at_zero, at_x = (run(side["graph"], image).astype(np.float64) for image in (np.zeros_like(x), x))
-    if factor is None:
-        at_y = run(side["graph"], images["y"]).astype(np.float64)
-        expected, found, law = (
-            at_x + at_y - at_zero,
-            run(side["graph"], x + images["y"]),
-            "f(x + y) = f(x) + f(y) - f(0)",
-        )
-    else:
-        if factor not in (-1, 2) or "y" in images:
-            return False, "no such law"
-        expected, found = factor * at_x + (1 - factor) * at_zero, run(side["graph"], x * x.dtype.type(factor))
-        law = f"f({factor} x) = {factor} f(x) + {1 - factor} f(0)"
-    size = max(float(np.abs(v).max()) for v in (expected, found, at_x, at_zero))
+    factor, graph = data["factor"], side["graph"]
+    if factor is not None and (factor not in (-1, 2) or "y" in images):
+        return False, "no such law"
+    expected, found, size = _law(graph, images, factor)
+    law = "f(x + y) = f(x) + f(y) - f(0)" if factor is None else f"f({factor} x) = {factor} f(x) + {1 - factor} f(0)"
     said = [unpack_array(evidence[name]) for name in ("claimed", "found")]
     for value, other in zip((expected, found), said, strict=True):
         if value.shape != other.shape or not (np.abs(value - other) <= _NEAR * size).all():
             return False, "an output is another than the file says"
-    if law != data["law"] or not float(np.abs(expected - found).max()) > _FAR * size:
+    gap = float(np.abs(expected - found).max())
+    if law != data["law"] or not gap > _FAR * size:
         return False, "the law holds at these images"
+    if not _stays(graph, images, factor, gap, generator):
+        return False, "the law fails by rounding: the difference is another where other digits are rounded"
     return True, f"on {_size(side)} images {law} fails at the images in the file, run again"
+
+
+def _law(
+    graph: dict[str, Any], images: dict[str, np.ndarray], factor: int | None, after: Any = None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """The two sides of the law, and the largest value on the way to the first."""
+    x = images["x"]
+    others = [images["y"], x + images["y"]] if factor is None else [x * x.dtype.type(factor)]
+    at_zero, at_x, *at_others = (
+        run(graph, image, after).astype(np.float64) for image in (np.zeros_like(x), x, *others)
+    )
+    expected = at_x + at_others[0] - at_zero if factor is None else factor * at_x + (1 - factor) * at_zero
+    return expected, at_others[-1], max(float(np.abs(v).max()) for v in (expected, at_others[-1], at_x, at_zero))
+
+
+def _stays(
+    graph: dict[str, Any], images: dict[str, np.ndarray], factor: int | None, gap: float, generator: random.Random
+) -> bool:
+    """Whether the sides of the law are as far apart in float64, with every result on the way moved by up to 2^-30 of
+    itself, millions of its roundings: what rounding makes, that makes another. Where a result is a step (a floor of a
+    whole number), half of the moves go down it, so some are tried.
+    """
+    import torch
+
+    wide = widened(graph)
+    moved = {name: image.astype(np.float64) if image.dtype.kind == "f" else image for name, image in images.items()}
+    source = torch.Generator().manual_seed(generator.getrandbits(60))
+
+    def move(value: torch.Tensor) -> torch.Tensor:
+        if bool(((value != 0) & (value.abs() < _TINY)).any()):
+            raise Malformed("numbers so small that floats lose their digits")
+        return value * (1 + _MOVE * (2 * torch.rand(value.shape, generator=source, dtype=torch.float64) - 1))
+
+    for _ in range(_TRIES):
+        expected, found, size = _law(wide, moved, factor, move)
+        far = float(np.abs(expected - found).max())
+        if far > _FAR * size and gap / 4 < far < 4 * gap:
+            return True
+    return False
 
 
 def _is_affine(side: dict[str, Any]) -> bool:

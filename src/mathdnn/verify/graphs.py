@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mathdnn.verify.computing import COMPUTING
+from mathdnn.verify.keeping import Kept, nodes_in
 from mathdnn.verify.moving import MOVING
 from mathdnn.verify.numbers import MARK, Malformed, Modular, Numbers
 from mathdnn.verify.rounding import precision, weighed
@@ -21,7 +22,8 @@ class Machine:
 
     def __init__(self, graph: dict[str, Any], constants: list[np.ndarray], numbers: Numbers) -> None:
         self.graph, self.constants, self.numbers = graph, constants, numbers
-        self.values: list[Any] = []
+        self.kept = Kept(graph)
+        self.values = self.kept.values
         self.depth: list[int] = []
         self.image: list[bool] = []
         self.added = 0
@@ -32,8 +34,8 @@ class Machine:
             self.added = 0
             value = image if place == 0 else self._node(node)
             _require_said(node, place, value)
-            used = [k for part in (node["args"], list(node["kwargs"].values())) for k in _nodes(part)]
-            self.values.append(value)
+            used = [k for part in (node["args"], list(node["kwargs"].values())) for k in nodes_in(part)]
+            self.kept.add(value)
             self.image.append(place == 0 or any(self.image[k] for k in used))
             added = weighed(self.graph, node, used, self.added)
             self.depth.append(max((self.depth[k] for k in used), default=0) + added)
@@ -96,7 +98,7 @@ class Machine:
     def precision(self) -> int:
         """The bits of the coarsest floats of the node at hand."""
         node = self.graph["nodes"][len(self.values)]
-        return precision(self.graph, node, _nodes([node["args"], list(node["kwargs"].values())]))
+        return precision(self.graph, node, nodes_in([node["args"], list(node["kwargs"].values())]))
 
 
 def _require_said(node: dict[str, Any], place: int, value: Any) -> None:
@@ -106,9 +108,3 @@ def _require_said(node: dict[str, Any], place: int, value: Any) -> None:
         raise Malformed(f"node {place} ({node['op']}) names shape {shape} and dtype {node['dtype']}")
     if not several and list(np.shape(value)) != shape:
         raise Malformed(f"node {place} ({node['op']}) has shape {np.shape(value)}, not {shape}")
-
-
-def _nodes(argument: Any) -> list[int]:
-    if isinstance(argument, dict):
-        return [argument["node"]] if "node" in argument else []
-    return [k for item in argument for k in _nodes(item)] if isinstance(argument, list) else []

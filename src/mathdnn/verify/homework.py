@@ -9,13 +9,14 @@ prover's. Derivatives are dual numbers.
 from __future__ import annotations
 
 import random
+import re
 from fractions import Fraction
 from math import prod
 from typing import Any
 
 import msgspec
 
-from mathdnn.verdict import Certificate, Counterexample, Status, Undecided, Verdict
+from mathdnn.verdict import Certificate, Counterexample, Equality, Status, Undecided, Verdict
 from mathdnn.verify.sealing import BROKEN, rational, seal_holds
 
 Answer = tuple[bool | None, str]
@@ -35,6 +36,8 @@ def check(verdict: Verdict) -> Answer:
         return None, "there is no certificate or counterexample in it"
     if not seal_holds(verdict):
         return False, BROKEN
+    if not _rests_on_nothing_more(verdict):
+        return False, "the equality or the assumptions are not what the evidence rests on"
     try:
         if isinstance(evidence, Certificate):
             return {"all-of": _all, "polynomial-identity": _identity, "sum-of-products": _sum}[evidence.kind](verdict)
@@ -43,6 +46,25 @@ def check(verdict: Verdict) -> Answer:
         return counter[kind](verdict, evidence)
     except (*_WRONG, msgspec.MsgspecError) as error:
         return False, f"the evidence is malformed ({type(error).__name__}: {str(error)[:80]})"
+
+
+def sentence_of(verdict: Verdict) -> str:
+    """The claim, and that it is one: a person's sentence, which no code reads."""
+    assumed = "; ".join(str(assumption) for assumption in verdict.assumptions)
+    more = f", assuming: {assumed}" if assumed else ""
+    return f"{verdict.claim} (if its reader agrees that what was checked says so{more})"
+
+
+def _rests_on_nothing_more(verdict: Verdict) -> bool:
+    """An identity is one over the reals, of which a person may assume more to have the claim; sums assume nothing. What
+    is made of parts is held against them."""
+    if isinstance(verdict.evidence, Certificate):
+        kind, equality = verdict.evidence.kind, Equality.REALS
+    else:
+        kind, equality = str(_data(verdict).get("kind")), None
+    if kind.startswith("sum-of-products"):
+        return verdict.equality is None and not verdict.assumptions
+    return not kind.startswith("polynomial-identity") or verdict.equality is equality
 
 
 def _data(verdict: Verdict) -> dict[str, Any]:
@@ -198,18 +220,27 @@ def _sum(verdict: Verdict) -> Answer:
     made = _total(d["terms"])
     if not made == d["total"] == d["counted"] or type(d["total"]) is not int or type(d["counted"]) is not int:
         return False, f"the products add up to {made:,}"
-    if f"{made:,}" not in verdict.claim:
+    if not _speaks_of(verdict, made):
         return False, f"the claim does not speak of {made:,}"
     return True, f"the products add up to {made:,}; that their factors are the network's sizes is for the reader to see"
 
 
 def _other(verdict: Verdict, evidence: Counterexample) -> Answer:
-    made = _total(evidence.input)
-    if made != evidence.data["formula"] or type(evidence.claimed) is not int or type(evidence.found) is not int:
+    made, claimed, found = _total(evidence.input), evidence.claimed, evidence.found
+    if made != evidence.data["formula"] or type(claimed) is not int or type(found) is not int:
         return False, f"the products add up to {made:,}"
-    if made == evidence.claimed == evidence.found:
-        return False, f"{made:,} is the number that was claimed"
-    return True, f"the products add up to {made:,}, {evidence.found:,} were counted, {evidence.claimed:,} claimed"
+    if found == claimed:
+        return False, f"{found:,} is the number that was claimed"
+    if not _speaks_of(verdict, claimed):
+        return False, f"the claim does not speak of {claimed:,}"
+    if made == claimed:
+        return False, f"the products add up to {made:,}, as was claimed; that {found:,} were counted, no product shows"
+    return True, f"the products add up to {made:,}, {found:,} were counted, {claimed:,} claimed"
+
+
+def _speaks_of(verdict: Verdict, number: int) -> bool:
+    """Whether the claim holds the number, and not as digits of another one."""
+    return bool(re.search(rf"(?<!\d)(?<!\d[.,]){number:,}(?![.,]?\d)", verdict.claim))
 
 
 def _count(n: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mathdnn.verify.numbers import Malformed, trim, windows_of
+from mathdnn.verify.numbers import Malformed, padded, require_room, together, trim, windows_of
 
 if TYPE_CHECKING:
     from mathdnn.verify.graphs import Machine
@@ -77,7 +77,7 @@ def _fill(m: Machine, x: Any, value: Any) -> np.ndarray:
 
 def _pad(m: Machine, x: Any, pads: list[int], fill: Any = 0) -> np.ndarray:
     value, sides = trim(m.loose(x), pads)
-    return np.pad(value, sides, constant_values=m.value(fill).item())
+    return padded(value, sides, constant_values=m.value(fill).item())
 
 
 def _pad_mode(mode: Any) -> Callable[..., np.ndarray]:
@@ -85,7 +85,7 @@ def _pad_mode(mode: Any) -> Callable[..., np.ndarray]:
         value, sides = trim(m.loose(x), pads)
         if mode == "reflect" and any(max(side) >= n for side, n in zip(sides, value.shape, strict=True) if max(side)):
             raise Malformed("a reflection wider than the image")
-        return np.asarray(np.pad(value, sides, mode=mode))
+        return padded(value, sides, mode=mode)
 
     return rule
 
@@ -96,7 +96,9 @@ def _roll(m: Machine, x: Any, shifts: list[int], dims: Any = ()) -> np.ndarray:
 
 
 def _repeat(m: Machine, x: Any, repeats: list[int]) -> np.ndarray:
-    return np.tile(m.loose(x), repeats)
+    value = m.loose(x)
+    require_room(value.size, *repeats)
+    return np.tile(value, repeats)
 
 
 def _pieces(m: Machine, x: Any, sizes: Any, dim: int = 0) -> list[np.ndarray]:
@@ -140,7 +142,8 @@ def _im2col(m: Machine, x: Any, kernel: Any, dilation: Any, padding: Any, stride
     value = m.loose(x)
     lead = value.shape[:-2]
     pads = [(0, 0)] * len(lead) + [(p, p) for p in padding]
-    windows = windows_of(np.pad(value, pads), kernel, stride, dilation)  # (*lead, i, j, a, b)
+    windows = windows_of(padded(value, pads), kernel, stride, dilation)  # (*lead, i, j, a, b)
+    require_room(*windows.shape)
     order = np.moveaxis(windows, [-2, -1], [-4, -3])
     return order.reshape(*lead[:-1], lead[-1] * kernel[0] * kernel[1], -1)
 
@@ -151,22 +154,27 @@ def _nearest(m: Machine, x: Any, size: list[int], *scales: Any) -> np.ndarray:
         axis = value.ndim - len(size) + k
         scale = scales[k] if k < len(scales) else None
         ratio = 1 / Fraction(scale) if scale else Fraction(value.shape[axis], wanted)
+        require_room(value.size // max(1, value.shape[axis]), wanted)
         index = [min(int(i * ratio), value.shape[axis] - 1) for i in range(wanted)]
         value = np.take(value, index, axis=axis)
     return value
 
 
 def _where(m: Machine, condition: Any, a: Any, b: Any) -> np.ndarray:
-    return np.where(m.plain(condition).astype(bool), m.loose(a), m.loose(b))
+    return np.where(*together(m.plain(condition).astype(bool), m.loose(a), m.loose(b)))
 
 
 def _masked_fill(m: Machine, x: Any, mask: Any, fill: Any) -> np.ndarray:
-    return np.where(m.plain(mask).astype(bool), m.value(fill), m.loose(x))
+    return np.where(*together(m.plain(mask).astype(bool), m.value(fill), m.loose(x)))
 
 
 def _index(m: Machine, x: Any, indices: list[Any]) -> np.ndarray:
+    value = m.loose(x)
     chosen = tuple(slice(None) if index is None else m.plain(index) for index in indices)
-    return np.asarray(m.loose(x)[chosen])
+    places = np.broadcast_shapes(*(index.shape for index in chosen if not isinstance(index, slice)))
+    rest = [n for k, n in enumerate(value.shape) if k >= len(chosen) or isinstance(chosen[k], slice)]
+    require_room(*places, *rest)
+    return np.asarray(value[chosen])
 
 
 def _index_put(m: Machine, x: Any, indices: list[Any], part: Any, accumulate: bool = False) -> np.ndarray:
@@ -182,7 +190,18 @@ def _gather(m: Machine, x: Any, dim: int, index: Any, *_: Any) -> np.ndarray:
 
 
 def _index_select(m: Machine, x: Any, dim: int, index: Any) -> np.ndarray:
-    return np.take(m.loose(x), m.plain(index), axis=dim)
+    value, places = m.loose(x), m.plain(index)
+    require_room(value.size // max(1, value.shape[dim]), places.size)
+    return np.take(value, places, axis=dim)
+
+
+def _joined(join: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    def rule(m: Machine, xs: Any, dim: int = 0) -> np.ndarray:
+        values = [m.loose(x) for x in xs]
+        require_room(sum(value.size for value in values))
+        return join(values, axis=dim)
+
+    return rule
 
 
 def _triangle(keep: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
@@ -211,8 +230,8 @@ MOVING: dict[str, Callable[..., Any]] = {
         ("transpose.int", lambda m, x, a, b: np.swapaxes(m.loose(x), a, b)),
         ("t.default", lambda m, x: m.loose(x).T),
         ("flip.default", lambda m, x, dims: np.flip(m.loose(x), tuple(dims))),
-        ("cat.default", lambda m, xs, dim=0: np.concatenate([m.loose(x) for x in xs], axis=dim)),
-        ("stack.default", lambda m, xs, dim=0: np.stack([m.loose(x) for x in xs], axis=dim)),
+        ("cat.default", _joined(np.concatenate)),
+        ("stack.default", _joined(np.stack)),
         ("copy.default", _copy),
         ("fill.Scalar fill.Tensor", _fill),
         ("constant_pad_nd.default", _pad),

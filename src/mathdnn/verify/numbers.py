@@ -16,6 +16,7 @@ import numpy as np
 
 _AT_ONCE = 1 << 22  # terms of a convolution held at once
 _FEW = 4  # output channels: from here on one large product is quicker
+ROOM = 1 << 27  # numbers in the results that are held at once, of 8 bytes at most
 MARK = -1  # stands for uninitialised memory: no value of either arithmetic is negative
 
 
@@ -105,6 +106,24 @@ class Absolute:
 
 
 Numbers = Modular | Absolute
+
+
+def require_room(*sizes: int) -> None:
+    """Refuse a result before it is made: a few numbers in a file can ask for any size."""
+    if math.prod(sizes) > ROOM:
+        raise Malformed(f"a result of more than {ROOM:,} numbers")
+
+
+def together(*values: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Values that are broadcast to one shape, which there is room for."""
+    require_room(*np.broadcast_shapes(*(np.shape(value) for value in values)))
+    return values
+
+
+def padded(value: np.ndarray, sides: Any, **how: Any) -> np.ndarray:
+    """numpy.pad, where there is room."""
+    require_room(*(n + low + high for n, (low, high) in zip(value.shape, sides, strict=True)))
+    return np.asarray(np.pad(value, sides, **how))
 
 
 def clean(value: np.ndarray) -> np.ndarray:

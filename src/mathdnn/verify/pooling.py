@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -60,9 +61,9 @@ def check_images(verdict: Verdict, evidence: Counterexample) -> Answer:
     x, window = _image(evidence.input, d["dtype"])
     if np.isnan(floats(x, d["dtype"])).any():
         return False, "there is a NaN in the image, and the claim is about images without"
-    times = _WHOLE if BODY in verdict.claim and len(x) % (_WHOLE * window) else 1
-    first = f(np.tile(_pool(x, window, d["dtype"]), times))[: len(x) // window]
-    last = _pool(f(np.tile(x, times))[: len(x)], window, d["dtype"])
+    body = BODY in verdict.claim
+    first = _applied(f, _pool(x, window, d["dtype"]), body)
+    last = _pool(_applied(f, x, body), window, d["dtype"])
     said = [_bits(e[k], d["dtype"]).ravel() for e, k in
             ((evidence.claimed, "pooling_first"), (evidence.found, "pooling_last"))]  # fmt: skip
     if not (_same(first, said[0], d["dtype"]) and _same(last, said[1], d["dtype"])):
@@ -72,6 +73,12 @@ def check_images(verdict: Verdict, evidence: Counterexample) -> Answer:
     cell = d["cell"]
     shown = type(cell) is int and 0 <= cell < len(differ) and bool(differ[cell])
     return (True, "") if shown else (False, "the two ways agree at the cell that is named")
+
+
+def _applied(f: Callable[..., Any], x: np.ndarray, body: bool) -> np.ndarray:
+    """f of every value; on the vector body the row goes on, with the same values again, until no tail is left."""
+    cells = math.ceil(len(x) / _WHOLE) * _WHOLE if body else len(x)
+    return np.asarray(f(np.resize(x, cells))[: len(x)])
 
 
 def _same(one: np.ndarray, other: np.ndarray, dtype: str) -> bool:

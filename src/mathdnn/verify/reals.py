@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 from mathdnn.verdict import Certificate, Counterexample, Equality, Verdict
 from mathdnn.verify.sealing import number
 
 Answer = tuple[bool | None, str]
-_DEEPEST = 60  # of a term
+_DEEPEST, _MOST = 60, 1000  # of a term: its depth, its pieces
+_PARTS = {
+    "max": 2, "min": 2, "scale": 2, "neg": 1, "recip": 1, "log": 1, "exp": 1, "erf": 1, "atan": 1, "floor": 1,
+    "add": None, "mul": None,
+}  # of each head, how many; None: one or more  # fmt: skip
+_LEAST: dict[str, Fraction | float] = {
+    "exp": Fraction(0), "erf": Fraction(-1), "atan": Fraction(-2), "floor": -math.inf,
+}  # fmt: skip
 _OTHERS = False, "the equality, the assumptions or the data are not what the evidence rests on"
 
 
@@ -23,7 +31,8 @@ def check_term(verdict: Verdict, evidence: Certificate) -> Answer:
         return _OTHERS
     if name not in _REAL:
         return None, f"{name!r} is not a function that the checker knows"
-    _require_shallow(term, 0)
+    if _pieces(term, 0) > _MOST:
+        raise ValueError("a term too large")
     way, _ = _direction(term)
     points = [k / 8 for k in range(-40, 41)]
     same = all(math.isclose(_value(term, x), _REAL[name](x), rel_tol=1e-9, abs_tol=1e-12) for x in points)
@@ -35,41 +44,51 @@ def _bare(verdict: Verdict, data: dict[str, Any], keys: set[str]) -> bool:
     return verdict.equality is Equality.REALS and not verdict.assumptions and set(data) == {*keys, "seal"}
 
 
-def _require_shallow(term: Any, depth: int) -> None:
+def _pieces(term: Any, depth: int) -> int:
+    """How many pieces a term has. Raises ValueError for one too deep to read."""
     if depth > _DEEPEST:
         raise ValueError("a term too deep")
-    for part in term if isinstance(term, list) else ():
-        _require_shallow(part, depth + 1)
+    return 1 + sum(_pieces(part, depth + 1) for part in (term if isinstance(term, list) else ()))
 
 
-def _direction(t: Any) -> tuple[int, float]:
-    """(1 rises, 0 constant, -1 falls; a lower bound)."""
+def _opened(t: Any) -> tuple[str, list[Any]]:
+    """(head, parts) of a term, which has as many as its head takes."""
+    head, *rest = t
+    if head not in _PARTS:
+        raise ValueError(f"no rule for {head!r:.20}")
+    wanted = _PARTS[head]
+    if len(rest) != wanted and (wanted or not rest):
+        raise ValueError(f"{head} of {len(rest)} parts")
+    return head, rest
+
+
+def _direction(t: Any) -> tuple[int, Fraction | float]:
+    """(1 rises, 0 constant, -1 falls; a lower bound, exactly)."""
     if t == "x":
         return 1, -math.inf
     if isinstance(t, str):
-        return 0, _number(t)
-    head, *rest = t
+        return 0, number(t)
+    head, rest = _opened(t)
     if head in ("max", "min", "scale"):
-        number, inner = (rest[0], rest[1]) if head == "scale" else (rest[1], rest[0])
+        said, inner = rest if head == "scale" else rest[::-1]
         way, low = _direction(inner)
-        c = _number(number)
+        c = number(said)
         if head == "scale":
-            return (way, c * low if c else 0.0) if c >= 0 else (-way, -math.inf)
-        return way, max(low, c) if head == "max" else min(low, c)
+            return (way, c * low if c else Fraction(0)) if c >= 0 else (-way, -math.inf)
+        return (way, max(low, c)) if head == "max" else (way, min(low, c))
     parts = [_direction(u) for u in rest]
     ways = {w for w, _ in parts if w}
     low = parts[0][1]
     if head == "add" and len(ways) < 2:
-        return (ways or {0}).pop(), sum(b for _, b in parts)
+        return (ways or {0}).pop(), sum((b for _, b in parts), Fraction(0))
     if head == "mul" and len(ways) < 2 and all(b >= 0 for _, b in parts):
-        return (ways or {0}).pop(), math.prod(b for _, b in parts)
+        return (ways or {0}).pop(), math.prod((b for _, b in parts), start=Fraction(1))
     if head == "neg":
         return -parts[0][0], -math.inf
     if head in ("recip", "log") and low > 0:
-        return (-parts[0][0], 0.0) if head == "recip" else (parts[0][0], -math.inf)
-    bounds = {"exp": 0.0, "erf": -1.0, "atan": -2.0, "floor": -math.inf}
-    if head in bounds:
-        return parts[0][0], bounds[head]
+        return (-parts[0][0], Fraction(0)) if head == "recip" else (parts[0][0], -math.inf)
+    if head in _LEAST:
+        return parts[0][0], _LEAST[head]
     raise ValueError(f"no rule for {head}")
 
 
@@ -82,7 +101,7 @@ def _value(t: Any, x: float) -> float:
         return x
     if isinstance(t, str):
         return _number(t)
-    head, *rest = t
+    head, rest = _opened(t)
     a = [_value(u, x) for u in rest]
     one: dict[str, Callable[[], float]] = {
         "neg": lambda: -a[0], "recip": lambda: 1 / a[0], "exp": lambda: math.exp(a[0]), "log": lambda: math.log(a[0]),

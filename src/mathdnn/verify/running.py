@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mathdnn.verdict import unpack_array
-from mathdnn.verify.numbers import Malformed
+from mathdnn.verify.keeping import Kept
+from mathdnn.verify.numbers import ROOM, Malformed
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
 _NAMES = """
@@ -37,31 +40,53 @@ _NAMES = """
     zeros_like"""
 ALLOWED = frozenset(_NAMES.split())
 _NAME = re.compile(r"[a-z0-9_]{1,60}")
-_ROOM = 1 << 28  # values in one array
 
 
 class Unlisted(Exception):
     """An operation of torch that is not on the list; the message names it."""
 
 
-def run(graph: dict[str, Any], image: np.ndarray) -> np.ndarray:
-    """The graph's output for one image, as torch computes it here. Raises `Malformed`, `Unlisted`, torch's errors."""
+def run(
+    graph: dict[str, Any], image: np.ndarray, after: Callable[[torch.Tensor], torch.Tensor] | None = None
+) -> np.ndarray:
+    """The graph's output for one image, as torch computes it here, with `after` done to each result on the way. Raises
+    `Malformed`, `Unlisted`, torch's errors."""
     import torch
 
-    constants = [torch.from_numpy(unpack_array(item)) for item in graph["constants"]]
-    values: list[Any] = []
+    constants = [
+        torch.from_numpy(item if isinstance(item, np.ndarray) else unpack_array(item)) for item in graph["constants"]
+    ]
+    kept = Kept(graph)
     for place, node in enumerate(graph["nodes"]):
         if place == 0:
             if node["op"] != "input" or node["shape"] != list(image.shape) or node["dtype"] != image.dtype.name:
                 raise Malformed("the image is no input of the graph")
-            values.append(torch.from_numpy(image.copy()))
+            value: Any = torch.from_numpy(image.copy())
         elif node["op"] == "getitem":
-            values.append(values[node["args"][0]["node"]][node["args"][1]])
+            value = kept.values[node["args"][0]["node"]][node["args"][1]]
         else:
-            values.append(_node(node, values, constants))
+            value = _node(node, kept.values, constants)
+        if after is not None and isinstance(value, torch.Tensor) and value.is_floating_point():
+            value = after(value)
+        kept.add(value)
     output = graph["output"]
-    result: torch.Tensor = constants[output["constant"]] if "constant" in output else values[output["node"]]
+    result: torch.Tensor = constants[output["constant"]] if "constant" in output else kept.values[output["node"]]
     return result.numpy()
+
+
+def widened(graph: dict[str, Any]) -> dict[str, Any]:
+    """The graph with every float a float64."""
+    made = [item if isinstance(item, np.ndarray) else unpack_array(item) for item in graph["constants"]]
+    constants = [item.astype(np.float64) if item.dtype.kind == "f" else item for item in made]
+    return {"nodes": _wide(graph["nodes"]), "constants": constants, "output": graph["output"]}
+
+
+def _wide(part: Any) -> Any:
+    if isinstance(part, dict):
+        return {key: _wide(value) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_wide(item) for item in part]
+    return "float64" if isinstance(part, str) and part in ("float16", "bfloat16", "float32") else part
 
 
 def _node(node: dict[str, Any], values: list[Any], constants: list[Any]) -> Any:
@@ -103,7 +128,7 @@ def _node(node: dict[str, Any], values: list[Any], constants: list[Any]) -> Any:
         shape = _shape(result("meta"))
     except NotImplementedError:
         shape = node["shape"]  # no rule for it without computing: as the file says
-    if shape != node["shape"] or (shape is not None and math.prod(shape) > _ROOM):
+    if shape != node["shape"] or (shape is not None and math.prod(shape) > ROOM):
         raise Malformed(f"{node['op']} gives {shape}, not {node['shape']}")
     with torch.no_grad():
         made = result("cpu")

@@ -2,9 +2,10 @@
 
 Both sides are polynomials with rational coefficients in the entries of A_l, b_l and x (and, where sigma is any, in
 sigma and sigma' of every unit). For a text of 400 characters their degree d is at most 400 times that of y_L: below
-2^26, as L <= 5 and sigma's degree is below 16. At a point of random whole numbers below 2^64 two different ones agree
-with probability at most d / 2^64 (Schwartz 1980, Zippel 1979). Points are drawn by the system and nothing is reduced
-modulo a prime, so no formula can be made to fit the points.
+2^26, as L <= 5 and sigma's degree is below 16. They are evaluated at random points modulo random primes p of 128 bits,
+drawn by the system, so no formula can be made to fit them: two different ones agree with probability at most d / p at a
+point (Schwartz 1980, Zippel 1979), and numbers of d times all digits of sigma's coefficients, below 2^41 bits, leave
+one remainder for fewer than 2^35 of the 2^120 such primes. Exact numbers of that length would take hours.
 
 Legend as in the provers: y and b are columns, s[l] = sigma'(z_l), G[l] = dy_L/dy_l, l < L unless it is the last. Entry
 by entry, a vector (s) that meets a column is one.
@@ -31,13 +32,72 @@ class Unreadable(ValueError):
     """A text that is no formula, or one too large to evaluate."""
 
 
+class Residue:
+    """A number modulo a prime, among others of the same prime and whole numbers."""
+
+    __slots__ = ("p", "value")
+
+    def __init__(self, value: int, p: int) -> None:
+        self.value, self.p = value % p, p
+
+    def __add__(self, other: Any) -> Residue:
+        return Residue(self.value + _whole(other), self.p)
+
+    def __mul__(self, other: Any) -> Residue:
+        return Residue(self.value * _whole(other), self.p)
+
+    def __neg__(self) -> Residue:
+        return Residue(-self.value, self.p)
+
+    def __sub__(self, other: Any) -> Residue:
+        return Residue(self.value - _whole(other), self.p)
+
+    def __rsub__(self, other: Any) -> Residue:
+        return Residue(_whole(other) - self.value, self.p)
+
+    def __pow__(self, exponent: int) -> Residue:
+        return Residue(pow(self.value, exponent, self.p), self.p)
+
+    def __eq__(self, other: object) -> bool:
+        return bool((self.value - _whole(other)) % self.p == 0)
+
+    __radd__, __rmul__ = __add__, __mul__
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _whole(number: Any) -> int:
+    return int(number.value if isinstance(number, Residue) else number)
+
+
+class Field:
+    """The numbers modulo a random prime of 128 bits (a Fermat test to eight random bases: a random odd number that is
+    none passes it far more rarely than the checks err)."""
+
+    def __init__(self) -> None:
+        self.generator, self.p = random.SystemRandom(), 4
+        while any(pow(self.generator.randrange(2, self.p - 1), self.p - 1, self.p) != 1 for _ in range(8)):
+            self.p = self.generator.randrange(2**127 + 1, 2**128, 2)
+
+    def of(self, number: Fraction) -> Residue:
+        return Residue(number.numerator * pow(number.denominator, -1, self.p), self.p)
+
+    def anywhere(self, _: str) -> Residue:
+        return Residue(self.generator.randrange(self.p), self.p)
+
+
 class Network:
-    """A network at one point: A[l], b[l], y[l], s[l] as arrays of whole numbers or fractions, exactly.
+    """A network at one point of a field: A[l], b[l], y[l], s[l] as arrays of numbers modulo its prime.
 
-    `entry(name)` is the value of A{l}_{j}_{k}, b{l}_{j}, x_{k}, each counted from 1, and, where sigma is any (`cs` is
-    None), of s{l}_{j} = sigma(z_l[j]) and d{l}_{j} = sigma'(z_l[j])."""
+    `entry(name)` is the value of A{l}_{j}_{k}, b{l}_{j}, x_{k}, each counted from 1, and, where sigma is any
+    (None), of s{l}_{j} = sigma(z_l[j]) and d{l}_{j} = sigma'(z_l[j])."""
 
-    def __init__(self, widths: list[int], cs: list[Fraction] | None, entry: Callable[[str], Any]) -> None:
+    def __init__(
+        self, widths: list[int], sigma: list[Fraction] | None, field: Field, entry: Callable[[str], Residue]
+    ) -> None:
+        if len(sigma or []) > 16:
+            raise ValueError("a polynomial too long")
+        cs = None if sigma is None else [field.of(c) for c in sigma]
+
         def draw(name: str, *shape: int) -> np.ndarray:
             made = np.empty(shape, dtype=object)
             for index in np.ndindex(*shape):
@@ -58,8 +118,8 @@ class Network:
                 self.y.append(draw(f"s{l}", len(z)))
                 self.s.append(draw(f"d{l}", len(z)))
             else:
-                self.y.append(sum((c * z**k for k, c in enumerate(cs)), 0 * z))
-                self.s.append(sum((k * c * z ** (k - 1) for k, c in enumerate(cs) if k), 0 * z))
+                self.y.append(sum((z**k * c for k, c in enumerate(cs)), 0 * z))
+                self.s.append(sum((z ** (k - 1) * (k * c) for k, c in enumerate(cs) if k), 0 * z))
 
     def derivative(self, by: str, l: int, index: tuple[int, ...], output: int) -> np.ndarray:  # noqa: E741
         """d y_output / d one entry of A_l, b_l, y_{l-1} or x: forward, layer by layer."""
@@ -82,12 +142,6 @@ class Network:
         return np.stack(columns, axis=1)
 
 
-def anywhere() -> Callable[[str], int]:
-    """Random whole numbers below 2^64, drawn by the system."""
-    generator = random.SystemRandom()
-    return lambda _: generator.randrange(1 << 64)
-
-
 def read(text: str) -> ast.expr:
     """The tree of a formula's text. Raises `Unreadable`, or SyntaxError."""
     if not 0 < len(text) <= LONGEST or "#" in text or re.search("[0-9][A-Za-z_]", text):
@@ -107,11 +161,10 @@ def holds(
     text: str, output: str, by: str, last: bool, widths: list[int], cs: list[Fraction] | None, entries: int
 ) -> str:
     """Nothing where the formula is the derivative, entry by entry, else why not. Raises ValueError and its like."""
-    if len(cs or []) > 16:
-        raise ValueError("a polynomial too long")
     tree = read(text)
     for _ in range(POINTS):
-        net, compared = Network(widths, cs, anywhere()), 0
+        field, compared = Field(), 0
+        net = Network(widths, cs, field, field.anywhere)
         for l in [net.L] if last else range(1, net.L):  # noqa: E741
             out = l if output == "l" else net.L
             shape = parameter(by, widths, l)
