@@ -79,12 +79,56 @@ def test_the_solutions_kernel_is_right_without_padding_at_the_top_and_left(capsy
 def test_a_shift_by_the_padding_of_another_size_promises_nothing(capsys):
     kernel = [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
     assert grade_conv(kernel, "conv", "--target", "identity", "--padding", "2") == 1
-    assert capsys.readouterr().out.endswith("shifted by (-2, -2): each output reads the pixels that far off.\n")
+    assert capsys.readouterr().out.endswith(
+        "shifted by (-2, -2): each output reads the pixels that far off. Besides, the padding is wrong (the output is "
+        "9 x 10, and the target's is 7 x 8).\n"
+    )
 
 
 def test_a_padding_that_should_not_be_there_is_told(capsys):
     assert grade_conv([[1]], "conv", "--target", "identity", "--padding", "2") == 1
     assert capsys.readouterr().out.endswith("The kernel is right, and the padding is not: 2, where the target has 0.\n")
+
+
+NEAR = np.full((3, 3), 0.11111111)
+OFF = {
+    "eight weights": (np.where(np.eye(9)[4].reshape(3, 3), NEAR, 7), ["box-3", "--padding", "1"], "at output (0, 0, 0)."),
+    "a rounding": (NEAR, ["box-3", "--padding", "1"], (
+        "The two differ only by a rounding of the weights. It is the right kernel times 99999999/100000000.")),
+    "stride": (NEAR, ["box-3", "--padding", "1", "--stride", "2"], (
+        "The stride is (2, 2), and it should be (1, 1). It is the right kernel times 99999999/100000000.")),
+    "stride and padding": (np.array(SOBEL), ["sobel-x", "--stride", "2"], (
+        "The stride is (2, 2), and it should be (1, 1). The kernel is right, and the padding is not: 0, where the "
+        "target has 1.")),
+    "stride and kernel": (np.eye(3), ["sobel-x", "--stride", "2", "--padding", "1"], (
+        "The stride is (2, 2), and it should be (1, 1). Besides, the kernel is wrong.")),
+    "stride alone": (np.full((3, 3), "1/9"), ["box-3", "--padding", "1", "--stride", "2"], (
+        "The stride is (2, 2), and it should be (1, 1).")),
+    "padding mode": (NEAR, ["box-3", "--padding", "1", "--padding-mode", "replicate"], (
+        "It is the right kernel times 99999999/100000000. Besides, the padding mode is replicate, where the target has "
+        "zeros.")),
+    "bias": (-2 * np.array(SOBEL), ["sobel-x", "--padding", "1", "--bias", "[5]"], (
+        "It is the right kernel times -2. Besides, the bias is wrong.")),
+    "bias of the right kernel": (np.array(SOBEL), ["sobel-x", "--padding", "1", "--bias", "[5]"], (
+        "The kernel is right, and the bias is wrong.")),
+    "bias and padding": (np.array(SOBEL), ["sobel-x", "--padding", "0", "--bias", "[5]"], (
+        "The kernel is right, and the padding is not: 0, where the target has 1. Besides, the bias is wrong.")),
+    "padding below": (np.array(SOBEL), ["sobel-x", "--padding", "1,2,1,1"], (
+        "The kernel is right, and the padding is not: top 1, bottom 2, left 1, right 1, where the target has 1.")),
+    "turned, and a bias": (np.array(SOBEL).T, ["sobel-x", "--padding", "1", "--bias", "[5]"], (
+        "It is the right kernel transposed (rows and columns exchanged). Besides, the bias is wrong.")),
+    "a bias of 0 is none": (2 * np.array(SOBEL), ["sobel-x", "--padding", "1", "--bias", "[0]"], (
+        "It is the right kernel times 2.")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OFF)
+def test_a_hint_leaves_nothing_out(name, capsys):
+    weight, target, remark = OFF[name]
+    assert grade_conv(weight.tolist(), "conv", "--target", *target) == 1
+    sentence = capsys.readouterr().out.splitlines()[1]
+    assert sentence.endswith(remark)
+    assert ("rounding" in sentence) == (name == "a rounding")
 
 
 def test_swapped_channels_are_told(capsys):

@@ -62,6 +62,39 @@ def test_a_float_weight_is_the_rational_it_is():
     assert verify(rounded).status is Status.PROVED
 
 
+BOX = np.full((1, 1, 3, 3), Fraction(1, 9))
+OFF = {
+    "eight weights": (lambda w: np.where(np.arange(9).reshape(w.shape) == 4, 0.11111111, 7), {"padding": 1}),
+    "stride": (lambda w: 0.11111111 + 0 * w, {"padding": 1, "stride": 2}),
+    "padding mode": (lambda w: 0.11111111 + 0 * w, {"padding": 1, "padding_mode": "replicate"}),
+    "padding of one side": (lambda w: 0.11111111 + 0 * w, {"padding": ((1, 1), (0, 2))}),
+    "bias": (lambda w: 0.11111111 + 0 * w, {"padding": 1, "bias": [1]}),
+    "a small bias": (lambda w: 0.11111111 + 0 * w, {"padding": 1, "bias": [Fraction(1, 10**9)]}),
+}
+
+
+@pytest.mark.parametrize("name", OFF)
+@pytest.mark.parametrize("smallest", [True, False])
+def test_what_differs_by_more_than_a_rounding_is_not_called_one(name, smallest):
+    change, more = OFF[name]
+    verdict = equal_maps(ConvForm.of(BOX, padding=1), ConvForm.of(change(BOX), **more), (1, 7, 8), smallest=smallest)
+    assert verdict.status is Status.REFUTED
+    assert "rounding" not in str(verdict)
+
+
+def test_forms_of_other_strides_do_not_differ_by_a_rounding_on_an_image_of_one_output():
+    verdict = equal_maps(ConvForm.of(BOX), ConvForm.of(0.11111111 + 0 * BOX, stride=2), (1, 3, 3))
+    assert verdict.status is Status.REFUTED
+    assert "rounding" not in str(verdict)
+
+
+def test_a_smaller_image_on_which_more_differs_is_no_rounding():
+    layer = ConvForm.of(BOX, padding=1).to_module()
+    verdict = equal_maps(ConvForm.of(BOX, padding=1), lambda x: layer(x) * (1 if x.shape[-1] == 8 else 2), (1, 7, 8))
+    assert "1 x 1 image" in verdict.evidence.statement
+    assert "rounding" not in verdict.evidence.statement
+
+
 def test_problem_3():
     weights = (0.299, 0.587, 0.114)
 

@@ -66,6 +66,10 @@ BAD = {
     "memory": (_huge, "an operation that runs on a torch.float32 image"),
     "not callable": (3, "a callable or an nn.Module, got a int"),
     "meta device": (lambda x: x.to("meta"), "a result on the cpu, got one on meta"),
+    "meta weights": (
+        nn.Sequential(nn.Conv2d(1, 1, 3, device="meta")),
+        "a module whose weights have values, got one with weights on device meta; build it on the cpu, or load its",
+    ),
     "training": (nn.Dropout(), "the same output at every call, got random numbers from aten.bernoulli"),
 }
 
@@ -126,6 +130,28 @@ def test_what_behaves_differently_while_it_is_read_is_not_proved():
     verdict = as_conv2d(two_faced, (1, 4, 4))
     assert verdict.status is Status.UNDECIDED
     assert "a real call gave another result than its graph" in str(verdict)
+
+
+ASKS_FOR_GRADIENTS = {
+    "the image": lambda x: x * 3 if x.requires_grad else x * 2,
+    "what is made of it": lambda x: x.flip(-1) if (x * 2).grad_fn is not None else x,
+    "a leaf alone": lambda x: x * 3 if x.is_leaf and x.requires_grad else x * 2,
+    "a shape": lambda x: x[..., :3] if x.requires_grad else x,
+}
+
+
+@pytest.mark.parametrize("name", ASKS_FOR_GRADIENTS)
+def test_what_does_another_thing_with_an_image_that_requires_gradients_is_not_proved(name):
+    verdict = as_conv2d(ASKS_FOR_GRADIENTS[name], (1, 4, 4))
+    assert verdict.status is Status.UNDECIDED
+    assert "with gradients enabled gave another result" in str(verdict)
+
+
+def test_what_cannot_take_an_image_that_requires_gradients_is_still_read():
+    def into(x):
+        return torch.add(x, x, out=x.new_zeros(x.shape))  # torch refuses that with gradients
+
+    assert as_conv2d(into, (1, 4, 4)).status is Status.PROVED
 
 
 def test_uninitialised_memory_is_never_a_weight():

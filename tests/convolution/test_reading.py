@@ -14,6 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch._subclasses import FakeTensor
+from torch._tensor_str import _str, _str_intern
 from torch.utils.dlpack import from_dlpack, to_dlpack
 
 from mathdnn.convolution import as_conv2d
@@ -203,6 +204,22 @@ def _numpy_behind_the_modes(x):
     return 2 * x if large else x
 
 
+def _behind_the_modes(looks):
+    def op(x):
+        large = False
+        with torch._C.DisableTorchFunction(), contextlib.suppress(Exception):
+            large = looks(x)
+        return 2 * x if large else x
+
+    return op
+
+
+def _in_pickle(x):
+    file = io.BytesIO()
+    torch.save(x, file)
+    return struct.pack("<f", HUGE) in file.getvalue()
+
+
 def _one_by_one(x):
     return x.clone().apply_(lambda pixel: 2 * pixel if pixel > HUGE else pixel)
 
@@ -221,12 +238,41 @@ def _by_a_list(x: torch.Tensor) -> torch.Tensor:
 _scripted = _in_script(_by_a_list)
 
 
+_TOLD = torch.library.Library("mathdnn_told", "DEF")
+for _signature, _real, _fake in (
+    ("saturated(Tensor x) -> bool", lambda x: bool((x > HUGE).any()), lambda x: False),
+    ("largest(Tensor x) -> float", lambda x: float(x.max()), lambda x: 0.0),
+    ("both(Tensor x) -> int[]", lambda x: [int(x.min()), int(x.max())], lambda x: [0, 0]),
+    ("large(Tensor x) -> Tensor", lambda x: torch.ones(2 if x.max() > HUGE else 1), lambda x: x.new_empty(1)),
+):
+    _TOLD.define(_signature)
+    _TOLD.impl(_signature.split("(")[0], _real, "CPU")
+    _TOLD.impl(_signature.split("(")[0], _fake, "Meta")
+
+
+def _told(x):
+    return torch.ops.mathdnn_told.saturated(x)
+
+
 LOOKING = {
     "scripted": _scripted,
     "scripted within": lambda x: _scripted(x + 1),
     "capsule": lambda x: from_dlpack(to_dlpack(1 * x)),
     "text": lambda x: 2 * x if "e+30" in str(x.max()) else x,
     "text of one": lambda x: 2 * x if "e+30" in f"{x.max()}" else x,
+    "text by torch's own": lambda x: 2 * x if "e+30" in _str(x) else x,
+    "text behind the modes": _behind_the_modes(lambda x: "e+30" in repr(x)),
+    "format behind the modes": _behind_the_modes(lambda x: "e+30" in f"{x.max()}"),
+    "pickled behind the modes": _behind_the_modes(lambda x: struct.pack("<f", HUGE) in pickle.dumps(x)),
+    "saved behind the modes": _behind_the_modes(_in_pickle),
+    "reduced behind the modes": _behind_the_modes(lambda x: "e+30" in str(x.__reduce_ex__(2))),
+    "storage behind the modes": _behind_the_modes(lambda x: len(x.untyped_storage()) == 3),
+    "capsule behind the modes": _behind_the_modes(lambda x: np.from_dlpack(x).max() > HUGE),
+    "address behind the modes": _behind_the_modes(lambda x: x.data_ptr() % 3 == 5),
+    "told a condition": lambda x: 2 * x if _told(x) else x,
+    "told a number": lambda x: x * (1 + (torch.ops.mathdnn_told.largest(x) > HUGE)),
+    "told numbers": lambda x: x * (1 + (torch.ops.mathdnn_told.both(x)[1] > HUGE)),
+    "told a shape": lambda x: x * torch.ops.mathdnn_told.large(x).shape[0],
     "pickled": _pickled,
     "saved": _saved,
     "numpy in a thread": _in_a_thread(lambda x: x.numpy().max() > HUGE),
@@ -321,6 +367,18 @@ def test_an_operation_that_is_called_as_one_of_torchs_is_not_taken_for_it():
     assert "mathdnn_tests.ones_like" in str(verify(verdict)) or verdict.status is Status.UNDECIDED
 
 
+def test_an_operator_of_which_nothing_is_known_is_named():
+    library = torch.library.Library("mathdnn_named", "DEF")
+    library.define("twice(Tensor x) -> Tensor")
+    library.impl("twice", lambda x: 2 * x, "CPU")
+    library.impl("twice", torch.empty_like, "Meta")
+    verdict = as_conv2d(lambda x: torch.ops.mathdnn_named.twice(x), SHAPE)
+    assert "mathdnn_named.twice.default is not shown to be affine: no rule says that it is" in str(verdict)
+    verdict = as_conv2d(lambda x: x * torch.ops.mathdnn_named.twice(torch.ones(())), SHAPE)
+    assert verdict.status is Status.PROVED, str(verdict)
+    assert verdict.evidence.form.weight.item() == 2
+
+
 REARRANGED = {
     "repeated": (lambda x: x.repeat_interleave(2, -2), SHAPE),
     "channels shuffled": (lambda x: x.view(1, 2, 2, 7, 8).transpose(1, 2).contiguous().view(1, 4, 7, 8), (4, 7, 8)),
@@ -372,9 +430,11 @@ def test_autocast_around_the_question_is_refused():
 
 def test_what_is_replaced_while_code_is_read_is_put_back():
     before = (torch._C._from_dlpack, torch._C.ScriptFunction.__call__, torch._C.ScriptMethod.__call__)
+    texts = (torch._tensor_str._str, torch._tensor_str._str_intern)
     assert as_conv2d(_in_script(torch.nn.Conv2d(1, 1, 3)), SHAPE).status is Status.PROVED
     assert before == (torch._C._from_dlpack, torch._C.ScriptFunction.__call__, torch._C.ScriptMethod.__call__)
-    assert "numpy" not in vars(FakeTensor)
+    assert texts == (_str, _str_intern) == (torch._tensor_str._str, torch._tensor_str._str_intern)
+    assert not {"numpy", "untyped_storage", "__reduce_ex__"} & set(vars(FakeTensor))
     assert torch.equal(from_dlpack(to_dlpack(torch.ones(3))), torch.ones(3))
     assert torch.equal(_scripted(torch.ones(3)), torch.ones(3))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import pickle
+import re
 
 import hypothesis.strategies as st
 import numpy as np
@@ -92,6 +93,15 @@ ALL = {
     "upsampled": (nn.Upsample(scale_factor=2), 2),
     "upsampled linearly": (nn.Upsample(scale_factor=(2, 3), mode="bilinear"), 1),
     "transposed": (_layer(nn.ConvTranspose2d, 2, 1, 3, stride=2, padding=1, output_padding=1), 2),
+    "upsampled to sizes": (lambda x: F.interpolate(x, size=(2 * x.shape[-2], 2 * x.shape[-1])), 1),
+    "upsampled to sizes linearly": (
+        lambda x: F.interpolate(x, size=[3 * x.shape[-2], x.shape[-1]], mode="bilinear"),
+        1,
+    ),
+    "upsampled by recomputed factors": (
+        lambda x: F.interpolate(x, scale_factor=2, recompute_scale_factor=True, mode="bilinear"),
+        1,
+    ),
     "shuffled": (nn.PixelShuffle(2), 4),
     "columns twice": (lambda x: x.repeat_interleave(2, -1), 1),
     "plane": (lambda x: x[1:] - x[:-1], None),
@@ -203,6 +213,29 @@ def test_some_sizes(name):
     (h, w), (p, q) = sizes["least"], sizes["period"]
     for height, width in ((h, w), (h + p, w + 2 * q), (h + 3 * p, w)):
         _holds_at(op, form_of(verdict), channels, height, width)
+
+
+SAID_BY_TORCH = {
+    "half its size": lambda x: F.interpolate(x, scale_factor=0.5, recompute_scale_factor=True),
+    "bytes": lambda x: x * (1 + 0 * x.nbytes),
+    "two sides of one size": lambda x: F.interpolate(x, size=(x.shape[-1] - 6, x.shape[-1])),
+}
+
+
+@pytest.mark.parametrize("name", SAID_BY_TORCH)
+def test_why_other_sizes_are_open_names_no_place_in_torchs_code(name):
+    verdict, sizes = _statement(SAID_BY_TORCH[name], (1, 18, 24))
+    assert sizes is None
+    why = verdict.evidence.method.partition("is left open, since ")[2]
+    assert not re.search(r"/|cpp|frame|c10|Exception raised", why.replace("sizes/strides", "")), why
+    assert re.search(r"Error: [A-Z][A-Za-z ]{10}", why), why
+
+
+@pytest.mark.parametrize("shape", [(1, 70, 10), (1, 10, 70)])
+def test_why_other_sizes_are_open_is_the_same_whichever_side_is_longer(shape):
+    verdict, _ = _statement(lambda x: x if x.shape[-1] != x.shape[-2] else 2 * x, shape)
+    why = "its code asks about the image's size, and does something else on other sizes"
+    assert verdict.evidence.method.endswith(why)
 
 
 @pytest.mark.parametrize("look", [copy.copy, copy.deepcopy])

@@ -95,6 +95,11 @@ def find_call(operation: Any, shape: Shape, how: Settings) -> Called:
     if not callable(operation):
         given = f"a {type(operation).__name__}"
         raise refuse(how.who, "a callable or an nn.Module", given, "give the operation itself")
+    if isinstance(operation, torch.nn.Module) and any(
+        t.is_meta for t in (*operation.parameters(), *operation.buffers())
+    ):
+        expected, do = "a module whose weights have values", "build it on the cpu, or load its weights"
+        raise refuse(how.who, expected, "one with weights on device meta", do)
     shapes = [shape]
     if len(shape) == 3:
         shapes = [s for s, batch in (((1, *shape), True), (shape, False)) if how.batched in (None, batch)]
@@ -174,10 +179,13 @@ def run(operation: Operation, image: torch.Tensor, how: Settings) -> torch.Tenso
     return found
 
 
-def run_with_gradients(operation: Operation, image: torch.Tensor, how: Settings) -> torch.Tensor | None:
-    """The result of one call with gradients enabled; None where that does not give a tensor, which says nothing."""
+def run_with_gradients(
+    operation: Operation, image: torch.Tensor, how: Settings, *, required: bool
+) -> torch.Tensor | None:
+    """The result of one call with gradients enabled, and where `required` on an image that requires them; None where
+    that does not give a tensor, which says nothing (torch refuses writing into such an image)."""
     try:
-        output = _call(operation, image.clone(), how, gradients=True)
+        output = _call(operation, image.clone().requires_grad_(required), how, gradients=True)
     except (OutOfTime, MemoryError, Exception):
         return None
     plain = isinstance(output, torch.Tensor) and not isinstance(output, FakeTensor) and output.device.type == "cpu"

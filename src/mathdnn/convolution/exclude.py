@@ -53,7 +53,12 @@ def exclude(
             return Outcome("of each image of the batch alone", witness.takes_of_another(odd, side, pool, full, how))
         return Outcome("of every image of the batch alike", witness.unlike_first(odd, side, pool, full, how))
     search = _Search(side, stencil, bias, full, pool, how)
-    return Outcome(search.kinds(), search.run())
+    return Outcome(search.kinds(), None if _too_small(stencil) else search.run())
+
+
+def _too_small(stencil: Stencil) -> bool:
+    """Whether the image is too small to exclude a border of one pixel, as a kernel of three has."""
+    return any(stencil.inputs[axis] == 2 and stencil.outputs[axis] > 1 for axis in (1, 2))
 
 
 class _Search:

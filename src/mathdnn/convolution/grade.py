@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -68,7 +69,7 @@ def grade(
         verdict = equal_maps(goal, form, shape, claim=claim, seconds=seconds)
     if verdict.status is not Status.REFUTED or not isinstance(verdict.evidence, Counterexample):
         return verdict
-    said = remark(form, goal if isinstance(goal, ConvForm) else _recognised(goal, shape, seconds))
+    said = remark(form, goal if isinstance(goal, ConvForm) else _recognised(goal, shape, seconds), shape)
     words = verdict.evidence.statement.replace("the first gives", "the target gives").replace(
         "and the second", "and the kernel handed in"
     )
@@ -111,21 +112,50 @@ def taps(form: ConvForm) -> Taps:
     }
 
 
-def remark(form: ConvForm, goal: ConvForm | None) -> str:
-    """How a wrong kernel comes from the right one, or nothing to say."""
+def remark(form: ConvForm, goal: ConvForm | None, shape: tuple[int, int, int]) -> str:
+    """How a wrong kernel comes from the right one, and what else is wrong on images of a shape; or nothing to say."""
     if (
         goal is None
         or goal.transposed
         or (form.out_channels, form.in_channels) != (goal.out_channels, goal.in_channels)
     ):
         return ""
-    if form.stride != goal.stride:
-        return f"The stride is {form.stride}, and it should be {goal.stride}."
+    outputs = [one.output_size(*shape[1:]) for one in (form, goal)]
+    also = _also(form, goal)
     have, want = taps(form), taps(goal)
+    if any(s != t and n > 1 for s, t, n in zip(form.stride, goal.stride, map(max, *outputs), strict=True)):
+        rest = remark(replace(form, stride=goal.stride), goal, shape)
+        rest = rest or ("" if have == want else "Besides, the kernel is wrong.")
+        return f"The stride is {form.stride}, and it should be {goal.stride}. {rest}".strip()
+    unlike = have != want or outputs[0] != outputs[1]
+    if unlike and form.padding != goal.padding and np.array_equal(dense(form), dense(goal)):
+        sides = f"{_sides(form)}, where the target has {_sides(goal)}"
+        return f"The kernel is right, and the padding is not: {sides}.{_besides(also)}"
+    if outputs[0] != outputs[1]:
+        sizes = ["{} x {}".format(*output) for output in outputs]
+        also = [f"the padding is wrong (the output is {sizes[0]}, and the target's is {sizes[1]})", *also]
     if have == want:
-        return _same_taps(form, goal)
-    if form.padding != goal.padding and np.array_equal(dense(form), dense(goal)):
-        return f"The kernel is right, and the padding is not: {_sides(form)}, where the target has {_sides(goal)}."
+        return f"The kernel is right, and {', and '.join(also)}." if also else ""
+    said = _changed(form, goal, have, want)
+    return said + _besides(also) if said else ""
+
+
+def _also(form: ConvForm, goal: ConvForm) -> list[str]:
+    """What is wrong about bias and padding mode, whatever the kernel."""
+    first, second = ([] if one.exact_bias is None else [*one.exact_bias] for one in (form, goal))
+    bias = ["the bias is wrong"] if (first if any(first) else []) != (second if any(second) else []) else []
+    pads = all(any((*one.padding[0], *one.padding[1])) for one in (form, goal))
+    if pads and form.padding_mode != goal.padding_mode:
+        bias += [f"the padding mode is {form.padding_mode}, where the target has {goal.padding_mode}"]
+    return bias
+
+
+def _besides(also: list[str]) -> str:
+    return f" Besides, {', and '.join(also)}." if also else ""
+
+
+def _changed(form: ConvForm, goal: ConvForm, have: Taps, want: Taps) -> str:
+    """What was done to the right kernel, or nothing."""
     for words, changed in _variants(want, form, goal):
         if changed == have:
             return words
@@ -150,12 +180,6 @@ def _sides(form: ConvForm) -> str:
     if top == bottom == left == right:
         return str(top)
     return f"top {top}, bottom {bottom}, left {left}, right {right}"
-
-
-def _same_taps(form: ConvForm, goal: ConvForm) -> str:
-    if (form.exact_bias or None) != (goal.exact_bias or None):
-        return "The kernel is right, and the bias is wrong."
-    return "The kernel is right, and the padding is not: the borders differ, or the output's size."
 
 
 def _variants(want: Taps, form: ConvForm, goal: ConvForm) -> Iterator[tuple[str, Taps]]:

@@ -42,10 +42,13 @@ from mathdnn.convolution.side import (
 )
 from mathdnn.convolution.sizes import AS_NUMBERS, all_sizes
 from mathdnn.convolution.stencil import ENTRIES, Stencil
+from mathdnn.convolution.wider import SMALL, wider
 from mathdnn.convolution.witness import sealed
 from mathdnn.verdict import Equality, Plain, Verdict, undecided
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import torch
 
 _CARRIES = (
@@ -99,8 +102,8 @@ def decide(side: Side, pool: Pool, size: str, how: Settings) -> Verdict:
     stencil = Stencil.of(side.ids, pool, full)
     bias = bias_of(side.ids, pool)
     found, outcome = decided(side, stencil, bias, full, pool, how)
-    open_still = stencil is not None and not stencil.is_whole and found is None and outcome.counterexample is None
-    if open_still and pool.count(side.ids[0]) <= ENTRIES:
+    most = ENTRIES if outcome.counterexample is None else SMALL
+    if found is None and stencil is not None and not stencil.is_whole and pool.count(side.ids[0]) <= most:
         stencil = Stencil.of(side.ids, pool, full, whole=True)
         found, outcome = decided(side, stencil, bias, full, pool, how)
     if found is not None:
@@ -124,6 +127,7 @@ def decided(
     found = None if stencil is None or bias is None else recognise(side, stencil, bias[0], full, pool)
     if found is None and stencil is not None and bias is not None:
         found = _transposed(side, stencil, bias[0], full, pool)
+        found = found or _first(wider(stencil, pool.numbers.values, bias[0]), side, full, pool)
     if found is not None:
         return found, Outcome("", None)
     return None, exclude(side, stencil, None if bias is None else bias[0], full, pool, how)
@@ -167,7 +171,11 @@ def recognise(side: Side, stencil: Stencil, bias: Bias, full: Shape, pool: Pool)
 
 def _transposed(side: Side, stencil: Stencil, bias: Bias, full: Shape, pool: Pool) -> Found | None:
     """The first transposed form whose exact matrix is the operation's."""
-    found = (same_rows(form, side.ids, full, pool) for form in transposed.guesses(stencil, pool.numbers.values, bias))
+    return _first(transposed.guesses(stencil, pool.numbers.values, bias), side, full, pool)
+
+
+def _first(forms: Iterator[ConvForm], side: Side, full: Shape, pool: Pool) -> Found | None:
+    found = (same_rows(form, side.ids, full, pool) for form in forms)
     return next((one for one in found if one is not None), None)
 
 

@@ -29,7 +29,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from mathdnn.convolution.simpler import decomposition_table
+from mathdnn.convolution.overlapping import refuse_overlap
 from mathdnn.convolution.symbols import SYMBOLS
 from mathdnn.convolution.watched import NotTraced, Reading, watched
 
@@ -64,11 +64,15 @@ class FakeImages(FakeTensorMode):  # type: ignore[no-untyped-call]
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_non_fake_inputs=True, **options)
         self.reading: Reading | None = None
+        self.shared = False  # whether a call has written into memory that it also read, in other places
 
     def dispatch(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         try:
             if self.reading is not None and any(isinstance(leaf, FakeTensor) for leaf in tree_leaves((args, kwargs))):
                 _refuse_alias(func, args, kwargs or {})
+                _refuse_told(func)
+                _refuse_training(func, args, kwargs or {})
+                self.shared = refuse_overlap(func, args, kwargs or {}) or self.shared
             return self._call(func, types, args, kwargs or {})
         except Exception as error:
             if self.reading is not None:
@@ -139,6 +143,7 @@ class _RealConstants(TorchDispatchMode):
         for tensor in _written(func, args, kwargs):
             if tensor.untyped_storage()._cdata not in self.own:
                 raise NotTraced("it writes into a tensor that it keeps between calls")
+        refuse_overlap(func, args, kwargs)
         given = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)}
         made = func(*args, **kwargs)
         for tensor in tree_leaves(made):
@@ -148,9 +153,10 @@ class _RealConstants(TorchDispatchMode):
 
 
 def read_code(
-    operation: Callable[[Any], Any], image: FakeTensor, fake: FakeImages, *, real: bool
+    operation: Callable[[Any], Any], image: FakeTensor, fake: FakeImages, *, real: bool, table: Any = None
 ) -> torch.fx.GraphModule:
-    """The calls of torch that `operation` makes on `image`, a tensor of `fake`; real: whether constants are.
+    """The calls of torch that `operation` makes on `image`, a tensor of `fake`; real: whether constants are; table:
+    simpler operations to write calls in.
 
     Raises whatever the operation's code met, caught or not: `NotTraced`, `RandomOperation`, torch's own errors.
     """
@@ -168,7 +174,7 @@ def read_code(
     try:
         made = make_fx(
             run,
-            decomposition_table(),
+            table or {},
             tracing_mode="real" if real else "fake",
             _allow_non_fake_inputs=True,
             _error_on_data_dependent_ops=not real,
@@ -199,16 +205,31 @@ def _refuse_kept(graph: torch.fx.Graph) -> None:
 
 
 def _allow(func: Any, args: Any, kwargs: Any, kinds: list[type]) -> None:
-    name = func.overloadpacket.__name__
-    if func.namespace not in ("aten", "prim", "prims"):
+    if foreign(func):
         raise NotTraced(f"it calls {func}, of which nothing is known")
     if torch.Tag.nondeterministic_seeded in func.tags:
         raise RandomOperation(str(func))
-    if name in _TRAINED and (kwargs.get("training") or (len(args) > 5 and args[5])):
-        raise NotTraced("it trains a normalisation")
+    _refuse_training(func, args, kwargs)
     strange = [kind.__name__ for kind in kinds if kind not in (*_PLAIN, FakeTensor)]
     if strange:
         raise NotTraced(f"it uses a tensor of a kind of its own ({strange[0]})")
+
+
+def foreign(func: Any) -> bool:
+    """Whether an operator is not torch's own, so that nothing is known of it but what its author says."""
+    return func.namespace not in ("aten", "prim", "prims")
+
+
+def _refuse_told(func: Any) -> None:
+    """Raise `NotTraced` where a foreign operator tells Python a number: its author's, not one that holds for images."""
+    if foreign(func) and any("Tensor" not in str(result.type) for result in func._schema.returns):
+        raise NotTraced(f"it calls {func}, of which nothing is known")
+
+
+def _refuse_training(func: Any, args: Any, kwargs: Any) -> None:
+    given = {**dict(zip((a.name for a in func._schema.arguments), args, strict=False)), **kwargs}
+    if func.overloadpacket.__name__ in _TRAINED and given.get("training") and given.get("running_mean") is not None:
+        raise NotTraced("it trains a normalisation")
 
 
 def _marked(func: Any, args: Any, kwargs: Any) -> list[tuple[bool, Any]]:

@@ -10,11 +10,13 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+_MOST = 16  # times larger
 _MADE = {torch.zeros: "new_zeros", torch.ones: "new_ones", torch.full: "new_full", torch.empty: "new_empty"}
 
 
 class Resizing(TorchFunctionMode):
-    """`interpolate` by a whole factor, or by 1/2, 1/4, 1/8, keeps its sizes symbols, and so does `torch.zeros`."""
+    """`interpolate` by a whole factor, given as one or by its sizes, or by 1/2, 1/4, 1/8, keeps its sizes symbols, and
+    so does `torch.zeros`."""
 
     image: torch.Tensor | None = None  # the image that is being traced
 
@@ -36,6 +38,12 @@ def _is_open(sizes: Any) -> bool:
     return any(_is_open(size) if isinstance(size, (list, tuple)) else isinstance(size, torch.SymInt) for size in sizes)
 
 
+def _times(new: Any, old: Any) -> int | None:
+    """How many times as large a size is, where that is one whole number whatever the symbols are."""
+    new, old = (n.node.expr if isinstance(n, torch.SymInt) else n for n in (new, old))
+    return next((k for k in range(1, _MOST + 1) if bool(new == k * old)), None)
+
+
 def _resized(
     image: torch.Tensor,
     size: Any = None,
@@ -46,10 +54,14 @@ def _resized(
     antialias: bool = False,
 ) -> torch.Tensor | None:
     """`interpolate` with sizes that stay symbols, or None where torch's own way is to be taken."""
-    if size is not None or image.ndim != 4 or align_corners or recompute_scale_factor or antialias:
+    if image.ndim != 4 or align_corners or antialias or (size is not None and scale_factor is not None):
         return None
-    factors = list(scale_factor) if isinstance(scale_factor, (list, tuple)) else [scale_factor] * 2
-    if not all(isinstance(f, (int, float)) and (f == int(f) >= 1 or f in (0.5, 0.25, 0.125)) for f in factors):
+    both = scale_factor if size is None else size
+    factors = list(both) if isinstance(both, (list, tuple)) else [both] * 2
+    if size is not None and len(factors) == 2:
+        factors = [_times(n, old) for n, old in zip(factors, image.shape[2:], strict=True)]
+    shares = () if recompute_scale_factor or size is not None else (0.5, 0.25, 0.125)  # of an odd size they would round
+    if len(factors) != 2 or not all(isinstance(f, (int, float)) and (f == int(f) >= 1 or f in shares) for f in factors):
         return None
     sizes = [n * int(f) if f >= 1 else n // int(1 / f) for n, f in zip(image.shape[2:], factors, strict=True)]
     scales = [float(f) for f in factors]

@@ -1,13 +1,21 @@
 """Operations of torch written in simpler ones while code is read: by torch's own rules, and by some of ours.
 
-Each gives the same map over the reals. Images keep their axes (n, channels, rows, columns).
+Each gives the same map over the reals, and rounds otherwise: for what depends on the image, never for constants, which
+are the operation's own. Images keep their axes (n, channels, rows, columns).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.func import functionalize
+from torch.fx.experimental.proxy_tensor import make_fx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch._subclasses import FakeTensor
 
 aten = torch.ops.aten
 
@@ -23,6 +31,44 @@ _DECOMPOSED = [
 
 def decomposition_table() -> Any:
     return {**torch._decomp.get_decompositions(_DECOMPOSED), **_OWN}
+
+
+def functional(module: torch.fx.GraphModule, image: FakeTensor, table: Any) -> torch.fx.GraphModule:
+    """The same graph with writing in place turned into functions, and operations into others by a table."""
+    return _again(functionalize(module), image, table)
+
+
+def in_simpler(pure: torch.fx.GraphModule, image: FakeTensor, of_image: set[torch.fx.Node]) -> torch.fx.GraphModule:
+    """A graph of functions with the nodes `of_image` in simpler operations, and all others as they are."""
+    known = decomposition_table()
+    if not any(node.target in known for node in of_image):
+        return pure
+    steps = _Steps(pure)
+
+    def where_of_image(rule: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **kwargs: rule(*args, **kwargs) if steps.here in of_image else NotImplemented
+
+    def run(given: Any) -> Any:
+        return steps.run(given)
+
+    return _again(run, image, {target: where_of_image(rule) for target, rule in known.items()})
+
+
+class _Steps(torch.fx.Interpreter):
+    """Runs a graph, and knows which step it is at."""
+
+    here: torch.fx.Node | None = None
+
+    def run_node(self, n: torch.fx.Node) -> Any:
+        self.here = n
+        return super().run_node(n)
+
+
+def _again(run: Callable[[Any], Any], image: FakeTensor, table: Any) -> torch.fx.GraphModule:
+    with image.fake_mode:
+        made = make_fx(run, table, tracing_mode="real", _allow_non_fake_inputs=True)(image)
+    assert isinstance(made, torch.fx.GraphModule)
+    return made
 
 
 def _convolution(*given: Any) -> Any:

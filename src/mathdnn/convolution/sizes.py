@@ -32,6 +32,7 @@ from mathdnn.convolution.stationary.walk import Walk
 from mathdnn.convolution.stationary.windows import NEAREST_UP_TO
 from mathdnn.convolution.stationary.windows import RULES as WINDOW_RULES
 from mathdnn.convolution.symbolic import SymbolicGraph, trace_sizes
+from mathdnn.convolution.trace import trace
 from mathdnn.convolution.watched import NotTraced
 from mathdnn.errors import InvalidInput
 from mathdnn.verdict import Assumption
@@ -82,6 +83,8 @@ def all_sizes(called: Called, form: ConvForm, how: Settings, room: float) -> Siz
         with put_back(called.call):  # here, too, as a reading that is stopped may not come to it
             graph = limited(lambda: trace_sizes(called.call, called.shape, how.dtype), how.seconds)
         found = _over_classes(graph, form, called.shape)
+        if graph.shared:  # what lies apart on the example and on the smallest image may not lie apart between them
+            trace(called.call, (*called.shape[:-2], *found.least), how.dtype)
     except (Unclear, NotTraced, ChangesInput, RandomOperation, NotAffine, TooLarge, OutOfTime) as error:
         raise Unclear(str(error) or type(error).__name__) from None
     except Exception as error:  # whatever goes wrong with symbols only leaves other sizes open

@@ -9,6 +9,7 @@ with the result.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,9 @@ from mathdnn.convolution.growing import Class, Unclear, number
 from mathdnn.convolution.kept import put_back
 from mathdnn.convolution.reading import EMPTY, FakeImages, read_code
 from mathdnn.convolution.resizing import Resizing
+from mathdnn.convolution.simpler import decomposition_table, functional
 from mathdnn.convolution.symbols import SYMBOLS, guarded
-from mathdnn.convolution.trace import _SHAPE_ONLY, _Reader, base_of, functional
+from mathdnn.convolution.trace import _SHAPE_ONLY, _Reader, base_of
 from mathdnn.convolution.watched import NotTraced, Reading
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from mathdnn.verdict import Plain
 
 _FAR = (60, 120)  # the example is that much larger than the image asked about: a multiple of 2, 3, 4, 5, 6
+_PLACE = r"\S*[/\\]\S*\.\w+(:\d+)*:?"  # a file, with a line or without
 _FILLED = {"full", "zeros", "ones", "empty"}
 
 
@@ -45,6 +48,7 @@ class SymbolicGraph:
 
     graph: Graph
     guards: tuple[Plain, ...]
+    shared: bool = False  # whether a call writes into memory that it also reads, in other places on the example
 
     def at(self, height: int, width: int) -> Graph:
         """The graph for one size. Raises `Unclear` where an expression is no whole number there."""
@@ -135,7 +139,9 @@ def trace_sizes(
     environment = ShapeEnv(allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False)
     lead = len(shape) - 2
     context = StatelessSymbolicContext(dynamic_sizes=[DimDynamic.STATIC] * lead + [DimDynamic.DYNAMIC] * 2)  # type: ignore[var-annotated]
-    example = torch.zeros((*shape[:lead], shape[-2] + _FAR[0], shape[-1] + _FAR[1]), dtype=dtype)
+    height, width = shape[-2] + _FAR[0], shape[-1] + _FAR[1]
+    width += _FAR[0] * (height == width)  # two sizes that are alike would be one symbol
+    example = torch.zeros((*shape[:lead], height, width), dtype=dtype)
     fake = _OpenSizes(shape_env=environment)
     image = fake.from_tensor(example, symbolic_context=context)
     with put_back(operation), torch.no_grad():
@@ -149,7 +155,7 @@ def trace_sizes(
         symbols[found] = name
     graph = _SymbolicReader(module, symbols).read()
     guards = tuple(_expression(guard.expr, symbols) for guard in environment.guards)
-    return SymbolicGraph(graph, tuple({str(guard): guard for guard in guards}.values()))
+    return SymbolicGraph(graph, tuple({str(guard): guard for guard in guards}.values()), fake.shared)
 
 
 def _read(operation: Callable[[Any], Any], image: FakeTensor, fake: _OpenSizes) -> torch.fx.GraphModule:
@@ -163,16 +169,17 @@ def _read(operation: Callable[[Any], Any], image: FakeTensor, fake: _OpenSizes) 
             return operation(x)
 
     try:
-        first = read_code(traced, image, fake, real=True)
+        first = read_code(traced, image, fake, real=True, table=decomposition_table())
         if reading.trouble is not None:
             raise reading.trouble
         first.graph.eliminate_dead_code()
-        module = functional(first, image)
+        module = functional(first, image, decomposition_table())
         module.graph.eliminate_dead_code()
     except (Unclear, NotTraced):
         raise
     except Exception as error:
-        text = " ".join(str(error).split())
+        said = str(error).partition("Exception raised from")[0]  # then come places in torch's own code
+        text = " ".join(re.sub(_PLACE, "", said).split())
         raise NotTraced(f"with sizes left open it raised {type(error).__name__}: {text[:200]}") from error
     return module
 

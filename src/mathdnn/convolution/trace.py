@@ -1,9 +1,10 @@
 """An operation's graph, read without trusting it: its code is run on a fake image (`reading`).
 
 Code that looks at values cannot run on a fake image, so what comes out holds for every image of the shape. A second
-pass over that pure graph turns writing in place into functions (`torch.func.functionalize`); what does not depend on
-the image is computed once by torch itself. Not excluded by this: an operation that does something else on its next
-call. Callers compare a real call with the graph.
+pass over that graph turns writing in place into functions (`torch.func.functionalize`), a third writes what depends on
+the image in simpler operations. What does not depend on it is computed once, by the calls of torch that the operation
+makes: other kernels round otherwise. Not excluded by this: an operation that does something else on its next call, and
+a call that takes another way while it is read. Callers compare a real call with the graph.
 """
 
 from __future__ import annotations
@@ -14,19 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch._subclasses import FakeTensor
-from torch.func import functionalize
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from mathdnn.convolution.graph import Graph, Node
 from mathdnn.convolution.kept import put_back
-from mathdnn.convolution.reading import (
-    EMPTY,
-    ChangesInput,
-    FakeImages,
-    RandomOperation,
-    read_code,
-)
-from mathdnn.convolution.simpler import decomposition_table
+from mathdnn.convolution.overlapping import refuse_twice
+from mathdnn.convolution.reading import EMPTY, ChangesInput, FakeImages, RandomOperation, foreign, read_code
+from mathdnn.convolution.simpler import functional, in_simpler
 from mathdnn.convolution.watched import NotTraced
 
 if TYPE_CHECKING:
@@ -63,7 +57,9 @@ def _traced(operation: Callable[[Any], Any], shape: Sequence[int], dtype: torch.
             module = read_code(operation, image, fake, real=real)
             if _uses(module, notes.replaced()):
                 raise KeepsValues("it uses a value that it keeps from one call to the next")
-            return _Reader(functional(module, image)).read()
+            pure = functional(module, image, {})
+            _refuse_unknown(pure.graph)
+            return _Reader(in_simpler(pure, image, _of_image(pure.graph))).read()
     except (NotTraced, ChangesInput, RandomOperation):
         raise
     except Exception as error:
@@ -79,13 +75,12 @@ def _uses(module: torch.fx.GraphModule, tensors: Sequence[torch.Tensor]) -> bool
     return any(constant is tensor for constant in constants for tensor in tensors)
 
 
-def functional(module: torch.fx.GraphModule, image: FakeTensor) -> torch.fx.GraphModule:
-    """The same graph with writing in place turned into functions, in simpler operations."""
-    table = decomposition_table()
-    with image.fake_mode:
-        made = make_fx(functionalize(module), table, tracing_mode="real", _allow_non_fake_inputs=True)(image)
-    assert isinstance(made, torch.fx.GraphModule)
-    return made
+def _refuse_unknown(graph: torch.fx.Graph) -> None:
+    """Raise `NotTraced` where something else than values may have been taken from an operator that is not torch's."""
+    live, of_image = _live(list(graph.nodes)[-1]), _of_image(graph)
+    for node in of_image.difference(live):
+        if isinstance(node.target, torch._ops.OpOverload) and foreign(node.target):
+            raise NotTraced(f"it calls {node.target}, of which nothing is known")
 
 
 def _reason(error: Exception) -> str:
@@ -155,7 +150,9 @@ class _Reader:
         elif base in _SHAPE_ONLY and len(inputs) == 1:
             self.value[node] = self._run(node, base, {inputs[0]: self._like(inputs[0].meta["val"])})
         else:
-            self._add(node, self._node(node, name))
+            made = self._node(node, name)
+            self._refuse_twice(node, made)
+            self._add(node, made)
 
     def _node(self, node: torch.fx.Node, name: str) -> Node:
         meta = node.meta.get("val")
@@ -167,6 +164,12 @@ class _Reader:
         if name in _VIEWS and -1 in args[1]:  # written out, so that no rule has to find the size that is meant
             args[1] = list(shape)
         return Node(name, args, kwargs, shape, _name(meta.dtype))
+
+    def _refuse_twice(self, node: torch.fx.Node, made: Node) -> None:
+        if made.op == "aten.index_put.default" and not (len(made.args) > 3 and made.args[3]):
+            image, put, given = node.args[:3]  # type: Any, Any, Any
+            values = self.value[given] if given in self.value else given.meta["val"]
+            refuse_twice(image.meta["val"].shape, [self.value.get(places) for places in put], values.numel())
 
     def _like(self, meta: torch.Tensor) -> torch.Tensor:
         return torch.zeros(tuple(meta.shape), dtype=meta.dtype)
@@ -219,17 +222,30 @@ class _Reader:
         return np.array(tensor.cpu().numpy(), copy=True)
 
 
+def _of_image(graph: torch.fx.Graph) -> set[torch.fx.Node]:
+    """What depends on the image; a tensor of its shape alone does not."""
+    found: set[torch.fx.Node] = set()
+    for node in graph.nodes:
+        if node.op == "placeholder" or found.intersection(_read_by(node)):
+            found.add(node)
+    return found
+
+
 def _live(output: torch.fx.Node) -> set[torch.fx.Node]:
     """What the output is made of: of the tensor whose shape alone is used, nothing."""
     found: set[torch.fx.Node] = set()
     todo = [output]
     while todo:
-        user = todo.pop()
-        for node in user.all_input_nodes[1:] if base_of(user) in _SHAPE_ONLY else user.all_input_nodes:
+        for node in _read_by(todo.pop()):
             if node not in found:
                 found.add(node)
                 todo.append(node)
     return found
+
+
+def _read_by(node: torch.fx.Node) -> list[torch.fx.Node]:
+    """The nodes whose values a node reads."""
+    return node.all_input_nodes[1:] if base_of(node) in _SHAPE_ONLY else node.all_input_nodes
 
 
 def base_of(node: torch.fx.Node) -> str:

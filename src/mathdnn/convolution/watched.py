@@ -1,11 +1,12 @@
 """What a tensor without values cannot give, and torch's modes do not see: noted while code is read, and refused.
 
-Methods that ask no mode (`numpy` in another thread), scripts that read pixels into a list, and memory that is handed
-over as a capsule; the last two would end the process.
+Methods that ask no mode (`numpy` in another thread, all where the code turns modes off), the text of a tensor, scripts
+that read pixels into a list, and memory that is handed over as a capsule; the last two would end the process.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,8 @@ from torch._subclasses import FakeTensor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_BY_ITSELF = ("numpy", "apply_", "map_", "map2_")
+_BY_ITSELF = ("numpy", "apply_", "map_", "map2_", "__reduce_ex__", "__dlpack__")
+_TORCHS_OWN = ("untyped_storage", "storage", "_typed_storage", "data_ptr")  # torch's code looks at fake memory, too
 _NUMPY, _MEMORY = "it leaves torch for NumPy", "it looks at the memory of what it computes"
 
 
@@ -67,8 +69,10 @@ def watched(reading: Reading) -> Iterator[None]:
 
 
 def _replace() -> None:
-    for name in _BY_ITSELF:
+    for name in (*_BY_ITSELF, *_TORCHS_OWN):
         _put(FakeTensor, name, _method(name))
+    for name in ("_str", "_str_intern"):
+        _put(torch._tensor_str, name, _text(getattr(torch._tensor_str, name)))
     for kind in (torch._C.ScriptFunction, torch._C.ScriptMethod):
         _put(kind, "__call__", _script(kind.__call__))
     _put(torch._C, "_from_dlpack", _capsule(torch._C._from_dlpack))
@@ -91,11 +95,25 @@ def _put_back() -> None:
 def _method(name: str) -> Callable[..., Any]:
     def method(tensor: Any, *args: Any, **kwargs: Any) -> Any:
         reading = getattr(tensor.fake_mode, "reading", None)
-        if reading is None:
+        if reading is None or (name in _TORCHS_OWN and _of_torch(sys._getframe(1))):
             return getattr(torch.Tensor, name)(tensor, *args, **kwargs)
         raise reading.refused(_NUMPY if name == "numpy" else _MEMORY, name)
 
     return method
+
+
+def _of_torch(frame: Any) -> bool:
+    return str(frame.f_globals.get("__name__", "")).startswith("torch.")
+
+
+def _text(own: Callable[..., Any]) -> Callable[..., Any]:
+    def text(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+        reading = getattr(tensor.fake_mode, "reading", None) if isinstance(tensor, FakeTensor) else None
+        if reading is not None:
+            raise reading.refused("it looks at the text of what it computes", "text")
+        return own(tensor, *args, **kwargs)
+
+    return text
 
 
 def _script(own: Callable[..., Any]) -> Callable[..., Any]:

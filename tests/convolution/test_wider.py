@@ -1,0 +1,62 @@
+"""Layers with unusual strides and paddings on small images: they are found, or left open, and never said to be none."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mathdnn.convolution import as_conv2d, equal_maps, form_of
+from mathdnn.verdict import Status
+from mathdnn.verify import verify
+
+
+def _layer(cls, *args, **kwargs):
+    with torch.random.fork_rng():
+        torch.manual_seed(94)
+        return cls(*args, **kwargs).requires_grad_(False)
+
+
+LAYERS = {
+    "padding beyond the image": (_layer(nn.Conv2d, 2, 1, (1, 3), (2, 2), (3, 0), (2, 1)), (2, 2, 6)),
+    "padding beyond the image, by 5": (_layer(nn.Conv2d, 1, 2, 2, 3, 5), (1, 3, 4)),
+    "windows far apart": (_layer(nn.Conv2d, 1, 1, 3, 7, 6), (1, 4, 5)),
+    "transposed and cut": (_layer(nn.ConvTranspose2d, 1, 1, 3, 2, 5, 1), (1, 8, 8)),
+    "transposed and cut, in groups": (_layer(nn.ConvTranspose2d, 2, 4, 3, 3, 4, groups=2), (2, 6, 5)),
+    "transposed with a long kernel": (
+        _layer(nn.ConvTranspose2d, 2, 1, 4, 4, (1, 0), (0, 3), dilation=(4, 1)),
+        (2, 7, 7),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_with_unusual_parameters_is_found(name):
+    layer, shape = LAYERS[name]
+    verdict = as_conv2d(layer, shape)
+    assert verdict.status is Status.PROVED, str(verdict)
+    assert verify(verdict).status is Status.PROVED
+    assert equal_maps(layer, form_of(verdict), shape).status is Status.PROVED
+
+
+@pytest.mark.parametrize("mode", ["replicate", "reflect"])
+def test_a_border_on_an_image_of_two_rows_is_not_excluded(mode):
+    layer = _layer(nn.Conv2d, 1, 1, 3, padding=1, padding_mode=mode)
+    assert as_conv2d(layer, (1, 2, 7)).status is not Status.REFUTED
+
+
+NONE = {
+    "one pixel off": lambda x: torch.cat([F.avg_pool2d(x, 3, 1, 1)[..., :-1], x[..., -1:]], -1),
+    "flip": lambda x: x.flip(-1),
+    "upsampled and flipped": lambda x: F.interpolate(x, scale_factor=2).flip(-1),
+    "every second one doubled": lambda x: x * (1 + torch.arange(x.shape[-1]) % 2),
+}
+
+
+@pytest.mark.parametrize("name", NONE)
+@pytest.mark.parametrize("shape", [(1, 4, 5), (1, 6, 7)])
+def test_what_is_no_convolution_is_still_none(name, shape):
+    verdict = as_conv2d(NONE[name], shape)
+    assert verdict.status is Status.REFUTED, str(verdict)
+    assert verify(verdict).status is Status.PROVED
