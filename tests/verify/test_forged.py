@@ -193,7 +193,7 @@ FORGERIES = {
     rounding_for_a_law_that_fails: "affine over the reals",
     rounding_beside_a_step_without_a_rule: "the law fails by rounding",
     rounding_that_is_made_large: "the law fails by rounding",
-    digits_lost_below_the_smallest_float: "numbers so small that floats lose their digits",
+    digits_lost_below_the_smallest_float: "the law fails by rounding",
     an_entry_that_is_a_list: "six whole numbers",
 }
 
