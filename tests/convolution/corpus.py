@@ -155,6 +155,15 @@ def _by_hand() -> list[Case]:
         Case("nearest down by 2", lambda x: F.interpolate(x, scale_factor=0.5, mode="nearest"), (1, 8, 8), True),
         Case("bilinear down by 2", lambda x: F.interpolate(x, scale_factor=0.5, mode="bilinear"), (1, 8, 8), True),
         Case("bilinear down by 4", lambda x: F.interpolate(x, scale_factor=0.25, mode="bilinear"), (1, 12, 12), True),
+        Case("bicubic down by 2", lambda x: F.interpolate(x, scale_factor=0.5, mode="bicubic"), (1, 8, 8), True),
+        Case("bicubic down by 4", lambda x: F.interpolate(x, scale_factor=0.25, mode="bicubic"), (2, 12, 16), True),
+        Case("same size bicubic", lambda x: F.interpolate(x, size=(7, 8), mode="bicubic"), (1, 7, 8), True),
+        Case(
+            "antialiased down by 2 inside",
+            lambda x: F.interpolate(x, scale_factor=0.5, mode="bilinear", antialias=True)[..., 1:-1, 1:-1],
+            (1, 14, 12),
+            True,
+        ),
         Case("same size bilinear", lambda x: F.interpolate(x, size=(7, 8), mode="bilinear"), (1, 7, 8), True),
         Case("transposed convolution stride 1", _layer(nn.ConvTranspose2d, 2, 1, 3, padding=1), (2, 8, 9), True),
         Case("unfold and fold by hand", lambda x: x.unfold(-1, 3, 1).sum(-1), (1, 7, 8), True),
@@ -229,6 +238,11 @@ def _linear_but_not() -> list[Case]:
         Case("bilinear down to 5", lambda x: F.interpolate(x, size=(5, 5), mode="bilinear"), (1, 9, 8), False),
         Case(("aligned "
             "corners"), lambda x: F.interpolate(x, size=(5, 4), mode="bilinear", align_corners=True), (1, 9, 8), False),
+        Case("bicubic down to 5", lambda x: F.interpolate(x, size=(5, 5), mode="bicubic"), (1, 9, 8), False),
+        Case("antialiased down to 5", lambda x: F.interpolate(x, size=(5, 5), mode="bilinear", antialias=True),
+            (1, 9, 8), False),
+        Case("antialiased down by 2", lambda x: F.interpolate(x, scale_factor=0.5, mode="bilinear", antialias=True),
+             (1, 12, 12), False),  # border pixels count for more
         Case("nearest to 5", lambda x: F.interpolate(x, size=(5, 5)), (1, 9, 8), False),
         Case("triangle", lambda x: x.triu(), (1, 9, 8), False),
         Case("halves swapped", lambda x: torch.cat([x[..., 4:], x[..., :4]], -1), (1, 9, 8), True),  # circular
@@ -356,6 +370,10 @@ def _transposed() -> list[Case]:
         Case("upsample nearest (2, 3)", nn.Upsample(scale_factor=(2, 3)), (1, 5, 6), True),
         Case("upsample bilinear 3", nn.Upsample(scale_factor=3, mode="bilinear"), (1, 6, 7), True),
         Case("upsample bilinear 4", nn.Upsample(scale_factor=4, mode="bilinear"), (2, 6, 7), True),
+        Case("upsample bicubic", nn.Upsample(scale_factor=2, mode="bicubic"), (1, 7, 8), True),
+        Case("upsample bicubic 3", nn.Upsample(scale_factor=3, mode="bicubic"), (1, 7, 8), True),
+        Case("upsample antialiased", lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", antialias=True),
+            (1, 7, 8), True),
         Case("columns repeated", lambda x: x.repeat_interleave(2, -1), (1, 6, 7), True),
         Case("pixel shuffle of 2", nn.PixelShuffle(3), (18, 5, 4), True),
         Case("zeros between", _zeros_between, (2, 5, 6), True),

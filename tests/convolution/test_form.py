@@ -246,6 +246,10 @@ def test_the_catalogue_is_what_torch_computes():
             )
             for r in (2, 3, 4, 5)
         ),
+        *(
+            (catalogue.upsample_bicubic(r), lambda x, r=r: F.interpolate(x, scale_factor=r, mode="bicubic"), (1, 4, 5))
+            for r in (1, 2, 3, 4, 5)
+        ),
         (catalogue.pixel_shuffle(3, 2), lambda x: F.pixel_shuffle(x, 3), (18, 2, 3)),
         (
             catalogue.zero_insertion(2),

@@ -34,6 +34,14 @@ def _zeros_between(x):
     return F.interpolate(spread, size=(x.shape[-2], 3 * spread.shape[-1]), mode="bilinear")[..., 1::3]
 
 
+def _resized(*factors, mode, **more):
+    return lambda x: F.interpolate(x, scale_factor=factors, mode=mode, **more)
+
+
+def _without_ends(factor, mode, cut):
+    return lambda x: _resized(1, factor, mode=mode, antialias=True)(x)[..., cut:-cut]
+
+
 BILINEAR = {
     "1 x 3 of a long row": (_up(1, 3), (1, 2, 4000), "float32"),
     "3 x 3": (_up(3, 3), (1, 30, 3000), "float32"),
@@ -41,6 +49,19 @@ BILINEAR = {
     "in double precision": (_up(1, 3), (1, 2, 2000), "float64"),
     "after a convolution": (nn.Sequential(nn.Conv2d(1, 1, 1), _up(1, 5)), (1, 2, 1500), "float32"),
     "on a line of zeros but a few": (_zeros_between, (1, 2, 700), "float32"),
+}
+CUBIC = {
+    "cubic, 1 x 3 of a long row": (_resized(1, 3, mode="bicubic"), (1, 2, 4000), "float32"),
+    "cubic, 3 x 5": (_resized(3, 5, mode="bicubic"), (1, 30, 900), "float32"),
+    "cubic, in double precision": (_resized(1, 3, mode="bicubic"), (1, 2, 2000), "float64"),
+    "cubic, 2 x 2": (_resized(2, 2, mode="bicubic"), (1, 20, 21), "float32"),
+    "cubic, long fractions": (lambda x: _resized(1, 64, mode="bicubic")(x)[..., 29::64], (1, 2, 90), "float32"),
+    "linear, to a third": (_resized(1, 1 / 3, mode="bilinear"), (1, 2, 3000), "float32"),
+    "cubic, to a third": (_resized(1, 1 / 3, mode="bicubic"), (1, 2, 3000), "float32"),
+    "antialiased, to a half": (_without_ends(0.5, "bilinear", 2), (1, 2, 120), "float32"),
+    "antialiased, to a third": (_without_ends(1 / 3, "bilinear", 2), (1, 2, 900), "float32"),
+    "antialiased, to a fifth, cubic": (_without_ends(0.2, "bicubic", 3), (1, 2, 1500), "float32"),
+    "antialiased, three times, cubic": (_without_ends(3, "bicubic", 6), (1, 2, 500), "float32"),
 }
 NARROW = {
     "a cast": (lambda x: x + 1e-6 * x.float().double(), (1, 12, 14), "float64"),
@@ -62,9 +83,9 @@ def _images(shape, dtype, rng):
     yield edge
 
 
-@pytest.mark.parametrize("name", [*BILINEAR, *NARROW])
+@pytest.mark.parametrize("name", [*BILINEAR, *CUBIC, *NARROW])
 def test_the_bound_holds_on_random_and_extreme_images(name, rng):
-    op, shape, dtype = {**BILINEAR, **NARROW}[name]
+    op, shape, dtype = {**BILINEAR, **CUBIC, **NARROW}[name]
     with torch.random.fork_rng():
         torch.manual_seed(0)
         verdict = as_conv2d(op, shape, dtype=dtype)
@@ -94,9 +115,12 @@ def test_a_bound_that_depends_on_the_size_is_said_of_this_size():
     assert re.search(r"computed in float32 on this size, the two differ by at most 4\.\de-4 times", str(verdict))
 
 
-@pytest.mark.parametrize("name", ["1 x 3 of a long row", "in double precision", *NARROW])
+@pytest.mark.parametrize(
+    "name",
+    ["1 x 3 of a long row", "in double precision", "cubic, 3 x 5", "antialiased, to a third", *NARROW],
+)
 def test_a_bound_without_these_roundings_is_rejected(name):
-    op, shape, dtype = {**BILINEAR, **NARROW}[name]
+    op, shape, dtype = {**BILINEAR, **CUBIC, **NARROW}[name]
     true = as_conv2d(op, shape, dtype=dtype).to_plain()
     unit = 2.0**-24 if dtype == "float32" else 2.0**-53
     slope = true["evidence"]["data"]["rounding"]["slope"]

@@ -208,6 +208,18 @@ def upsample_bilinear(r: int, channels: int = 1) -> ConvForm:
     return _each(kernel, channels, stride=r, padding=below, padding_mode="replicate", transposed=True)
 
 
+def upsample_bicubic(r: int, channels: int = 1) -> ConvForm:
+    """Cubic interpolation to r times the size (Keys 1981, a = -3/4; corners not aligned), the image continued."""
+    below = (3 * r + 2) // 2 - 1
+    line = [_cubic(abs(Fraction(2 * k + 1 - r, 2 * r))) for k in range(-below, r + below)]
+    return _each([[a * b for b in line] for a in line], channels, stride=r, padding=below, padding_mode="replicate",
+                 transposed=True)  # fmt: skip
+
+
+def _cubic(d: Fraction) -> Fraction:
+    return Fraction(5, 4) * d**3 - Fraction(9, 4) * d**2 + 1 if d < 1 else Fraction(-3, 4) * (d - 1) * (2 - d) ** 2
+
+
 def zero_insertion(r: int, channels: int = 1) -> ConvForm:
     """Every pixel followed by r - 1 zeros, along rows and columns."""
     return _each([[1]], channels, stride=r, transposed=True, output_padding=r - 1)
@@ -260,6 +272,8 @@ CATALOGUE: Mapping[str, Callable[[], ConvForm]] = MappingProxyType(
         "upsample-nearest-3": lambda: upsample_nearest(3),
         "upsample-bilinear-2": lambda: upsample_bilinear(2),
         "upsample-bilinear-3": lambda: upsample_bilinear(3),
+        "upsample-bicubic-2": lambda: upsample_bicubic(2),
+        "upsample-bicubic-3": lambda: upsample_bicubic(3),
         "zero-insertion-2": lambda: zero_insertion(2),
     }
 )

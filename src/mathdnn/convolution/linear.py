@@ -14,11 +14,11 @@ from fractions import Fraction
 
 import numpy as np
 
+from mathdnn.convolution import resampling
 from mathdnn.convolution.context import Context, Result
 from mathdnn.convolution.windows import (
     adaptive_average_pool,
     average_pool,
-    bilinear,
     convolution,
     maximum_of_one,
     unpool,
@@ -150,7 +150,10 @@ LINEAR: dict[str, Callable[[Context], Result]] = {
     "aten.max_unpool2d.default": unpool,
     "aten._adaptive_avg_pool2d.default": adaptive_average_pool,
     "aten.adaptive_avg_pool1d.default": adaptive_average_pool,
-    "aten.upsample_linear1d.default": bilinear,
-    "aten.upsample_bilinear2d.default": bilinear,
+    "aten.upsample_linear1d.default": resampling.linear,
+    "aten.upsample_bilinear2d.default": resampling.linear,
+    "aten.upsample_bicubic2d.default": resampling.cubic,
+    "aten._upsample_bilinear2d_aa.default": resampling.antialiased_linear,
+    "aten._upsample_bicubic2d_aa.default": resampling.antialiased_cubic,
     "aten._to_copy.default": _cast,
 }

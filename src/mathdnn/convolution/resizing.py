@@ -69,4 +69,6 @@ def _resized(
         return torch.ops.aten.upsample_nearest2d.default(image, sizes, *scales)  # type: ignore[no-any-return]
     if mode == "bilinear":
         return torch.ops.aten.upsample_bilinear2d.default(image, sizes, False, *scales)  # type: ignore[no-any-return]
+    if mode == "bicubic":
+        return torch.ops.aten.upsample_bicubic2d.default(image, sizes, False, *scales)  # type: ignore[no-any-return]
     return None

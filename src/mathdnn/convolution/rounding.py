@@ -14,8 +14,21 @@ or from a double that was rounded, 2^-53 relative), the product once, the differ
 of it where r, P and t are floats themselves, as for every power of two. The line interpolated at t is continuous,
 constant beyond its ends, and rises or falls by at most |left| + |right| <= 2 M from a pixel to the next, M the
 largest magnitude on the line. Interpolating at the computed t is therefore off by at most 7 P u M, whichever
-neighbours it takes: ceil(7 P) roundings of M. Hence `bilinear` gives each pixel of its result the largest reach of
+neighbours it takes: ceil(7 P) roundings of M. Hence `resampling` gives each pixel of its result the largest reach of
 its line, and the bound grows with the image.
+
+Cubic lines. With Keys' kernel, a = -3/4, the weights of the four pixels around t = low + d have derivatives of at
+most 3/4, 27/20, 27/20, 3/4 in d, whose sum is 21/5: the line rises or falls by at most 21/5 M from a pixel to the next,
+is continuous, and a place off by 3.5 u P costs 14.7 u P M, below 15/7 of 7 P roundings. The weights of a place that is
+no short fraction round besides: d by u (21/5 M); ((a + 2) x - (a + 3)) x x + 1 for x in [0, 1] by 9 u, x = 1 - d itself
+by 27/20 u; ((a x - 5 a) x + 8 a) x - 4 a for x in [1, 2] by 38 u, x = 1 + d or 2 - d itself (2 u) by 3/2 u. Two of each
+and d make less than 105 u, and 128 with what products of roundings add.
+
+Antialiased lines. A weight f(x), x = |j - t| / s, is computed from an x that is off by at most 3.5 u P / s + 4 u (t,
+the difference, 1 / s, the product), and rounds besides by 2 u (hat) or 40 u (cubic, a = -1/2, whose coefficients are
+smaller); |f'| <= 1 or 7/5. With e u the sum of both, k + 2 pixels where k have weights (f is continuous: another one at
+either end weighs e u at most), D the sum of f and A that of |f| / D, the quotient is off by at most
+(k + 2) e (1 + A) / D u M, times 9/8 for products of roundings, as long as (k + 2) e u is below D / 16.
 """
 
 from __future__ import annotations
@@ -60,6 +73,20 @@ def of_position(ratio: Fraction, product: Fraction, position: Fraction, node_dig
     if all(_is_float(value, node_digits) for value in (ratio, product, position)):
         return 0
     return math.ceil(7 * product)
+
+
+def of_cubic(linear: int, odd: bool) -> int:
+    """The same for cubic weights, from those of linear ones; `odd`: some places are no short fractions."""
+    return math.ceil(Fraction(15, 7) * linear) + (128 if odd or linear else 0)
+
+
+def of_antialiased(product: Fraction, scale: Fraction, weights: list[Fraction], cubic: bool, digits: int) -> int | None:
+    """The roundings of the largest reach that computed weights f count for: `product` is P, `scale` s; or None."""
+    each = (Fraction(7, 5) if cubic else 1) * (Fraction(7, 2) * product / scale + 4) + (40 if cubic else 2)
+    total, moved = sum(weights), (len(weights) + 2) * each
+    if total <= 0 or 16 * moved >= total * 2**digits:
+        return None
+    return math.ceil(Fraction(9, 8) * moved * (1 + sum(map(abs, weights)) / total) / total)
 
 
 def _is_float(value: Fraction, node_digits: int) -> bool:

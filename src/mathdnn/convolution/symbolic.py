@@ -127,6 +127,7 @@ _SHAPES: dict[Any, Callable[..., Any]] = {
     torch.ops.aten.pixel_unshuffle.default: _unshuffled,
     torch.ops.aten.constant_pad_nd.default: _padded,
     torch.ops.aten.im2col.default: _columns,
+    torch.ops.aten.upsample_bicubic2d.default: lambda image, sizes, *_: [*image.shape[:2], *sizes],
     torch.ops.aten.upsample_bilinear2d.default: lambda image, sizes, *_: [*image.shape[:2], *sizes],
     torch.ops.aten.upsample_nearest2d.default: lambda image, sizes, *_: [*image.shape[:2], *sizes],
 }

@@ -1,4 +1,4 @@
-"""Rules of the operations that look at windows: convolutions, average pools, bilinear resizing."""
+"""Rules of the operations that look at windows: convolutions and pools."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from mathdnn.convolution import rounding
 from mathdnn.convolution.context import Context, Result
 from mathdnn.convolution.module import correlate
 
@@ -157,53 +156,3 @@ def _alike(line: list[tuple[int, int, int | None]]) -> list[tuple[tuple[int, int
     for place, (low, high, count) in enumerate(line):
         found.setdefault((high - low, count), []).append(place)
     return list(found.items())
-
-
-def bilinear(context: Context) -> Result:
-    """Two neighbours along each axis, at a (in/out)(i + 1/2) - 1/2, or aligned at the corners.
-
-    torch computes these positions in floats: what that moves them by counts as roundings of the largest reach on the
-    line (derived in `rounding`), which is what every pixel of the result is given.
-    """
-    ids = context.rows(context.argument(0))
-    assert ids is not None
-    out, align = context.argument(1), context.argument(2)
-    scales = [context.argument(3 + axis, "") for axis in range(len(out))]
-    moved = 0
-    for axis, (wanted, scale) in enumerate(zip(out, scales, strict=True)):
-        place = ids.ndim - len(out) + axis
-        lines = np.moveaxis(ids, place, -1)
-        if max(lines.shape[-1], wanted) > rounding.LARGEST:
-            return "its sizes are too large for the floats in which positions are computed"
-        low, high, weight, more = _neighbours(context, lines.shape[-1], wanted, align, scale)
-        made = np.zeros((*lines.shape[:-1], wanted), np.int64)
-        for share in sorted(set(weight)):
-            at = [k for k in range(wanted) if weight[k] == share]
-            codes = context.pool.numbers.codes([1 - share, share])
-            near = [lines[..., [side[k] for k in at]] for side in (low, high)]
-            made[..., at] = context.combine(near, codes)
-        if more:
-            reach, offset = (loss.max(-1, keepdims=True) for loss in context.pool.losses(lines))
-            made = context.pool.raised(made, reach, offset)
-        ids, moved = np.moveaxis(made, -1, place), moved + more
-    context.roundings = 3 * len(out) + moved
-    return ids
-
-
-def _neighbours(
-    context: Context, size: int, wanted: int, align: bool, scale: float | None
-) -> tuple[list[int], list[int], list[Fraction], int]:
-    """Left and right neighbours, the right one's share, and the roundings of the positions, at most."""
-    low, weight, moved = [], [], 0
-    if align:
-        ratio, half = Fraction(size - 1, wanted - 1) if wanted > 1 else Fraction(0), Fraction(0)
-    else:
-        ratio, half = 1 / Fraction(scale) if scale else Fraction(size, wanted), Fraction(1, 2)
-    digits = rounding.digits(context.node, context.graph)
-    for i in range(wanted):
-        product = ratio * (i + half)
-        moved = max(moved, rounding.of_position(ratio, product, product - half, digits))
-        at = max(Fraction(0), product - half)
-        low.append(min(int(at), size - 1))
-        weight.append(at - low[-1] if low[-1] < size - 1 else Fraction(0))
-    return low, [min(place + 1, size - 1) for place in low], weight, moved

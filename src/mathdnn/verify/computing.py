@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mathdnn.verify.numbers import (
-    Absolute,
     Malformed,
     Modular,
     clean,
@@ -20,7 +19,6 @@ from mathdnn.verify.numbers import (
     together,
     trim,
 )  # fmt: skip
-from mathdnn.verify.rounding import LONGEST, of_positions
 
 if TYPE_CHECKING:
     from mathdnn.verify.graphs import Machine
@@ -216,43 +214,6 @@ def _box_means(m: Machine, value: np.ndarray, boxes: list[Any], divisor: int | N
     return m.numbers.mul(value, weights[place.reshape(counts.shape)])
 
 
-def _bilinear(m: Machine, x: Any, size: list[int], align: bool, *scales: Any) -> np.ndarray:
-    value = clean(m.value(x))
-    for k, wanted in enumerate(size):
-        axis = value.ndim - len(size) + k
-        n, scale = value.shape[axis], scales[k] if k < len(scales) else None
-        if max(n, wanted) > LONGEST:
-            raise Malformed("positions on a line too long")
-        require_room(value.size // max(1, n), wanted)
-        moved = _moved(m, n, wanted, align, scale)
-        largest = value.max(axis=axis, keepdims=True) if moved and isinstance(m.numbers, Absolute) else None
-        planes = []
-        for i in range(wanted):
-            at = Fraction(i * (n - 1), max(1, wanted - 1)) if align else _half_pixel(i, n, wanted, scale)
-            low = min(math.floor(at), n - 1)
-            share = min(at - low, Fraction(1)) if low + 1 < n else Fraction(0)
-            first = m.numbers.mul(np.take(value, low, axis=axis), m.numbers.fraction(1 - share))
-            second = m.numbers.mul(np.take(value, min(low + 1, n - 1), axis=axis), m.numbers.fraction(share))
-            planes.append(m.numbers.add(first, second))
-        value = np.stack(planes, axis=axis)
-        if largest is not None:  # a position that is off a little may have other neighbours
-            value = np.maximum(value, largest)
-        m.count(2 + moved)
-    return value
-
-
-def _moved(m: Machine, n: int, wanted: int, align: bool, scale: Any) -> int:
-    """The roundings that positions computed in floats count for."""
-    if align:
-        return of_positions(Fraction(n - 1, max(1, wanted - 1)), Fraction(0), wanted, m.precision())
-    return of_positions(1 / Fraction(scale) if scale else Fraction(n, wanted), Fraction(1, 2), wanted, m.precision())
-
-
-def _half_pixel(i: int, n: int, wanted: int, scale: Any) -> Fraction:
-    ratio = 1 / Fraction(scale) if scale else Fraction(n, wanted)
-    return max(Fraction(0), ratio * Fraction(2 * i + 1, 2) - Fraction(1, 2))
-
-
 COMPUTING: dict[str, Callable[..., Any]] = {
     f"aten.{name}": rule
     for names, rule in (
@@ -271,7 +232,6 @@ COMPUTING: dict[str, Callable[..., Any]] = {
         ("max_pool2d_with_indices.default", _max_pool),
         ("max_unpool2d.default", _unpool),
         ("_adaptive_avg_pool2d.default adaptive_avg_pool1d.default", _adaptive),
-        ("upsample_linear1d.default upsample_bilinear2d.default", _bilinear),
     )
     for name in names.split()
 }

@@ -3,7 +3,10 @@
 A node works with the coarsest floats that it reads or returns; one that reads finer floats than it returns rounds each
 once more. A position r (i + 1/2) - 1/2 on a resized line, computed in floats, is off by at most 3.5 u r (i + 1/2) (r,
 the product and the difference round, no step by more than u times the product), or exact where every step is a float;
-an interpolated line changes by at most twice its largest magnitude from a pixel to the next.
+an interpolated line changes by at most twice its largest magnitude from a pixel to the next, a cubic one by at most
+21/5 of it; the four weights of a cubic one, computed in floats, lose 100 u together. Antialiased weights are computed
+from distances off by that, over the factor, and 4 u; they lose 2 u (hat) or 40 u (cubic, of slope 7/5) each, and their
+quotients by the sum what both make together.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from typing import Any
+
+from mathdnn.verify.numbers import Malformed
 
 _PRECISION = {"float32": 24, "float64": 53}
 LONGEST = 1 << 22  # a line for which i + 1/2 is a float32
@@ -41,6 +46,17 @@ def of_positions(ratio: Fraction, half: Fraction, wanted: int, bits: int) -> int
         if not all(_exact(value, bits) for value in (ratio, product, product - half)):
             return math.ceil(7 * product)
     return 0
+
+
+def of_weights(last: Fraction, wide: Fraction, weights: list[Fraction], cubic: bool, bits: int) -> int:
+    """Of antialiased weights around a place: `last` is the product in it, `wide` the factor by which weights spread."""
+    slope, own = (Fraction(7, 5), 40) if cubic else (Fraction(1), 2)
+    one = slope * (Fraction(7, 2) * last / wide + 4) + own
+    together, whole = one * (len(weights) + 2), sum(weights)
+    if whole <= 0 or together * 16 >= whole * 2**bits:
+        raise Malformed("antialiased weights that floats may make 0")
+    sizes = sum(abs(weight) for weight in weights)
+    return math.ceil(Fraction(9, 8) * together * (1 + sizes / whole) / whole)
 
 
 def _exact(value: Fraction, bits: int) -> bool:

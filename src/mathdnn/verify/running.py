@@ -36,7 +36,8 @@ _NAMES = """
     replication_pad2d replication_pad3d reshape roll rot90 round rsqrt rsub scalar_tensor select select_scatter selu
     sigmoid sign sgn silu sin sinh slice slice_scatter softplus softshrink sort split split_with_sizes sqrt square
     squeeze stack std sub sum t tan tanh topk transpose tril triu trunc unbind unfold unsqueeze upsample_bicubic2d
-    upsample_bilinear2d upsample_linear1d upsample_nearest1d upsample_nearest2d var var_mean view where
+    upsample_bilinear2d _upsample_bicubic2d_aa _upsample_bilinear2d_aa upsample_linear1d upsample_nearest1d
+    upsample_nearest2d var var_mean view where
     zeros_like"""
 ALLOWED = frozenset(_NAMES.split())
 _NAME = re.compile(r"[a-z0-9_]{1,60}")

@@ -14,6 +14,7 @@ from mathdnn.convolution.stationary import Value, fixed, product, sized
 from mathdnn.convolution.stationary.views import view
 from mathdnn.convolution.stationary.walk import Walk
 
+_HALF = Fraction(1, 2)
 NEAREST_UP_TO = 1 << 16  # pixels a side; torch finds the nearest pixel in float32, which larger images would strain
 
 
@@ -122,21 +123,29 @@ def _factor(w: Walk, value: Value, place: int, size: Any) -> int:
     raise Unclear("it resizes by no whole factor")
 
 
-def _bilinear(w: Walk, x: Any, sizes: Any, align: bool, *scales: Any) -> Value:
-    value = w.value(x)
-    if align:
-        raise Unclear("it aligns the corners, so its weights depend on the image's size")
-    for axis, (size, scale) in enumerate(zip(sizes, scales or [None] * len(sizes), strict=True)):
-        place = len(value.dims) - len(sizes) + axis
-        field = w.only(value, place)
-        if scale is not None and scale in (0.5, 0.25, 0.125) and field is not None:
-            value = w.windows(value, place, int(1 / scale), int(1 / scale), 0, 1)
-            continue
-        k = _factor(w, value, place, size)
-        if scale not in (None, float(k)):
-            raise Unclear("it resizes by a factor that does not fit its sizes")
-        value = value if k == 1 else w.magnified(value, place, k, 2 * k, (Fraction(-3, 2), 1))
-    return value
+def _between(near: int) -> Callable[..., Value]:
+    """Resizing that takes `near` pixels to either side of a place: 1 linear, 2 cubic."""
+
+    def rule(w: Walk, x: Any, sizes: Any, align: bool, *scales: Any) -> Value:
+        value = w.value(x)
+        if align:
+            raise Unclear("it aligns the corners, so its weights depend on the image's size")
+        for axis, (size, scale) in enumerate(zip(sizes, scales or [None] * len(sizes), strict=True)):
+            place = len(value.dims) - len(sizes) + axis
+            field = w.only(value, place)
+            if scale is not None and scale in (0.5, 0.25, 0.125) and field is not None:
+                step = int(1 / scale)  # pixel i looks at step i + (step - 1) / 2
+                more = max(0, near - step // 2)
+                value = w.windows(value, place, step + 2 * more, step, more, 1)
+                continue
+            k = _factor(w, value, place, size)
+            if scale not in (None, float(k)):
+                raise Unclear("it resizes by a factor that does not fit its sizes")
+            reads = (-near - _HALF, near)  # pixel q looks at q / k + 1 / (2 k) - 1 / 2
+            value = value if k == 1 else w.magnified(value, place, k, (near + 1) * k, reads)
+        return value
+
+    return rule
 
 
 def _shuffle(w: Walk, x: Any, r: int) -> Value:
@@ -185,7 +194,8 @@ RULES: dict[str, Callable[..., Any]] = {
         ("avg_pool1d.default avg_pool2d.default", _average_pool),
         ("max_pool2d_with_indices.default", _max_pool),
         ("upsample_nearest2d.default", _nearest),
-        ("upsample_bilinear2d.default", _bilinear),
+        ("upsample_bilinear2d.default", _between(1)),
+        ("upsample_bicubic2d.default", _between(2)),
         ("pixel_shuffle.default", _shuffle),
         ("pixel_unshuffle.default", _unshuffle),
         ("im2col.default", _im2col),

@@ -112,20 +112,31 @@ def _nearest(r: Reader, x: Any, sizes: Any, *scales: Any) -> Array:
     return value
 
 
-def _bilinear(r: Reader, x: Any, sizes: Any, align: bool, *scales: Any) -> Array:
-    value = r.array(x)
-    if align is not False:
-        raise Malformed("weights that depend on the image's size")
-    for axis, size in enumerate(sizes):
-        place = len(value.dims) - len(sizes) + axis
-        scale = scales[axis] if scales else None
-        if scale in (0.5, 0.25, 0.125) and r.track(value, place) is not None:
-            value = r.cut_windows(value, place, round(1 / scale), round(1 / scale), 0, 1)
-            continue
-        k = _times(r, value, place, size, scale)
-        # q / k + 1 / (2 k) - 1 / 2 lies between the two elements that q takes
-        value = value if k == 1 else r.enlarged(value, place, k, 2 * k, (Fraction(-3, 2), Fraction(1)))
-    return value
+def _interpolated(sides: int) -> Callable[..., Array]:
+    """Resizing between `sides` elements to the left of a place and as many to the right."""
+
+    def rule(r: Reader, x: Any, sizes: Any, align: bool, *scales: Any) -> Array:
+        value = r.array(x)
+        if align is not False:
+            raise Malformed("weights that depend on the image's size")
+        for axis, size in enumerate(sizes):
+            place = len(value.dims) - len(sizes) + axis
+            scale = scales[axis] if scales else None
+            track = r.track(value, place)
+            if scale in (0.5, 0.25, 0.125) and track is not None:
+                s = round(1 / scale)
+                first, last = s // 2 - sides, s // 2 + sides - 1  # the elements about s q + (s - 1) / 2
+                beyond = max(0, -first, last - s + 1)
+                taps = (min(first, 0), max(last, s - 1))
+                value = r.sampled(value, place, taps, s, track.length // s, beyond)
+                continue
+            k = _times(r, value, place, size, scale)
+            # q / k + 1 / (2 k) - 1 / 2 lies between the elements that q takes
+            reads = (Fraction(-1, 2) - sides, Fraction(sides))
+            value = value if k == 1 else r.enlarged(value, place, k, (1 + sides) * k, reads)
+        return value
+
+    return rule
 
 
 def _shuffle(r: Reader, x: Any, k: int) -> Array:
@@ -265,7 +276,8 @@ RULES: dict[str, Callable[..., Any]] = {
         ("avg_pool1d.default avg_pool2d.default", _average_pool),
         ("max_pool2d_with_indices.default", _max_pool),
         ("upsample_nearest2d.default", _nearest),
-        ("upsample_bilinear2d.default", _bilinear),
+        ("upsample_bilinear2d.default", _interpolated(1)),
+        ("upsample_bicubic2d.default", _interpolated(2)),
         ("pixel_shuffle.default", _shuffle),
         ("pixel_unshuffle.default", _unshuffle),
         ("im2col.default", _im2col),
