@@ -445,6 +445,15 @@ def _traced_by_torch(layer):
         return torch.jit.trace(layer, torch.zeros(1, 1, 9, 10))
 
 
+def _slope_of_pool(pool, *sizes):
+    return lambda x: torch.func.vjp(pool, torch.zeros(1, 1, *sizes))[1](x)[0]
+
+
+def _put(x):
+    return torch.zeros(90).put(torch.arange(90).roll(3), x).reshape(1, 1, 9, 10)[..., 1:, 3:]
+
+
+_ROWS, _COLUMNS = torch.arange(9).roll(1), torch.arange(10).roll(-2)
 _THREE = torch.tensor([[1.0, -2.0, 3.0], [4.0, 0.5, -6.0], [7.0, 8.0, -9.0]])[None, None]
 
 
@@ -468,6 +477,25 @@ OTHERWISE_WRITTEN = {
         stride=(5, 3),
     )[..., ::5, :1],
     "index_add": lambda x: (x * 1).index_add(-1, torch.arange(1, 10), x[..., :-1], alpha=-2),
+    "index_copy": lambda x: torch.zeros(1, 1, 9, 10).index_copy(-1, _COLUMNS, x),
+    "scatter": lambda x: torch.zeros(1, 1, 9, 11).scatter(-1, _COLUMNS.expand(1, 1, 9, 10), x)[..., :10],
+    "scatter of a part": lambda x: torch.ones(1, 1, 9, 10).scatter(
+        -2, torch.arange(8).view(1, 1, 8, 1).expand(1, 1, 8, 10), x
+    )[..., :8, :],
+    "take": lambda x: torch.take(x, torch.arange(90).view(1, 1, 9, 10)[..., _ROWS, :]),
+    "put": _put,
+    "degrees": lambda x: torch.rad2deg(x) + torch.deg2rad(x),
+    "times a power of two": lambda x: torch.ldexp(x, torch.tensor(3)),
+    "cross product": lambda x: torch.linalg.cross(
+        x.expand(1, 3, 9, 10), torch.tensor([1.0, 2.0, 4.0]).view(1, 3, 1, 1), dim=1
+    ),
+    "joined with nothing": lambda x: torch.cat([torch.zeros(0), F.conv2d(x, _THREE), torch.zeros(1, 1, 7, 0)], -1),
+    "enlarged in three axes": lambda x: F.interpolate(x[None], scale_factor=(2, 2, 3))[:, 0, ::2],
+    "slope of a pool": _slope_of_pool(lambda z: F.avg_pool2d(z, 2), 18, 20),
+    "slope of a padded pool": _slope_of_pool(lambda z: F.avg_pool2d(z, (3, 4), (2, 3), (1, 2)), 18, 28),
+    "slope of a pool with its own divisor": _slope_of_pool(
+        lambda z: F.avg_pool2d(z, 3, 1, 1, count_include_pad=False, divisor_override=7), 9, 10
+    ),
     "nearest-exact": lambda x: F.interpolate(x, scale_factor=2, mode="nearest-exact"),
 }
 
@@ -480,6 +508,24 @@ def test_layers_written_in_other_ways_are_read(name):
     with torch.no_grad():
         torch.testing.assert_close(verdict.evidence.form(x), operation(x), rtol=1e-5, atol=1e-5)
     assert verify(verdict).status is Status.PROVED
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda x: torch.zeros(1, 1, 9, 10).scatter(-1, torch.zeros(1, 1, 9, 10, dtype=torch.long), x),
+        lambda x: torch.zeros(1, 1, 9, 10).index_copy(-1, torch.arange(10) // 2, x),
+        lambda x: torch.zeros(90).put(torch.arange(90) // 2, x).reshape(1, 1, 9, 10),
+    ],
+)
+def test_values_that_meet_in_one_place_prove_nothing(operation):
+    """Which of them stays is left open by torch."""
+    assert as_conv2d(operation, (1, 9, 10)).status is Status.UNDECIDED
+
+
+def test_a_slope_of_a_pool_that_leaves_padding_out_is_no_transposed_convolution_by_rule():
+    operation = _slope_of_pool(lambda z: F.avg_pool2d(z, 3, 1, 1, count_include_pad=False), 9, 10)
+    assert as_conv2d(operation, (1, 9, 10)).status is not Status.PROVED
 
 
 def test_a_shape_that_is_used_says_nothing_of_the_values_beside_it():

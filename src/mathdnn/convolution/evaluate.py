@@ -118,6 +118,8 @@ def _node(node: Node, values: list[Any], graph: Graph, pool: Pool) -> tuple[Any,
 
 def _constant_rows(constant: np.ndarray, pool: Pool) -> Int64[np.ndarray, "*s"]:
     """Ids of a constant's elements; NaN, which stands for uninitialised memory, becomes -1."""
+    if not constant.size:
+        return np.zeros(constant.shape, np.int64)
     missing = np.isnan(constant) if constant.dtype.kind == "f" else np.zeros(constant.shape, bool)
     ids = pool.constants(pool.numbers.of_array(np.where(missing, 0, constant).astype(constant.dtype)))
     return np.where(missing, -1, ids)

@@ -44,7 +44,7 @@ def limited(function: Callable[[], T], seconds: float) -> T:
     thread.join(seconds)
     if thread.is_alive():
         _stop(thread)
-        raise OutOfTime
+        raise OutOfTime(f"it took longer than {seconds:g} seconds")
     error = box.get("error")
     if isinstance(error, Exception | KeyboardInterrupt):
         raise error

@@ -25,7 +25,9 @@ _DECOMPOSED = [
     aten.addmm, aten.addmv, aten.baddbmm, aten.addbmm, aten.mv, aten.dot, aten.rsub, aten.square,
     aten.native_group_norm, aten.native_layer_norm, aten.celu, aten.addr,
     aten.logit, aten.trace, aten.nan_to_num, aten.linspace, aten._upsample_nearest_exact1d,
-    aten._upsample_nearest_exact2d,
+    aten._upsample_nearest_exact2d, aten.upsample_nearest3d, aten.index_copy, aten.take, aten.deg2rad, aten.rad2deg,
+    aten.ldexp, aten.linalg_cross, aten.block_diag, aten.slice_backward, aten.select_backward, aten.narrow_copy,
+    aten.expand_copy, aten.view_copy,
 ]  # fmt: skip
 
 
@@ -94,6 +96,42 @@ def _convolution_backward(slope: Any, image: Any, weight: Any, *given: Any) -> A
     return aten.convolution.default(slope, weight, None, *steps), None, None
 
 
+def _average_pool_backward(
+    slope: Any, image: Any, kernel: Any, stride: Any, padding: Any, ceil: bool, include: bool, divisor: Any
+) -> Any:
+    """Each pixel of the derivative, divided, is added to all of its window: a transposed convolution with ones."""
+    k, s, p = (list(part) * (2 if len(part) == 1 else 1) for part in (kernel, stride or kernel, padding))
+    if ceil or (any(p) and not include and not divisor):
+        return NotImplemented
+    sizes = zip(image.shape[-2:], slope.shape[-2:], k, s, p, strict=True)
+    more = [n - ((out - 1) * step - 2 * pad + taps) for n, out, taps, step, pad in sizes]
+    if any(not 0 <= extra < step for extra, step in zip(more, s, strict=True)):
+        return NotImplemented
+    channels = image.shape[-3]
+    one = torch.ones(channels, 1, *k, dtype=slope.dtype, device=slope.device)
+    steps = (s, p, [1, 1], True, more, channels)
+    return aten.convolution.default(slope / (divisor or k[0] * k[1]), one, None, *steps)
+
+
+def _put(x: Any, places: Any, part: Any, accumulate: bool = False) -> Any:
+    if accumulate:
+        return NotImplemented
+    made = aten.index_put.default(x.reshape(-1), [places.reshape(-1)], part.reshape(-1))
+    return made.reshape(x.shape)
+
+
+def _scatter(x: Any, axis: int, places: Any, part: Any) -> Any:
+    """Each element of the part goes to its own place along the axis, and along the others to where it stands."""
+    if x.dim() == 0 or places.dim() != x.dim():
+        return NotImplemented
+    axis %= x.dim()
+    part = part[tuple(slice(0, n) for n in places.shape)]
+    grid = [torch.arange(n, device=x.device).reshape([-1 if k == j else 1 for k in range(x.dim())])
+            for j, n in enumerate(places.shape)]  # fmt: skip
+    grid[axis] = places
+    return aten.index_put.default(x, [at.expand(places.shape) for at in grid], part)
+
+
 def _fold(columns: Any, size: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Any:
     """Each column's numbers are put down in their window and added up: a transposed convolution."""
     taps = kernel[0] * kernel[1]
@@ -121,6 +159,9 @@ def _index_add(x: Any, axis: int, index: Any, part: Any, alpha: Any = 1) -> Any:
 _OWN = {
     aten.col2im.default: _fold,
     aten.index_add.default: _index_add,
+    aten.put.default: _put,
+    aten.scatter.src: _scatter,
+    aten.avg_pool2d_backward.default: _average_pool_backward,
     aten._convolution.default: _convolution,
     aten._unsafe_index.Tensor: lambda x, places: aten.index.Tensor(x, places),
     aten.pow.Tensor_Scalar: _power,

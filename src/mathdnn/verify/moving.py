@@ -198,6 +198,8 @@ def _index_select(m: Machine, x: Any, dim: int, index: Any) -> np.ndarray:
 def _joined(join: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
     def rule(m: Machine, xs: Any, dim: int = 0) -> np.ndarray:
         values = [m.loose(x) for x in xs]
+        if join is np.concatenate and any(value.ndim != 1 for value in values):
+            values = [value for value in values if value.shape != (0,)]  # an empty list joins anything, as in torch
         require_room(sum(value.size for value in values))
         return join(values, axis=dim)
 

@@ -48,6 +48,8 @@ def _convolution(
     groups: int,
 ) -> Value:  # fmt: skip
     value, shape = w.value(x), w.constant(weight).shape
+    if any(isinstance(more, dict) for more in extra):
+        raise Unclear("what it leaves at the end of the result depends on the image's size")
     if bias is not None:
         w.constant(bias)
     axes = len(shape) - 2
