@@ -73,8 +73,9 @@ def _kind(verdict: Verdict) -> str:
 def _read(path: str | os.PathLike[str]) -> Verdict:
     who = "verify(path)"
     if not isinstance(path, str | os.PathLike):
-        advice = "give a path, or the Verdict itself"
-        raise InvalidInput(sentence(who, "a file with a verdict", f"a {type(path).__name__}", advice))
+        raise InvalidInput(
+            sentence(who, "a file with a verdict", f"a {type(path).__name__}", "give a path, or the Verdict itself")
+        )
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         try:  # of what was opened: a pipe would never end
