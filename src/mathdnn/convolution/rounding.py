@@ -17,6 +17,9 @@ largest magnitude on the line. Interpolating at the computed t is therefore off 
 neighbours it takes: ceil(7 P) roundings of M. Hence `resampling` gives each pixel of its result the largest reach of
 its line, and the bound grows with the image.
 
+For float64, too, torch takes the whole part of t from its float32. Where that is the number N above, N is where it
+looks: N - t further, 2 M (N - t) in all, for t nearer to N than half a float32's digit and 3.5 u P, which N 2^-23 is.
+
 Cubic lines. With Keys' kernel, a = -3/4, the weights of the four pixels around t = low + d have derivatives of at
 most 3/4, 27/20, 27/20, 3/4 in d, whose sum is 21/5: the line rises or falls by at most 21/5 M from a pixel to the next,
 is continuous, and a place off by 3.5 u P costs 14.7 u P M, below 15/7 of 7 P roundings. The weights of a place that is
@@ -70,9 +73,15 @@ def too_many(roundings: int, dtype: str) -> bool:
 
 def of_position(ratio: Fraction, product: Fraction, position: Fraction, node_digits: int) -> int:
     """The roundings that a computed position counts for: `product` is P, `position` t."""
-    if all(_is_float(value, node_digits) for value in (ratio, product, position)):
-        return 0
-    return math.ceil(7 * product)
+    exact = all(_is_float(value, node_digits) for value in (ratio, product, position))
+    return (0 if exact else math.ceil(7 * product)) + _taken_up(position, node_digits)
+
+
+def _taken_up(position: Fraction, node_digits: int) -> int:
+    """What a float64 position counts for where float32 may round it up to a whole number."""
+    above = math.ceil(position) - position
+    near = node_digits == 53 and 0 < above <= Fraction(math.ceil(position), 1 << 23)
+    return math.ceil(2 * above * (1 << 53)) if near else 0
 
 
 def of_cubic(linear: int, odd: bool) -> int:

@@ -40,12 +40,20 @@ def weighed(graph: dict[str, Any], node: dict[str, Any], used: list[int], roundi
 
 
 def of_positions(ratio: Fraction, half: Fraction, wanted: int, bits: int) -> int:
-    """Of positions ratio (i + half) - half: seven for each pixel of distance, at the furthest that is not exact."""
-    for i in reversed(range(wanted)):
+    """Of positions ratio (i + half) - half: seven for each pixel of distance, at the furthest that is not exact.
+
+    The whole part of a float64 position is its float32's, which may be the next whole number: the way there, twice.
+    """
+    most = 0
+    for i in range(wanted):
         product = ratio * (i + half)
-        if not all(_exact(value, bits) for value in (ratio, product, product - half)):
-            return math.ceil(7 * product)
-    return 0
+        place = product - half
+        off = 0 if all(_exact(value, bits) for value in (ratio, product, place)) else math.ceil(7 * product)
+        whole = math.ceil(place)
+        if bits == 53 and place != whole and (whole - place) * 2**23 <= whole:
+            off += math.ceil((whole - place) * 2**54)
+        most = max(most, off)
+    return most
 
 
 def of_weights(last: Fraction, wide: Fraction, weights: list[Fraction], cubic: bool, bits: int) -> int:
