@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from tests.saboteurs import convolution as saboteurs
+from tests.verify.tampering import resealed
 from torch import nn
 
 from mathdnn.convolution import ConvForm, as_conv2d, equal_maps, form_of
@@ -326,7 +327,7 @@ def _check_chain(op, data):
 def _checker_agrees(graph, start, period, value):
     """The checker's own account of the graph says the same."""
     plain = graph.to_plain()
-    array = Reader(plain, list(graph.graph.constants), Grid(start, period), CHECKER_RULES).run()
+    array = Reader(plain, list(graph.graph.constants), Grid(start, period), CHECKER_RULES, 1 << 10).run()
     for axis in (0, 1):
         track, field, along = track_of(array, axis), value.field(axis), value.along[axis]
         assert (track.length, track.growth) == (field.length, field.growth)
@@ -444,3 +445,22 @@ def test_the_statement_is_one_sentence():
     )
     assert isinstance(form_of(verdict), ConvForm)
     assert "looks at the image's size as a number only" in str(verdict)
+
+
+def _up_and_down(x):
+    """16 times 15 as large, and the last row of each 240."""
+    return nn.Upsample(scale_factor=(15, 1))(nn.Upsample(scale_factor=(16, 1))(x))[..., 239::240, :]
+
+
+def test_the_nearest_pixel_is_found_in_the_largest_image_too():
+    """For k = 15 the first index that float32 rounds up is 10186169: in row 42442 of an image, each of 240 rows."""
+    verdict = as_conv2d(_up_and_down, (1, 8, 4))
+    assert "up to 42442, the operation is" in verdict.claim
+    assert verify(verdict).status is Status.PROVED, str(verify(verdict))
+    rows = torch.arange(42444.0).reshape(1, 1, -1, 1)
+    assert torch.equal(_up_and_down(rows[:, :, :-2]), rows[:, :, :-2])
+    assert not torch.equal(_up_and_down(rows), rows)
+    plain = verdict.to_plain()
+    plain["evidence"]["data"]["sizes"]["most"] = 42443
+    plain["claim"] = plain["claim"].replace("42442", "42443")
+    assert "a factor that float32 rounds" in str(verify(resealed(plain)))

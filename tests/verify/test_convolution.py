@@ -23,6 +23,7 @@ from mathdnn.verdict import Status, pack_array, unpack_array
 from mathdnn.verify import verify
 from mathdnn.verify.computing import COMPUTING
 from mathdnn.verify.moving import MOVING
+from mathdnn.verify.resampling import RESAMPLING
 from mathdnn.verify.wording import text as worded
 
 NINTHS = ConvForm.of([[[[Fraction(1, 9)] * 3] * 3]] * 2, stride=3, groups=2)
@@ -303,7 +304,7 @@ def test_prover_and_checker_word_a_layer_alike(form):
 
 def test_prover_and_checker_know_the_same_operations():
     assert not set(MOVING) & set(COMPUTING)
-    missing = (MOVES | set(LINEAR)) - set(MOVING) - set(COMPUTING)
+    missing = (MOVES | set(LINEAR)) - set(MOVING) - set(COMPUTING) - set(RESAMPLING)
     assert missing == set()
 
 

@@ -5,7 +5,8 @@ kernel no larger than the image; reflect or replicate padding up to `margin`. Fo
 that must be equal and are not (`Stencil.clash`) exclude all kernels at once. For reflect and replicate padding the
 outputs
 inside the image show the whole kernel: either two of them differ, or the kernel they show is compared exactly, borders
-included. What is not excluded leaves the question open.
+included. What is not excluded leaves the question open, as does a map onto more pixels that may be a transposed
+convolution (`wider`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from mathdnn.convolution.compare import first_difference
 from mathdnn.convolution.recognise import guesses, likely_strides, stride_range
 from mathdnn.convolution.side import Settings, Shape, Side, _fits
 from mathdnn.convolution.stencil import Stencil
+from mathdnn.convolution.wider import excludes_transposed
 from mathdnn.verdict import Counterexample, Plain
 
 if TYPE_CHECKING:
@@ -53,7 +55,8 @@ def exclude(
             return Outcome("of each image of the batch alone", witness.takes_of_another(odd, side, pool, full, how))
         return Outcome("of every image of the batch alike", witness.unlike_first(odd, side, pool, full, how))
     search = _Search(side, stencil, bias, full, pool, how)
-    return Outcome(search.kinds(), None if _too_small(stencil) else search.run())
+    left = _too_small(stencil) or not excludes_transposed(stencil)
+    return Outcome(search.kinds(), None if left else search.run())
 
 
 def _too_small(stencil: Stencil) -> bool:

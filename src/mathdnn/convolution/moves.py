@@ -49,4 +49,21 @@ def overload(name: str) -> Callable[..., Any]:
     assert name in MOVES
     _, base, kind = name.split(".")
     found: Callable[..., Any] = getattr(getattr(torch.ops.aten, base), kind)
-    return found
+    return _by_lines(found) if base.startswith("upsample_nearest") else found
+
+
+def _by_lines(resize: Callable[..., Any]) -> Callable[..., Any]:
+    """Resizing to the nearest pixel. torch looks for it in the image's own dtype, and so in float32 less exactly than
+    on row numbers: its own resizing of a line of places in float32 tells which pixel each takes."""
+
+    def move(rows: torch.Tensor, sizes: list[int], *scales: float | None) -> torch.Tensor:
+        for axis, wanted in enumerate(sizes):
+            place = rows.ndim - len(sizes) + axis
+            line = torch.arange(rows.shape[place], dtype=torch.float32)  # exact up to 2^24, more than a pool has pixels
+            ones = [1] * (len(sizes) - 1)
+            factors = [*scales[axis : axis + 1], *ones] if scales else []
+            found = resize(line.reshape(1, 1, -1, *ones), [wanted, *ones], *factors)
+            rows = rows.index_select(place, found.reshape(-1).long())
+        return rows
+
+    return move

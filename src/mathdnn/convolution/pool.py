@@ -161,8 +161,9 @@ class Pool:
         self, ids: np.ndarray, anchor: np.ndarray, codes: np.ndarray, constants: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         terms, weights = ids >> self.bits, self.numbers.magnitudes(codes)
-        reach = (weights * self.reach[terms]).sum(1) * _SLACK
-        offset = ((weights * self.offset[terms]).sum(1) + self.numbers.magnitudes(constants)) * _SLACK
+        with np.errstate(over="ignore"):
+            reach = (weights * self.reach[terms]).sum(1) * _SLACK
+            offset = ((weights * self.offset[terms]).sum(1) + self.numbers.magnitudes(constants)) * _SLACK
         own = self.table.constant[self.function[terms]]
         for t in np.flatnonzero(own.any(0)):
             constants = self.numbers.add(constants, self.numbers.multiply(codes[:, t], own[:, t]))

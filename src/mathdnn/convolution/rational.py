@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mathdnn.errors import InvalidInput, sentence
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -55,14 +57,17 @@ class Rationals:
         return self.codes(Fraction(value) for value in different.tolist())[place.reshape(array.shape)]
 
     def floats(self, codes: Codes) -> np.ndarray:
-        """The nearest float64 of every code."""
-        self._floats = _grown(self._floats, [float(value) for value in self.values[len(self._floats) :]])
+        """The nearest float64 of every code, infinite beyond the largest."""
+        self._floats = _grown(self._floats, [as_float(value) for value in self.values[len(self._floats) :]])
         return np.asarray(self._floats[codes])
 
     def magnitudes(self, codes: Codes) -> np.ndarray:
-        """|value| of every code as a float64 that is not too small."""
-        new = [math.nextafter(abs(float(v)), math.inf) if v else 0.0 for v in self.values[len(self._above) :]]
-        self._above = _grown(self._above, new)
+        """|value| of every code as a float64 that is not too small. Raises `InvalidInput` beyond the largest."""
+        new = [abs(as_float(value)) for value in self.values[len(self._above) :]]
+        if math.inf in new:
+            expected, got = "weights that float64 holds", "one above 1.8e308, though another may cancel it"
+            raise InvalidInput(sentence("the operation", expected, got, "scale its factors down"))
+        self._above = _grown(self._above, [math.nextafter(value, math.inf) if value else 0.0 for value in new])
         return np.asarray(self._above[codes])
 
     def add(self, a: Codes, b: Codes) -> Codes:
@@ -100,10 +105,18 @@ def _grown(array: np.ndarray, more: list[float]) -> np.ndarray:
     return np.concatenate([array, more]) if more else array
 
 
+def as_float(value: Fraction) -> float:
+    """The nearest float64, infinite beyond the largest."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def nearest(value: Fraction, dtype: str) -> Any:
     """The float nearest to a rational, ties to even: float64 is Python's own; float32 is corrected for double
     rounding."""
-    double = float(value)
+    double = as_float(value)
     if dtype == "float64":
         return np.float64(double)
     with np.errstate(over="ignore"):

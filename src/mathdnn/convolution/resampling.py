@@ -9,8 +9,9 @@ Pixel i looks at t = r (i + 1/2) - 1/2, or at t = r i, r = (n - 1) / (m - 1), wi
     antialiased   f(d / s) of all on the line for which it is not 0, divided by their sum, s = max(1, r); f is the hat
                   1 - d, or K with a = -1/2
 
-torch computes places and weights in floats. Where they are no floats themselves, that counts as roundings of the
-largest reach on the line (derived in `rounding`), which is what every pixel of the result is given then.
+A line that keeps its size torch copies, whatever the factor, but for cubic weights. It computes places and weights in
+floats. Where they are no floats themselves, that counts as roundings of the largest reach on the line (derived in
+`rounding`), which is what every pixel of the result is given then.
 """
 
 from __future__ import annotations
@@ -127,9 +128,13 @@ def _resized(context: Context, taps_of: Callable[[_Line], _Taps]) -> Result:
     for axis, wanted in enumerate(out):
         place = ids.ndim - len(out) + axis
         lines = np.moveaxis(ids, place, -1)
-        size, scale = lines.shape[-1], context.argument(3 + axis, "")
+        size, scale = lines.shape[-1], context.argument(3 + axis)
         if max(size, wanted) > rounding.LARGEST:
             return "its sizes are too large for the floats in which positions are computed"
+        if scale is not None and scale <= 0:
+            return "it resizes by a factor that is not above 0"
+        if size == wanted and taps_of is not _cubic and not align:
+            continue
         if align:
             line = _Line(size, wanted, Fraction(size - 1, max(1, wanted - 1)), Fraction(0), digits)
         else:

@@ -29,7 +29,6 @@ from mathdnn.convolution.side import Called, Settings, _as_batch, run
 from mathdnn.convolution.stationary import Larger, Longer, Value
 from mathdnn.convolution.stationary.rules import RULES as MOVING_RULES
 from mathdnn.convolution.stationary.walk import Walk
-from mathdnn.convolution.stationary.windows import NEAREST_UP_TO
 from mathdnn.convolution.stationary.windows import RULES as WINDOW_RULES
 from mathdnn.convolution.symbolic import SymbolicGraph, trace_sizes
 from mathdnn.convolution.trace import trace
@@ -124,12 +123,14 @@ def _sizes_in(value: Any) -> list[dict[str, Any]]:
 
 
 def _with_period(graph: SymbolicGraph, form: ConvForm, shape: tuple[int, ...], period: tuple[int, int]) -> Sizes:
-    starts = {}
+    starts: dict[tuple[int, int], tuple[int, int]] = {}
+    mosts: list[int | None] = []
     own = (shape[-2] % period[0], shape[-1] % period[1])
     why: Unclear | None = None
     for rest in itertools.product(range(period[0]), range(period[1])):
         try:
-            starts[rest] = _start(graph, form, shape, period, rest)
+            starts[rest], most = _start(graph, form, shape, period, rest)
+            mosts.append(most)
         except Unclear as error:
             if rest == own:
                 raise
@@ -144,7 +145,9 @@ def _with_period(graph: SymbolicGraph, form: ConvForm, shape: tuple[int, ...], p
     every = len(starts) > 1 or period == (1, 1)
     least = [firsts[axis] - (period[axis] - 1 if every else 0) for axis in (0, 1)]
     rests = [tuple(range(period[axis])) if every else (own[axis],) for axis in (0, 1)]
-    most = NEAREST_UP_TO if any("upsample_nearest" in node.op for node in graph.graph.nodes) else None
+    most = min((most for most in mosts if most is not None), default=None)
+    if most is not None and most < max(least):
+        raise Unclear("torch rounds where it looks for the nearest pixel of a larger image")
     plain = {
         "graph": graph.to_plain(), "period": list(period), "least": least, "remainders": [list(r) for r in rests],
         "most": most,
@@ -158,8 +161,8 @@ def _work(starts: dict[Any, tuple[int, int]], shape: tuple[int, ...], form: Conv
 
 def _start(
     graph: SymbolicGraph, form: ConvForm, shape: tuple[int, ...], period: tuple[int, int], rest: tuple[int, int]
-) -> tuple[int, int]:
-    """The first size of a class from which on the argument holds. Raises `Unclear`, `Longer`."""
+) -> tuple[tuple[int, int], int | None]:
+    """The first size of a class from which on the argument holds, and up to which size. Raises `Unclear`, `Longer`."""
     start = [
         rest[axis] + period[axis] * (1 if rest[axis] + period[axis] > 1 else 2) for axis in (0, 1)
     ]  # symbols are > 1
@@ -170,7 +173,7 @@ def _start(
             walk.compare(_batched(walk.run()), form_value(form, shape, sizes))
             broken = _broken(graph, sizes)
             if not broken:
-                return start[0], start[1]
+                return (start[0], start[1]), walk.most
             for axis in broken:
                 start[axis] += period[axis]
         except Larger as error:

@@ -30,7 +30,7 @@ def verify(certificate: Verdict | str | os.PathLike[str]) -> Verdict:
     cannot run it. Raises `InvalidInput` for a file that cannot be read or holds no verdict.
     """
     verdict = certificate if isinstance(certificate, Verdict) else _read(certificate)
-    claim = f"{CLAIM}{verdict.claim}"
+    claim = shown(f"{CLAIM}{verdict.claim}")
     if isinstance(verdict.evidence, Estimate):
         return undecided(claim, "it rests on runs, which a file cannot repeat", "repeating them")
     if isinstance(verdict.evidence, Undecided):
@@ -40,9 +40,9 @@ def verify(certificate: Verdict | str | os.PathLike[str]) -> Verdict:
         checker = importlib.import_module(f"mathdnn.verify.{name}")
         if kind not in checker.KINDS:
             continue
-        holds, words = checker.check(verdict)
+        holds, words = _checked(checker, verdict)
         if holds and hasattr(checker, "sentence_of"):
-            claim = f"{CLAIM}{checker.sentence_of(verdict)}"
+            claim = shown(f"{CLAIM}{checker.sentence_of(verdict)}")
         if holds is None:
             return undecided(claim, words, "a machine and versions that can run it")
         if not holds:
@@ -51,6 +51,22 @@ def verify(certificate: Verdict | str | os.PathLike[str]) -> Verdict:
         return proved(claim, Certificate("verify", method, {"kind": kind}), equality=verdict.equality)
     what = f"evidence of the kind {kind!r:.60}" if kind else "evidence like this, which names no kind"
     return undecided(claim, f"no checker knows {what}", "a checker for it")
+
+
+def _checked(checker: types.ModuleType, verdict: Verdict) -> tuple[bool | None, str]:
+    """What a checker says. A file can be wrong in more ways than a checker foresees."""
+    try:
+        holds, words = checker.check(verdict)
+    except ImportError:  # it is the machine that lacks something
+        raise
+    except Exception as error:
+        holds, words = False, f"the evidence is malformed ({type(error).__name__}: {str(error)[:120]})"
+    return holds, shown(words)
+
+
+def shown(text: str) -> str:
+    """A text of a file as one line: what would move the cursor or begin a line of its own is written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class _Checker(types.ModuleType):

@@ -33,6 +33,16 @@ def _plus(sign: int) -> Callable[..., np.ndarray]:
     return rule
 
 
+def _less(m: Machine, x: Any, y: Any, alpha: Any = 1) -> np.ndarray:
+    return _plus(-1)(m, y, x, alpha)
+
+
+def _power(m: Machine, x: Any, exponent: Any) -> np.ndarray:
+    if isinstance(exponent, dict) or exponent != 1:
+        raise Malformed("a power")
+    return clean(m.value(x))
+
+
 def _minus(m: Machine, x: Any) -> np.ndarray:
     m.count(1)
     value = clean(m.value(x))
@@ -88,6 +98,12 @@ def _product(m: Machine, x: Any, y: Any) -> np.ndarray:
     return m.numbers.total(m.numbers.mul(a[..., :, :, None], b[..., None, :, :]), (a.ndim - 1,))
 
 
+def _sum_and_product(m: Machine, x: Any, a: Any, b: Any, beta: Any = 1, alpha: Any = 1) -> np.ndarray:
+    m.count(4)
+    first = m.numbers.mul(*together(clean(m.value(x)), m.value(beta)))
+    return m.numbers.add(*together(first, m.numbers.mul(*together(_product(m, a, b), m.value(alpha)))))
+
+
 def _convolution(
     m: Machine,
     x: Any,
@@ -104,6 +120,7 @@ def _convolution(
         raise Malformed("weights that are computed")
     value, w = clean(m.value(x)), m.value(weight)
     axes = w.ndim - 2
+    _require_layer(w.shape, value.shape[-axes - 1], (stride, padding, dilation, extra), transposed, groups)
     single = value.ndim == axes + 1
     value = value[None] if single else value
     pads: Any = [(p, p) for p in padding]
@@ -117,6 +134,20 @@ def _convolution(
     if bias is not None:
         made = m.numbers.add(made, m.value(bias).reshape(-1, *[1] * axes))
     return made[0] if single else made
+
+
+def _require_layer(shape: Any, channels: int, lists: tuple[Any, ...], transposed: bool, groups: int) -> None:
+    """What torch asks of a convolution."""
+    stride, padding, dilation, extra = lists
+    if any(len(part) != len(shape) - 2 or any(type(n) is not int for n in part) for part in lists):
+        raise Malformed("a convolution whose windows are no lists of whole numbers")
+    if min(*stride, *dilation) < 1 or min(*padding, *extra) < 0 or type(transposed) is not bool:
+        raise Malformed("a stride or dilation below 1, or a padding below 0, or no way to go")
+    if transposed and any(more >= max(s, d) for more, s, d in zip(extra, stride, dilation, strict=True)):
+        raise Malformed("an output padding as large as the stride")
+    wanted = shape[0] if transposed else shape[1] * groups
+    if type(groups) is not int or groups < 1 or shape[0] % groups or wanted != channels:
+        raise Malformed("weights that do not fit the channels")
 
 
 def _as_plain(
@@ -146,20 +177,31 @@ def _average_pool(
     divisor_override: Any = None,
 ) -> np.ndarray:
     value = clean(m.value(x))
-    shape = m.graph["nodes"][len(m.values)]["shape"]
     axes = 1 if m.graph["nodes"][len(m.values)]["op"].startswith("aten.avg_pool1d") else 2
+    if divisor_override is not None and (type(divisor_override) is not int or divisor_override < 1):
+        raise Malformed("a divisor below 1")
     full = [list(part) * (axes if len(part) == 1 else 1) for part in (kernel, stride or kernel, padding or (0,))]
     boxes = []
     for axis in range(axes):
         n, (k, s, p) = value.shape[axis - axes], (part[axis] for part in full)
         line = []
-        for i in range(shape[axis - axes]):
+        for i in range(_pooled(n, k, s, p, ceil_mode)):
             low, high = i * s - p, min(i * s - p + k, n + p)
             inside = (max(low, 0), min(high, n))
             line.append((*inside, high - low if count_include_pad else inside[1] - inside[0]))
         boxes.append(line)
     m.count(math.prod(max(high - low for low, high, _ in line) for line in boxes))
     return _box_means(m, value, boxes, divisor_override)
+
+
+def _pooled(n: int, k: int, s: int, p: int, ceil_mode: bool) -> int:
+    """The windows of k pixels on n and p on either side. One that hangs over the end must not begin behind it."""
+    if any(type(size) is not int for size in (k, s, p)) or min(k, s) < 1 or not 0 <= 2 * p <= k:
+        raise Malformed("a window that no pool has")
+    if not ceil_mode:
+        return (n + 2 * p - k) // s + 1
+    made = -((k - n - 2 * p) // s) + 1
+    return made - ((made - 1) * s >= n + p)
 
 
 def _max_pool(m: Machine, x: Any, kernel: Any, stride: Any = (), padding: Any = (0,), *_: Any) -> list[np.ndarray]:
@@ -220,13 +262,16 @@ COMPUTING: dict[str, Callable[..., Any]] = {
         ("_to_copy.default", lambda m, x: clean(m.value(x))),
         ("add.Tensor add.Scalar", _plus(1)),
         ("sub.Tensor sub.Scalar", _plus(-1)),
+        ("rsub.Tensor rsub.Scalar", _less),
         ("neg.default", _minus),
+        ("pow.Tensor_Scalar", _power),
         ("mul.Tensor mul.Scalar", _times),
         ("div.Tensor div.Scalar div.Tensor_mode", _over),
         ("sum.default sum.dim_IntList", _reduce(False)),
         ("mean.default mean.dim", _reduce(True)),
         ("cumsum.default", _cumsum),
         ("mm.default bmm.default", _product),
+        ("addmm.default", _sum_and_product),
         ("convolution.default", _convolution),
         ("avg_pool1d.default avg_pool2d.default", _average_pool),
         ("max_pool2d_with_indices.default", _max_pool),

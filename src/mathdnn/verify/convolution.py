@@ -19,11 +19,12 @@ import msgspec
 import numpy as np
 
 from mathdnn.verdict import Certificate, Status, Verdict, unpack_array
+from mathdnn.verify import rounded
 from mathdnn.verify.forms import form_output
-from mathdnn.verify.graphs import Machine
-from mathdnn.verify.numbers import Absolute, Malformed, Modular, Numbers, clean, draw
+from mathdnn.verify.numbers import Absolute, Malformed, Modular, draw, require_room
+from mathdnn.verify.sides import full, pixels, run
 from mathdnn.verify.sizes import check_sizes
-from mathdnn.verify.wording import own_words, wrong_words
+from mathdnn.verify.wording import own_words, rounded_up, wrong_words
 
 Answer = tuple[bool | None, str]
 KINDS = ("convolution",)
@@ -31,6 +32,7 @@ sentence_of = own_words
 POINTS = 3
 _ROOM = 1 << 28  # values in one array: a certificate is data, and must not fill the memory
 _FAR = 2.0**60  # a pixel: magnitudes are convex in the image, so that what they gain per unit is largest far out
+_AT_ONCE, _LOST = 256, 2.0**-48  # images of one pixel; what sums of few floats lose of them
 _UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
 _WRONG = (
     KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError, AttributeError, MemoryError,
@@ -60,7 +62,7 @@ def check(verdict: Verdict, generator: random.Random | None = None) -> Answer:
 def _check(data: dict[str, Any], generator: random.Random) -> Answer:
     left, right, relation = data["left"], data["right"], data["relation"]
     size = " x ".join(str(n) for n in left["input"])
-    if full(left["input"]) != full(right["input"]):
+    if not 0 < pixels(left) == pixels(right) or full(left["input"]) != full(right["input"]):
         return False, "the two sides take images of different sizes"
     if relation == "within":
         return _within(data, size)
@@ -71,7 +73,9 @@ def _check(data: dict[str, Any], generator: random.Random) -> Answer:
         more = check_sizes(data, lambda a, b: _same(a, b, generator))
         words += f", and for {more}" if more else ""
     elif relation in ("rounded to float32", "rounded to float64"):
-        if not _rounded(left, right, relation.removeprefix("rounded to ")):
+        if (number := rounded.coefficients(left)) > rounded.MOST:
+            return None, f"it has {number:,} coefficients, and up to {rounded.MOST:,} are compared one by one"
+        if not rounded.rounds(left, right, relation.removeprefix("rounded to "), range(-1, pixels(left))):
             return False, "a coefficient of the second side is not the nearest float of the first's"
         words = f"on {size} images every coefficient of the second side is the first's, {relation}"
     else:
@@ -79,17 +83,12 @@ def _check(data: dict[str, Any], generator: random.Random) -> Answer:
     return (True, words) if _bound_holds(data["rounding"], left, right) else (False, "the rounding bound is too small")
 
 
-def full(shape: list[int]) -> list[int]:
-    """(n, c, h, w): what a shape leaves out is 1."""
-    return [1] * (4 - len(shape)) + shape
-
-
 def _same(left: dict[str, Any], right: dict[str, Any], generator: random.Random) -> bool:
     """Whether two sides are one map, at random points modulo random primes."""
     for _ in range(POINTS):
         prime = _prime(generator)
-        point = draw(generator, math.prod(left["input"]), prime)
-        a, b = (_run(side, point, Modular(prime))[0] for side in (left, right))
+        point = draw(generator, pixels(left), prime)
+        a, b = (run(side, point, Modular(prime))[0] for side in (left, right))
         if a.shape != b.shape or not np.array_equal(a, b):
             return False
     return True
@@ -112,19 +111,6 @@ def _require_small(data: Any) -> None:
             raise Malformed(f"the number {item}")
 
 
-def _run(side: dict[str, Any], image: np.ndarray, numbers: Numbers) -> tuple[np.ndarray, int]:
-    """A side's output (n, o, i, j) for one flat image, and the roundings of its float computation."""
-    if "form" in side:
-        return form_output(side["form"], image.reshape(side["input"]), numbers)
-    graph = side["graph"]
-    if graph["nodes"][0]["shape"] != side["input"] or graph["nodes"][0]["op"] != "input":
-        raise Malformed("the graph's input is another")
-    constants = [item if isinstance(item, np.ndarray) else unpack_array(item) for item in graph["constants"]]
-    value, roundings = Machine(graph, constants, numbers).run(image.reshape(side["input"]))
-    value = clean(value)
-    return value.reshape((1,) * (4 - value.ndim) + value.shape), roundings
-
-
 def _prime(generator: random.Random) -> int:
     """A random prime between 2^30 and 2^31 (Miller-Rabin, deterministic below 3.2 * 10^9 for the bases 2, 3, 5, 7)."""
     while True:
@@ -145,77 +131,6 @@ def _passes(n: int, base: int, odd: int) -> bool:
     return False
 
 
-class _Exact:
-    """Fractions in object arrays: slow, for the images of a rounded comparison."""
-
-    def fraction(self, value: Fraction) -> Fraction:
-        return value
-
-    def array(self, values: np.ndarray) -> np.ndarray:
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise Malformed("a constant that is not finite")
-        exact = [Fraction(value) for value in values.ravel().tolist()]
-        made = np.empty(len(exact), dtype=object)
-        made[:] = exact
-        return made.reshape(values.shape)
-
-    def add(self, a: Any, b: Any) -> np.ndarray:
-        return np.asarray(a + b, dtype=object)
-
-    def sub(self, a: Any, b: Any) -> np.ndarray:
-        return np.asarray(a - b, dtype=object)
-
-    def mul(self, a: Any, b: Any) -> np.ndarray:
-        return np.asarray(a * b, dtype=object)
-
-    def total(self, a: Any, axes: tuple[int, ...]) -> np.ndarray:
-        return np.asarray(a.sum(axis=axes), dtype=object)
-
-    def dot(self, a: Any, terms: Any) -> np.ndarray:
-        return np.asarray(np.tensordot(a, np.stack(terms), 1), dtype=object)
-
-
-def _columns(side: dict[str, Any]) -> list[list[Fraction]]:
-    """The constants, then the exact response to every pixel."""
-    pixels = math.prod(side["input"])
-    columns: list[list[Fraction]] = []
-    for pixel in range(-1, pixels):
-        image = np.array([Fraction(int(k == pixel)) for k in range(pixels)], dtype=object)
-        value = [Fraction(v) for v in _unsigned(side, image).ravel().tolist()]
-        columns.append(value if pixel < 0 else [a - b for a, b in zip(value, columns[0], strict=True)])
-    return columns
-
-
-def _unsigned(side: dict[str, Any], image: np.ndarray) -> np.ndarray:
-    """Like `_run` in fractions, which may be negative: uninitialised memory is excluded by a modular run first."""
-    _run(side, np.ones(len(image), np.int64), Modular(2**31 - 1))
-    if "form" in side:
-        return form_output(side["form"], image.reshape(side["input"]), _Exact())[0]  # type: ignore[arg-type]
-    constants = [unpack_array(constant) for constant in side["graph"]["constants"]]
-    return Machine(side["graph"], constants, _Exact()).run(image.reshape(side["input"]))[0]  # type: ignore[arg-type]
-
-
-def _rounded(left: dict[str, Any], right: dict[str, Any], dtype: str) -> bool:
-    return all(
-        len(a) == len(b) and all(_nearest(x, dtype) == y for x, y in zip(a, b, strict=True))
-        for a, b in zip(_columns(left), _columns(right), strict=True)
-    )
-
-
-def _nearest(value: Fraction, dtype: str) -> Fraction:
-    """The nearest float by its definition: a whole number of units in the last place, ties to even."""
-    if value == 0:
-        return value
-    bits, least = (24, -149) if dtype == "float32" else (53, -1074)
-    exponent = math.floor(math.log2(abs(value))) if abs(value) < 2**1000 else 1000
-    while abs(value) >= Fraction(2) ** (exponent + 1):
-        exponent += 1
-    while abs(value) < Fraction(2) ** exponent:
-        exponent -= 1
-    unit = Fraction(2) ** max(exponent - bits + 1, least)
-    return round(value / unit) * unit
-
-
 def _bound_holds(bound: dict[str, Any], left: dict[str, Any], right: dict[str, Any]) -> bool:
     """gamma_n (largest sum of |weights|), added for both sides, is at most what the certificate says."""
     dtypes = [side["graph"]["nodes"][0]["dtype"] for side in (left, right) if "graph" in side]  # a form runs in either
@@ -224,9 +139,8 @@ def _bound_holds(bound: dict[str, Any], left: dict[str, Any], right: dict[str, A
         return False
     slope = offset = 0.0
     for side in (left, right):
-        pixels = math.prod(side["input"])
-        at_far, n = _run(side, np.full(pixels, _FAR), Absolute())
-        at_zero, _ = _run(side, np.zeros(pixels), Absolute())
+        at_far, n = run(side, np.full(pixels(side), _FAR), Absolute())
+        at_zero, _ = run(side, np.zeros(pixels(side)), Absolute())
         if 2 * n * unit > 1:
             return False  # gamma_n is no bound, or hardly one
         gamma = n * unit / (1 - n * unit)
@@ -248,21 +162,28 @@ class _Floats(Absolute):
 
 def _within(data: dict[str, Any], size: str) -> Answer:
     """Every measured response against the form's, one pixel after the other."""
-    left, form = data["left"], data["right"]["form"]
+    left, form, shape, tolerance = data["left"], data["right"]["form"], data["right"]["input"], data["tolerance"]
     responses, constant = unpack_array(left["responses"]), unpack_array(left["at_zero"])
-    pixels = math.prod(left["input"])
-    if responses.shape != (pixels, math.prod(left["output"])) or constant.shape != responses.shape[1:]:
+    number = pixels(left)
+    if responses.shape != (number, math.prod(left["output"])) or constant.shape != responses.shape[1:]:
         return False, "the responses have another shape"
-    room = data["tolerance"] + 2.0**-46 * float(np.abs(responses).max(initial=0.0))
-    shape = data["right"]["input"]
-    at_zero, _ = form_output(form, np.zeros(shape), _Floats())
-    if list(at_zero.shape) != left["output"] or not (np.abs(at_zero.ravel() - constant) <= room).all():
+    if not (np.isfinite(responses).all() and np.isfinite(constant).all() and 0 <= tolerance < math.inf):
+        return False, "the responses, or the tolerance, are no finite numbers"
+    require_room(_AT_ONCE, number)
+    images = np.zeros(shape)
+    at_zero, reach = (form_output(form, images, numbers)[0] for numbers in (_Floats(), Absolute()))
+    if list(at_zero.shape) != left["output"] or not _near(at_zero.ravel(), constant, tolerance, reach.ravel()):
         return False, "the constant is another"
-    for first in range(0, pixels, 256):
-        wanted = responses[first : first + 256]
-        images = np.eye(len(wanted), pixels, first).reshape(-1, *shape[1:])  # each is a batch: one after the other
-        made, _ = form_output(form, images, _Floats())
+    for first in range(0, number, _AT_ONCE):
+        wanted = responses[first : first + _AT_ONCE]
+        images = np.eye(len(wanted), number, first).reshape(-1, *shape[1:])  # each is a batch: one after the other
+        made, reach = (form_output(form, images, numbers)[0] for numbers in (_Floats(), Absolute()))
         found = made.reshape(len(wanted), -1) - at_zero.ravel()
-        if not (np.abs(found - wanted) <= room).all():
+        if not _near(found, wanted, tolerance, reach.reshape(found.shape)):
             return False, "a response is not the convolution's"
-    return True, f"on {size} images every recorded response is the convolution's, to within {data['tolerance']:.1e}"
+    return True, f"on {size} images every recorded response is the convolution's, to within {rounded_up(tolerance)}"
+
+
+def _near(found: np.ndarray, wanted: np.ndarray, tolerance: float, reach: np.ndarray) -> bool:
+    """Whether each number is another to within the tolerance, and what floats lose of what is added up in it."""
+    return bool((np.abs(found - wanted) <= tolerance + _LOST * reach).all())

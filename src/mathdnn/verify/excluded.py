@@ -18,7 +18,6 @@ that windows can have (s (I - 1) <= 3 (H - 1)) must be excluded in all four ways
 from __future__ import annotations
 
 import itertools
-import math
 import random
 from typing import Any
 
@@ -27,6 +26,7 @@ import numpy as np
 from mathdnn.verify import convolution as maps
 from mathdnn.verify.forms import form_output
 from mathdnn.verify.numbers import Malformed, Modular, draw
+from mathdnn.verify.sides import pixels, run
 
 Answer = tuple[bool | None, str]
 _MOST = 100_000  # pairs of strides, and pairs of entries
@@ -37,12 +37,12 @@ class Map:
 
     def __init__(self, side: dict[str, Any], generator: random.Random) -> None:
         self.side, self.numbers = side, Modular(maps._prime(generator))
-        self.pixels = math.prod(side["input"])
+        self.pixels = pixels(side)
         self.at_zero = self.value(np.zeros(self.pixels, np.int64))
         self.known: dict[int, np.ndarray] = {}
 
     def value(self, image: np.ndarray) -> np.ndarray:
-        return maps._run(self.side, image, self.numbers)[0]
+        return run(self.side, image, self.numbers)[0]
 
     def response(self, pixel: int) -> np.ndarray:
         if pixel not in self.known:

@@ -23,7 +23,7 @@ class Machine:
 
     def __init__(self, graph: dict[str, Any], constants: list[np.ndarray], numbers: Numbers) -> None:
         self.graph, self.constants, self.numbers = graph, constants, numbers
-        self.kept = Kept(graph)
+        self.kept = Kept(graph, len(constants))
         self.values = self.kept.values
         self.depth: list[int] = []
         self.image: list[bool] = []

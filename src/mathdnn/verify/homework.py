@@ -26,6 +26,7 @@ KINDS = (
 )  # fmt: skip
 POINTS = 3
 _DEEPEST, _HEAVIEST, _MOST = 60, 1 << 12, 10_000  # of a tree; of a tree; parts or products
+_LONGEST = 40  # characters of a letter
 _WRONG = (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError, RecursionError, AttributeError)
 
 
@@ -154,7 +155,7 @@ def _weigh(tree: Any, names: set[str], depth: int) -> int:
     if depth > _DEEPEST:
         raise ValueError("a tree too deep")
     if kind == "letter" and len(tree) == 2:
-        if type(tree[1]) is not str or not tree[1].isidentifier():
+        if not _is_letter(tree[1]):
             raise ValueError(f"{tree[1]!r:.40} is no letter")
         names.add(tree[1])
         weight = 1
@@ -164,13 +165,17 @@ def _weigh(tree: Any, names: set[str], depth: int) -> int:
         weight = _weigh(tree[1], names, depth + 1) + _weigh(tree[2], names, depth + 1)
     elif kind == "^" and len(tree) == 3 and type(tree[2]) is int and 0 <= tree[2] <= 64:
         weight = 1 + _weigh(tree[1], names, depth + 1) * tree[2]
-    elif kind == "d" and len(tree) == 3 and type(tree[2]) is str:
+    elif kind == "d" and len(tree) == 3 and _is_letter(tree[2]):
         weight = 2 * _weigh(tree[1], names, depth + 1)
     else:
         raise ValueError(f"{tree!r:.60} is no expression")
     if weight > _HEAVIEST:
         raise ValueError("a tree too large")
     return weight
+
+
+def _is_letter(name: Any) -> bool:
+    return type(name) is str and name.isidentifier() and len(name) <= _LONGEST
 
 
 def _value(tree: Any, at: dict[str, Fraction], by: str = "") -> tuple[Fraction, Fraction]:

@@ -16,7 +16,8 @@ from mathdnn.verify.numbers import ROOM, Malformed
 class Kept:
     """`values[k]` of every node, None from the last node on that reads it."""
 
-    def __init__(self, graph: dict[str, Any]) -> None:
+    def __init__(self, graph: dict[str, Any], constants: int) -> None:
+        require_references(graph, constants)
         self.values: list[Any] = []
         self._owned: dict[int, dict[int, int]] = {}  # node -> what its value holds, while it is kept
         self._ends: dict[int, list[int]] = {}  # place -> the nodes that nothing later reads
@@ -57,3 +58,32 @@ def nodes_in(argument: Any) -> list[int]:
     if isinstance(argument, dict):
         return [argument["node"]] if "node" in argument else []
     return [k for item in argument for k in nodes_in(item)] if isinstance(argument, list) else []
+
+
+def require_references(graph: dict[str, Any], constants: int, *, sizes: bool = False) -> None:
+    """Every dictionary among the arguments is one reference, which cannot be read in two ways: to a node before, to a
+    constant, to a number that JSON does not write, or, with open `sizes`, to a size."""
+    for place, node in enumerate(graph["nodes"]):
+        _require(node["args"], place, constants, sizes)
+        _require(list(node["kwargs"].values()), place, constants, sizes)
+        for size in node["shape"] or ():
+            if isinstance(size, dict) and not (sizes and list(size) == ["size"]):
+                raise Malformed(f"node {place} names a shape that is none")
+    if "size" in graph["output"] or "float" in graph["output"]:
+        raise Malformed("an output that is no array")
+    _require(graph["output"], len(graph["nodes"]), constants, sizes)
+
+
+def _require(argument: Any, place: int, constants: int, sizes: bool) -> None:
+    if isinstance(argument, list):
+        for item in argument:
+            _require(item, place, constants, sizes)
+    if not isinstance(argument, dict):
+        return
+    ((kind, value),) = argument.items() if len(argument) == 1 else (("", None),)
+    if kind in ("node", "constant"):
+        known = type(value) is int and 0 <= value < (place if kind == "node" else constants)
+    else:
+        known = (kind == "size" and sizes) or (kind == "float" and value in ("inf", "-inf", "nan"))
+    if not known:
+        raise Malformed(f"node {place} refers to what is no node before it and no constant")

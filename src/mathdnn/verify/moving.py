@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mathdnn.verify.numbers import Malformed, padded, require_room, together, trim, windows_of
+from mathdnn.verify.resampling import factor, positions
 
 if TYPE_CHECKING:
     from mathdnn.verify.graphs import Machine
@@ -25,6 +25,8 @@ def _view(m: Machine, x: Any, shape: Any) -> np.ndarray:
 def _expand(m: Machine, x: Any, sizes: list[int], *_: Any) -> np.ndarray:
     value = m.loose(x)
     lead = len(sizes) - value.ndim
+    if -1 in sizes[: max(0, lead)]:
+        raise Malformed("a new dimension without a size")
     wanted = [value.shape[k - lead] if size == -1 else size for k, size in enumerate(sizes)]
     return np.broadcast_to(value, wanted)
 
@@ -152,12 +154,26 @@ def _nearest(m: Machine, x: Any, size: list[int], *scales: Any) -> np.ndarray:
     value = m.loose(x)
     for k, wanted in enumerate(size):
         axis = value.ndim - len(size) + k
-        scale = scales[k] if k < len(scales) else None
-        ratio = 1 / Fraction(scale) if scale else Fraction(value.shape[axis], wanted)
-        require_room(value.size // max(1, value.shape[axis]), wanted)
-        index = [min(int(i * ratio), value.shape[axis] - 1) for i in range(wanted)]
-        value = np.take(value, index, axis=axis)
+        n, scale = value.shape[axis], factor(scales, k)
+        require_room(value.size // max(1, n), wanted)
+        value = np.take(value, _nearest_of(n, wanted, scale, len(size) == 2, m.dtype == "float32"), axis=axis)
     return value
+
+
+def _nearest_of(n: int, wanted: int, scale: float | None, plane: bool, single: bool) -> np.ndarray:
+    """The pixel of a line that each of the result takes. On planes torch copies equal sizes, and repeats each pixel
+    where they are twice as large, whatever the factor; else it multiplies in float32 or, depending on how an image of
+    doubles lies in memory, in float64."""
+    i = np.arange(wanted)
+    if min(n, wanted) < 1 or max(n, wanted) > 1 << 24:
+        raise Malformed("a line too long or empty")
+    if plane and wanted in (n, 2 * n):
+        return np.asarray(i * n // wanted)
+    ratio = 1.0 / scale if scale else n / wanted
+    first, other = (np.minimum(np.floor(found).astype(np.int64), n - 1) for found in positions(i, ratio))
+    if not single and (first != other).any():
+        raise Malformed("float32 and float64 find other pixels")
+    return np.asarray(first)
 
 
 def _where(m: Machine, condition: Any, a: Any, b: Any) -> np.ndarray:

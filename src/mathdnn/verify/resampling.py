@@ -37,15 +37,28 @@ def _cubic(a: Fraction) -> Callable[[Fraction], Fraction]:
     return weight
 
 
-def _centre(i: int, n: int, wanted: int, align: bool, scale: Any) -> Fraction:
+def _centre(i: int, n: int, wanted: int, align: bool, scale: float | None) -> Fraction:
     if align:
         return Fraction(i * (n - 1), max(1, wanted - 1))
     return _ratio(n, wanted, scale) * Fraction(2 * i + 1, 2) - Fraction(1, 2)
 
 
-def _ratio(n: int, wanted: int, scale: Any) -> Fraction:
+def factor(scales: tuple[Any, ...], axis: int) -> float | None:
+    """The factor of an axis, None where it follows from the sizes."""
+    scale = scales[axis] if axis < len(scales) else None
+    if scale is not None and not (type(scale) is float and 0 < scale < math.inf):
+        raise Malformed(f"the factor {scale!r:.40}")
+    return scale
+
+
+def positions(i: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
+    """i times a ratio of sizes as torch computes it for the nearest pixel: in float32, and in float64, rounded."""
+    return i.astype(np.float32) * np.float32(ratio), (i * ratio).astype(np.float32)
+
+
+def _ratio(n: int, wanted: int, scale: float | None) -> Fraction:
     """Pixels of the line for one of the result. The inverse of a factor is a double: a whole one is exact."""
-    if not scale:
+    if scale is None:
         return Fraction(n, wanted)
     whole = Fraction(1.0 / scale)
     return whole if whole.denominator == 1 else 1 / Fraction(scale)
@@ -88,15 +101,15 @@ def _resize(kind: str, weight: Callable[[Fraction], Fraction], radius: int) -> C
         value = clean(m.value(x))
         for k, wanted in enumerate(size):
             axis = value.ndim - len(size) + k
-            n, scale = value.shape[axis], scales[k] if k < len(scales) else None
-            if max(n, wanted) > LONGEST or min(n, wanted) < 1:
-                raise Malformed("a line too long or empty")
+            n, scale = value.shape[axis], factor(scales, k)
+            if max(n, wanted) > LONGEST or min(n, wanted) < 1 or (kind == "cut" and align):
+                raise Malformed("a line too long or empty, or an antialiased resizing with aligned corners")
+            if n == wanted and (kind == "cut" or radius == 1):
+                continue  # torch copies such a line, whatever the factor, but for cubic weights
             require_room(value.size // n, wanted)
             centres = [_centre(i, n, wanted, align, scale) for i in range(wanted)]
             off = _off(m, n, wanted, align, scale)
             if kind == "cut":
-                if align:
-                    raise Malformed("an antialiased resizing with aligned corners")
                 wide = max(Fraction(1), _ratio(n, wanted, scale))
                 sums, off = _cut(n, centres, weight, radius, wide, m.precision(), off == 0 and wide <= _BROADEST)
                 m.count(2 * max(len(found) for found in sums) + off)
@@ -125,7 +138,7 @@ def _summed(m: Machine, value: np.ndarray, axis: int, sums: Sums, off: bool) -> 
     return made
 
 
-def _off(m: Machine, n: int, wanted: int, align: bool, scale: Any) -> int:
+def _off(m: Machine, n: int, wanted: int, align: bool, scale: float | None) -> int:
     """The roundings that positions computed in floats count for."""
     if align:
         return of_positions(Fraction(n - 1, max(1, wanted - 1)), Fraction(0), wanted, m.precision())

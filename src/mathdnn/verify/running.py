@@ -40,6 +40,15 @@ _NAMES = """
     upsample_nearest2d var var_mean view where
     zeros_like"""
 ALLOWED = frozenset(_NAMES.split())
+_MOVES = """
+    getitem _unsafe_view adaptive_max_pool2d alias amax amin cat channel_shuffle clamp clamp_max clamp_min clone
+    constant_pad_nd contiguous copy cummax cummin detach diagonal expand fill flip full_like gather im2col index
+    index_put index_select kthvalue lift_fresh_copy masked_fill max max_pool2d_with_indices maximum median min minimum
+    mode native_channel_shuffle permute pixel_shuffle pixel_unshuffle positive reflection_pad1d reflection_pad2d
+    reflection_pad3d repeat replication_pad1d replication_pad2d replication_pad3d reshape roll scalar_tensor select
+    select_scatter slice slice_scatter sort split split_with_sizes squeeze stack t topk transpose tril triu unbind
+    unfold unsqueeze view where"""
+_MOVING = frozenset(_MOVES.split())
 _NAME = re.compile(r"[a-z0-9_]{1,60}")
 
 
@@ -48,16 +57,22 @@ class Unlisted(Exception):
 
 
 def run(
-    graph: dict[str, Any], image: np.ndarray, after: Callable[[torch.Tensor], torch.Tensor] | None = None
+    graph: dict[str, Any],
+    image: np.ndarray,
+    after: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    *,
+    finite: bool = False,
 ) -> np.ndarray:
-    """The graph's output for one image, as torch computes it here, with `after` done to each result on the way. Raises
-    `Malformed`, `Unlisted`, torch's errors."""
+    """The graph's output for one image, as torch computes it here, with `after` done to each result on the way.
+
+    finite: refuse what overflows on the way. Raises `Malformed`, `Unlisted`, torch's errors.
+    """
     import torch
 
     constants = [
         torch.from_numpy(item if isinstance(item, np.ndarray) else unpack_array(item)) for item in graph["constants"]
     ]
-    kept = Kept(graph)
+    kept = Kept(graph, len(constants))
     for place, node in enumerate(graph["nodes"]):
         if place == 0:
             if node["op"] != "input" or node["shape"] != list(image.shape) or node["dtype"] != image.dtype.name:
@@ -67,12 +82,42 @@ def run(
             value = kept.values[node["args"][0]["node"]][node["args"][1]]
         else:
             value = _node(node, kept.values, constants)
+        if finite and place:
+            _require_no_overflow(node, kept.values, constants, value)
         if after is not None and isinstance(value, torch.Tensor) and value.is_floating_point():
             value = after(value)
         kept.add(value)
     output = graph["output"]
     result: torch.Tensor = constants[output["constant"]] if "constant" in output else kept.values[output["node"]]
     return result.numpy()
+
+
+def _require_no_overflow(node: dict[str, Any], values: list[Any], constants: list[Any], made: Any) -> None:
+    """Over the reals nothing overflows: numbers that are not finite are written in the file, and then moved about."""
+    base = node["op"].split(".")[1] if "." in node["op"] else "getitem"
+    known = [values[part["node"]] if "node" in part else constants[part["constant"]] for part in _arrays_in(node)]
+    before = [_share_not_finite(value) for value in known]
+    written = base in _MOVING and "inf" in str([node["args"], node["kwargs"]])
+    most = math.inf if written or (base in _MOVING and any(before)) else sum(before)
+    if _share_not_finite(made) > most:
+        raise Malformed(f"{node['op']:.60} overflows, or has no value")
+
+
+def _arrays_in(node: dict[str, Any]) -> list[dict[str, int]]:
+    todo, found = [node["args"], list(node["kwargs"].values())], []
+    while todo:
+        part = todo.pop()
+        if isinstance(part, list):
+            todo += part
+        elif isinstance(part, dict) and "float" not in part:
+            found.append(part)
+    return found
+
+
+def _share_not_finite(value: Any) -> float:
+    parts = value if isinstance(value, list | tuple) else [value]
+    wrong = [~part.isfinite() for part in parts if part.is_floating_point()]
+    return max((float(part.double().mean()) for part in wrong if part.any()), default=0.0)
 
 
 def widened(graph: dict[str, Any]) -> dict[str, Any]:

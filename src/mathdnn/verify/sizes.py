@@ -20,15 +20,15 @@ from mathdnn.verify.forms import looks
 from mathdnn.verify.growing import Grid
 from mathdnn.verify.numbers import Malformed
 from mathdnn.verify.stationary.reader import Reader
+from mathdnn.verify.stationary.resizing import RULES as RESIZING_RULES
 from mathdnn.verify.stationary.rules import RULES as PLAIN_RULES
-from mathdnn.verify.stationary.windows import FLOATS_UP_TO
 from mathdnn.verify.stationary.windows import RULES as WINDOW_RULES
 
 Compare = Callable[[dict[str, Any], dict[str, Any]], bool]
 _MOST = 4096  # rows or columns of a class's first size
 _CLASSES = 64
 _ROOM = 1 << 28
-RULES = {**PLAIN_RULES, **WINDOW_RULES}
+RULES = {**PLAIN_RULES, **WINDOW_RULES, **RESIZING_RULES}
 
 
 def check_sizes(data: dict[str, Any], same: Compare) -> str:
@@ -57,22 +57,24 @@ def check_sizes(data: dict[str, Any], same: Compare) -> str:
             raise Malformed("classes of sizes that are none")
     if len(remainders) != 2 or len(remainders[0]) * len(remainders[1]) > _CLASSES:
         raise Malformed("too many classes of sizes")
-    if any("upsample_nearest" in node["op"] for node in graph["nodes"]) and not 0 < (said["most"] or 0) <= FLOATS_UP_TO:
-        raise Malformed("float32 finds the nearest pixel of small images only")
+    if said["most"] is not None and said["most"] < max(least):
+        raise Malformed("sizes up to less than they begin with")
     constants = [unpack_array(constant) for constant in graph["constants"]]
     for rests in itertools.product(*remainders):
         start = [low + (rest - low) % step for low, step, rest in zip(least, period, rests, strict=True)]
-        _check_class(graph, constants, form, lead, Grid((start[0], start[1]), (period[0], period[1])), same)
+        grid = Grid((start[0], start[1]), (period[0], period[1]))
+        _check_class(graph, constants, form, lead, grid, said["most"], same)
     return words_of(said)
 
 
 def _check_class(
-    graph: dict[str, Any], constants: list[np.ndarray], form: dict[str, Any], lead: list[int], grid: Grid, same: Compare
-) -> None:
+    graph: dict[str, Any], constants: list[np.ndarray], form: dict[str, Any], lead: list[int], grid: Grid,
+    most: int | None, same: Compare,
+) -> None:  # fmt: skip
     for guard in graph["guards"]:
         if not grid.holds(guard):
             raise Malformed("a condition of the graph does not hold for every size")
-    reader = Reader(graph, constants, grid, RULES)
+    reader = Reader(graph, constants, grid, RULES, most)
     shape = [*lead, {"size": "H"}, {"size": "W"}]
     other, weights = _form_graph(form, shape)
     reader.agree(reader.run(), Reader(other, weights, grid, RULES).run())

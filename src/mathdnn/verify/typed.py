@@ -26,6 +26,7 @@ import numpy as np
 POINTS = 2
 LONGEST = 400
 _LARGEST = 1 << 20  # products of one operation
+_ALL = 1 << 20  # numbers in all pieces of a formula, for every l, and products of its matrices
 
 
 class Unreadable(ValueError):
@@ -104,6 +105,7 @@ class Network:
                 made[index] = entry("_".join([name, *(str(i + 1) for i in index)]))
             return made
 
+        self.room = _ALL
         self.L = len(widths) - 1
         sizes = enumerate(itertools.pairwise(widths), start=1)
         self.A: list[Any] = [None, *(draw(f"A{k}", n, m) for k, (m, n) in sizes)]
@@ -186,6 +188,15 @@ def parameter(by: str, widths: list[int], l: int) -> tuple[int, ...]:  # noqa: E
 
 
 def _value(node: ast.AST, net: Network, l: int) -> Any:  # noqa: E741
+    """A piece of the formula. Raises `Unreadable` where all of them together are too much."""
+    made = _piece(node, net, l)
+    net.room -= np.size(made)
+    if net.room < 0:
+        raise Unreadable("a formula whose pieces are too large together")
+    return made
+
+
+def _piece(node: ast.AST, net: Network, l: int) -> Any:  # noqa: E741
     match node:
         case ast.Constant(value=int(number)) if type(number) is int and abs(number) <= 1000:
             return number
@@ -196,7 +207,9 @@ def _value(node: ast.AST, net: Network, l: int) -> Any:  # noqa: E741
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_value(operand, net, l)
         case ast.BinOp(left=left, op=op, right=right):
-            return _combined(op, _value(left, net, l), _value(right, net, l))
+            a, b = _value(left, net, l), _value(right, net, l)
+            net.room -= np.size(a) * np.size(b) if isinstance(op, ast.MatMult) else 0
+            return _combined(op, a, b)
         case ast.Attribute(value=value, attr="T"):
             return np.asarray(_value(value, net, l), dtype=object).transpose()
         case ast.Subscript(value=ast.Name(id="A" | "b" | "y" | "s" | "G" as name), slice=place):
@@ -210,6 +223,8 @@ def _value(node: ast.AST, net: Network, l: int) -> Any:  # noqa: E741
             return np.diag(entries)
         case ast.Call(func=ast.Name(id="outer"), args=[a, b], keywords=[]):
             table, entries = (np.asarray(_value(part, net, l), dtype=object) for part in (a, b))
+            if table.shape[1:] == (1,) and len(table) not in (1, len(net.b[net.L])):  # u (x) y of two columns is u y^T
+                table = table.reshape(-1)
             return _combined(ast.Mult(), table[..., None], entries.reshape((1,) * table.ndim + (-1,)))
     raise Unreadable(f"{ast.dump(node)[:60]} is no piece of a formula")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -34,6 +35,7 @@ _AROUND = {
     "zeros": "", "reflect": " of the image continued by reflection",
     "replicate": " of the image continued by its border pixels", "circular": " of the image continued round",
 }  # fmt: skip
+_RESPONSE, _WITHIN = "the operation's response to every pixel is that of this ", ", to within "
 _COMPARED = "both operations were read as graphs"
 _GRADED = "the convolution handed in computes [^\\n]+"  # but for a name, all told
 _TOLD = re.compile(  # sentences that say what was asked: with other sizes they are no words of the asker's own
@@ -66,8 +68,26 @@ def own_words(verdict: Verdict) -> str:
     """What to repeat of a verdict: its claim, or, where its maker worded it freely, what was compared."""
     affine = verdict.evidence.data.get("kind") == "not affine"  # type: ignore[union-attr]
     if not _is_free(verdict) or (not affine and _matches(verdict, _named(verdict))):
-        return verdict.claim
+        return _within_rounded_up(verdict)
     return f'{_default(verdict)} (called "{verdict.claim}" in the file, which is no part of what is checked)'
+
+
+def _within_rounded_up(verdict: Verdict) -> str:
+    """The claim, a tolerance in it rounded up: what was checked is no less."""
+    data = verdict.evidence.data  # type: ignore[union-attr]
+    if data.get("relation") != "within":
+        return verdict.claim
+    return verdict.claim.replace(
+        f"{_WITHIN}{data['tolerance']:.1e}: ", f"{_WITHIN}{rounded_up(data['tolerance'])}: ", 1
+    )
+
+
+def rounded_up(number: float) -> str:
+    """A number, not below 0, in two digits that are not less."""
+    said = f"{number:.1e}"
+    if float(said) >= number:
+        return said
+    return f"{float(Decimal(said) + Decimal(1).scaleb(Decimal(said).adjusted() - 1)):.1e}"
 
 
 def _default(verdict: Verdict) -> str:
@@ -138,8 +158,11 @@ def _proved(data: dict[str, Any]) -> set[str]:
     form = text(data["right"]["form"]) if "form" in data["right"] else ""
     kind = "transposed convolution" if form and data["right"]["form"].get("transposed", False) else "convolution"
     if data["relation"] == "within":
-        most = f"to within {data['tolerance']:.1e}"
-        return {re.escape(f"the operation's response to every pixel is that of this {kind}, {most}: {form}")}
+        said = {
+            f"{data['tolerance']:.1e}",
+            rounded_up(data["tolerance"]),
+        }  # the first is rounded: `own_words` says it up
+        return {re.escape(f"{_RESPONSE}{kind}{_WITHIN}{most}: {form}") for most in said}
     if data["relation"] != "equal" or not form:
         return set()
     more = f", and for {words_of(data['sizes'])}" if data.get("sizes") is not None else ""

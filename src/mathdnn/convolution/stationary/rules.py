@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mathdnn.convolution.growing import Unclear, number
-from mathdnn.convolution.stationary import FREE, Dim, Field, Value, fixed, sized
+from mathdnn.convolution.stationary import FREE, Dim, Field, Value, fixed, product, sized
 from mathdnn.convolution.stationary.walk import _END, Walk
 
 
@@ -49,6 +49,8 @@ def _expand(w: Walk, x: Any, sizes: Any, *_: Any) -> Value:
     dims: list[Dim] = []
     for place, size in enumerate(sizes):
         own = value.dims[place - lead] if place >= lead else ()
+        if own and size != -1 and product(own) != sized(w.sizes, [size])[0]:
+            raise Unclear("it expands to a size that is not the array's own")
         dims.append(own if own or size == -1 else dim_of(sized(w.sizes, [size])[0]))
     return w.with_dims(tuple(dims), [value])
 

@@ -26,6 +26,7 @@ class Walk(Frame):
         super().__init__(sizes)
         self.graph, self.rules = graph, rules
         self.values: list[Any] = []
+        self.most: int | None = None  # rows or columns of the image up to which all of it holds
         self.node: Node = graph.nodes[0]
 
     def run(self) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -10,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from mathdnn.convolution.growing import Unclear
-from mathdnn.convolution.stationary import Value, fixed, product, sized
+from mathdnn.convolution.stationary import Field, Value, fixed, product, sized
 from mathdnn.convolution.stationary.views import view
 from mathdnn.convolution.stationary.walk import Walk
 
 _HALF = Fraction(1, 2)
-NEAREST_UP_TO = 1 << 16  # pixels a side; torch finds the nearest pixel in float32, which larger images would strain
+_NEAREST_UP_TO = 1 << 16  # pixels a side; torch finds the nearest pixel in float32, which larger images would strain
+_COUNTED, _AT_ONCE = 1 << 24, 1 << 20  # whole numbers up to there are floats; so many at once
 
 
 def _pads(mode: str) -> Callable[..., Value]:
@@ -108,12 +110,34 @@ def _nearest(w: Walk, x: Any, sizes: Any, *scales: Any) -> Value:
         k = _factor(w, value, place, size)
         if scale not in (None, float(k)):
             raise Unclear("it resizes by a factor that does not fit its sizes")
-        if k > 1 and w.only(value, place) is not None:
-            i = np.arange(k * NEAREST_UP_TO)
-            if k != 2 and (np.floor(i.astype(np.float32) * np.float32(1.0 / k)) != i // k).any():
-                raise Unclear("torch rounds where it looks for the nearest pixel")
+        field = w.only(value, place)
+        w.most = min(w.most or _NEAREST_UP_TO, _NEAREST_UP_TO if field is None else _image_up_to(w, field, k))
         value = w.magnified(value, place, k, 0, (Fraction(1 - k, k), 0))
     return value
+
+
+def _image_up_to(w: Walk, field: Field, k: int) -> int:
+    """The image up to which torch finds the nearest element of a field, which may be longer than the image."""
+    start, period = w.sizes.start[field.axis], w.sizes.period[field.axis]
+    longest = field.length + field.growth * ((_NEAREST_UP_TO - start) // period)
+    found = _found_up_to(k, longest)
+    if found < field.length:
+        raise Unclear("torch rounds where it looks for the nearest pixel")
+    return _NEAREST_UP_TO if found == longest else start + period * ((found - field.length) // field.growth)
+
+
+@functools.cache
+def _found_up_to(k: int, longest: int) -> int:
+    """How many elements, up to `longest`, a line may have: of k times as many the i-th takes floor(i / k), as torch
+    computes that, in float32 or, for an image of doubles, rounded to float32 at the end."""
+    longest = min(longest, _COUNTED // k)
+    for first in range(0, k * longest if k > 2 else 0, _AT_ONCE):  # up to twice the size it computes nothing
+        i = np.arange(first, min(first + _AT_ONCE, k * longest))
+        single, double = i.astype(np.float32) * np.float32(1.0 / k), (i * (1.0 / k)).astype(np.float32)
+        wrong = np.flatnonzero((np.floor(single) != i // k) | (np.floor(double) != i // k))
+        if len(wrong):
+            return (first + int(wrong[0])) // k
+    return longest
 
 
 def _factor(w: Walk, value: Value, place: int, size: Any) -> int:
@@ -139,6 +163,8 @@ def _between(near: int) -> Callable[..., Value]:
                 step = int(1 / scale)  # pixel i looks at step i + (step - 1) / 2
                 more = max(0, near - step // 2)
                 value = w.windows(value, place, step + 2 * more, step, more, 1)
+                if product(value.dims[place]) != sized(w.sizes, [size])[0]:
+                    raise Unclear("it resizes by a factor that does not fit its sizes")
                 continue
             k = _factor(w, value, place, size)
             if scale not in (None, float(k)):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mathdnn.verify.growing import Grid, differs
+from mathdnn.verify.keeping import require_references
 from mathdnn.verify.numbers import Malformed
 from mathdnn.verify.stationary import Array, Keeper, Track, count, plain
 
@@ -17,10 +18,17 @@ class Reader(Keeper):
     """Reads a graph's nodes in order."""
 
     def __init__(
-        self, graph: dict[str, Any], constants: list[np.ndarray], grid: Grid, rules: Mapping[str, Callable[..., Any]]
+        self,
+        graph: dict[str, Any],
+        constants: list[np.ndarray],
+        grid: Grid,
+        rules: Mapping[str, Callable[..., Any]],
+        most: int | None = None,
     ) -> None:
+        """most: the rows or columns of the largest image that is spoken of, where there is one."""
         super().__init__(grid)
-        self.graph, self.constants, self.rules = graph, constants, rules
+        require_references(graph, len(constants), sizes=True)
+        self.graph, self.constants, self.rules, self.most = graph, constants, rules, most
         self.arrays: list[Any] = []
         self.op = ""
 

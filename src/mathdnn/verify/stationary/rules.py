@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from mathdnn.verify.growing import differs
 from mathdnn.verify.numbers import Malformed
 from mathdnn.verify.stationary import (
     LAST,
     Array,
     Dim,
     Track,
+    count,
     dim_from,
     plain,
     position,
@@ -54,6 +56,10 @@ def _expand(r: Reader, x: Any, sizes: Any, *_: Any) -> Array:
     value = r.array(x)
     lead = len(sizes) - len(value.dims)
     own = [value.dims[k - lead] if k >= lead else () for k in range(len(sizes))]
+    if any(
+        dim and size != -1 and differs(count(dim, r.grid), r.size(size)) for dim, size in zip(own, sizes, strict=True)
+    ):
+        raise Malformed("an expansion to a size that is not the array's own")
     dims = [dim or (dim_from(r.size(size), r.grid) if size != -1 else ()) for dim, size in zip(own, sizes, strict=True)]
     return r.merged([value], dims)
 

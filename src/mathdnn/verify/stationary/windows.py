@@ -1,4 +1,4 @@
-"""More operations of `stationary.rules`: pools, resizings, shuffles, views."""
+"""More operations of `stationary.rules`: pools, shuffles, views."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from mathdnn.verify.growing import Size, differs, whole
 from mathdnn.verify.numbers import Malformed
 from mathdnn.verify.stationary import Array, Dim, Factor, Track, count, plain
 from mathdnn.verify.stationary.reader import Reader
-
-FLOATS_UP_TO = 1 << 16  # pixels a side for which float32 finds the nearest pixel
 
 
 def _pads(r: Reader, x: Any, pads: list[int], fill: Any = 0) -> Array:
@@ -43,6 +39,8 @@ def _convolution(
     groups: int,
 ) -> Array:  # fmt: skip
     value, shape = r.array(x), r.fixed(weight).shape
+    if any(type(n) is not int for part in (stride, padding, dilation, extra) for n in part):
+        raise Malformed("windows that depend on the image's size")
     if bias is not None:
         r.fixed(bias)
     first = len(value.dims) - (len(shape) - 2)
@@ -87,56 +85,6 @@ def _max_pool(r: Reader, x: Any, kernel: Any, stride: Any = (), padding: Any = (
     for axis, step in enumerate(steps * (2 if len(steps) == 1 else 1)):
         value = r.cut_windows(value, len(value.dims) - 2 + axis, 1, step, 0, 1)
     return [value]
-
-
-def _times(r: Reader, value: Array, place: int, size: Any, scale: Any) -> int:
-    """The whole number of elements that a resizing makes of one."""
-    own = count(value.dims[place], r.grid)
-    for k in range(1, 17):
-        if not differs(r.size(size), k * own):
-            if scale is not None and scale != k:
-                raise Malformed("a factor that does not fit the sizes")
-            return k
-    raise Malformed("a resizing by no whole factor")
-
-
-def _nearest(r: Reader, x: Any, sizes: Any, *scales: Any) -> Array:
-    value = r.array(x)
-    for axis, size in enumerate(sizes):
-        place = len(value.dims) - len(sizes) + axis
-        k = _times(r, value, place, size, scales[axis] if scales else None)
-        at = np.arange(k * FLOATS_UP_TO)
-        if k > 2 and (np.floor(at.astype(np.float32) * np.float32(1 / k)).astype(np.int64) != at // k).any():
-            raise Malformed("a factor that float32 rounds")
-        value = r.enlarged(value, place, k, 0, (Fraction(1 - k, k), 0))
-    return value
-
-
-def _interpolated(sides: int) -> Callable[..., Array]:
-    """Resizing between `sides` elements to the left of a place and as many to the right."""
-
-    def rule(r: Reader, x: Any, sizes: Any, align: bool, *scales: Any) -> Array:
-        value = r.array(x)
-        if align is not False:
-            raise Malformed("weights that depend on the image's size")
-        for axis, size in enumerate(sizes):
-            place = len(value.dims) - len(sizes) + axis
-            scale = scales[axis] if scales else None
-            track = r.track(value, place)
-            if scale in (0.5, 0.25, 0.125) and track is not None:
-                s = round(1 / scale)
-                first, last = s // 2 - sides, s // 2 + sides - 1  # the elements about s q + (s - 1) / 2
-                beyond = max(0, -first, last - s + 1)
-                taps = (min(first, 0), max(last, s - 1))
-                value = r.sampled(value, place, taps, s, track.length // s, beyond)
-                continue
-            k = _times(r, value, place, size, scale)
-            # q / k + 1 / (2 k) - 1 / 2 lies between the elements that q takes
-            reads = (Fraction(-1, 2) - sides, Fraction(sides))
-            value = value if k == 1 else r.enlarged(value, place, k, (1 + sides) * k, reads)
-        return value
-
-    return rule
 
 
 def _shuffle(r: Reader, x: Any, k: int) -> Array:
@@ -275,9 +223,6 @@ RULES: dict[str, Callable[..., Any]] = {
         ("convolution.default", _convolution),
         ("avg_pool1d.default avg_pool2d.default", _average_pool),
         ("max_pool2d_with_indices.default", _max_pool),
-        ("upsample_nearest2d.default", _nearest),
-        ("upsample_bilinear2d.default", _interpolated(1)),
-        ("upsample_bicubic2d.default", _interpolated(2)),
         ("pixel_shuffle.default", _shuffle),
         ("pixel_unshuffle.default", _unshuffle),
         ("im2col.default", _im2col),
