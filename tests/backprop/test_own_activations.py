@@ -133,3 +133,34 @@ def test_the_latex_of_an_activation_of_ones_own_is_its_name():
     assert r",\quad \sigma_{1}(t) = \text{my\_own}(t) \\" in lines
     lines = explain(MLP.random((2, 3, 1), Activation("mine", torch.tanh, torch.tanh, r"\arctan t")), latex=True)
     assert r",\quad \sigma_{1}(t) = \arctan t \\" in lines
+
+
+FIELDS = {
+    "derivative": (("m", torch.tanh, None), "a function of a tensor, got None"),
+    "value": (("m", "tanh", torch.tanh), "a function of a tensor, got 'tanh'"),
+    "name": ((3, torch.tanh, torch.tanh), "a text, got 3"),
+    "latex": (("m", torch.tanh, torch.tanh, None), "a text, got None"),
+    "bound": (("m", torch.tanh, torch.tanh, "", "x"), r"None or the greatest \|sigma'\|, got 'x'"),
+}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_an_activation_has_what_it_says(field):
+    given, words = FIELDS[field]
+    with pytest.raises(InvalidInput, match=rf"^Activation\({field}=...\): expected {words}; give one\.$"):
+        Activation(*given)
+
+
+def test_true_is_no_coefficient():
+    with pytest.raises(
+        InvalidInput, match=r"^polynomial\(c_0, c_1, ...\): expected whole numbers or fractions, at least"
+    ):
+        polynomial(True)
+
+
+def test_an_exponent_of_two_digits_has_braces_in_latex():
+    sigma = polynomial(0, 3, *[0] * 8, 2, -1)
+    mlp = MLP.random((1, 1, 1), sigma)
+    assert explain(mlp, latex=True).splitlines()[1].endswith(r"\sigma_{1}(t) = 3 t + 2 t^{10} - t^{11} \\")
+    assert "sigma(t) = 3 t + 2 t^10 - t^11" in explain(mlp)
+    assert "t^{10}" in sigma.latex

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from mathdnn.backprop import MLP, jacobians
+from mathdnn.errors import InvalidInput
 
 NETS = {
     "one layer": (nn.Linear(2, 2),),
@@ -71,3 +72,46 @@ def test_an_array_of_numpy_is_copied_too():
     found = jacobians(MLP.random((2, 2, 1)), x)
     x += 1
     assert found.weights[0].right.tolist() == [1.0, 1.0]
+
+
+def _found(batch=5):
+    return jacobians(MLP.random((3, 4, 2)), torch.ones(batch, 3, dtype=torch.float64))
+
+
+def test_memory_whose_entries_overlap_is_refused():
+    found = _found()
+    out = tuple(torch.zeros(1000, dtype=torch.float64).as_strided(w.shape, (1,) * 4) for w in found.weights)
+    words = r"expected shape \(5, 2, 4, 3\) of torch.float64, got shape .* whose entries overlap; make the memory by"
+    with pytest.raises(InvalidInput, match=rf"^Jacobians.dense\(out=...\): {words}"):
+        found.dense(out)
+    with pytest.raises(InvalidInput, match=rf"^OuterProduct.dense\(out=...\): {words}"):
+        found.weights[0].dense(out[0])
+
+
+def test_memory_in_another_order_is_not():
+    found = _found()
+    out = tuple(torch.empty(w.shape[::-1], dtype=torch.float64).permute(3, 2, 1, 0) for w in found.weights)
+    for one, other in zip(found.dense(out)[1], found.dense()[1], strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_factors_own_memory_is_refused_and_stays_as_it_is():
+    mlp, x = MLP.random((1, 3, 2)), torch.full((1,), 2.0, dtype=torch.float64)
+    found, same = jacobians(mlp, x), jacobians(mlp, x).dense()
+    left = found.weights[0].left.unsqueeze(-1)
+    own = r"dense\(out=...\): expected memory of its own, got that of the factors themselves; make the memory by"
+    with pytest.raises(InvalidInput, match=rf"^Jacobians.{own}"):
+        found.dense((left, torch.empty(2, 2, 3, dtype=torch.float64)))
+    with pytest.raises(InvalidInput, match=rf"^OuterProduct.{own}"):
+        found.weights[0].dense(left)
+    for one, other in zip(found.dense()[1], same[1], strict=True):
+        assert torch.equal(one, other)
+
+
+def test_memory_made_in_inference_mode_is_for_inference_mode():
+    found = _found()
+    with torch.inference_mode():
+        out = found.buffers()
+        found.dense(out)
+    with pytest.raises(InvalidInput, match=r"of torch.float64 that was made in inference mode; make"):
+        found.dense(out)

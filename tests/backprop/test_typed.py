@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mathdnn.backprop import check_exact, typed_formula
+from mathdnn.backprop import check_exact, derivative_name, typed_formula
 from mathdnn.errors import InvalidInput
 from mathdnn.verdict import Status
+from mathdnn.verify import verify
 
 HUGE = "(I" + "*1000" * 7 + ")"  # 10^21: too large for 64 bits
 ROUND = "(I + I" + "*512" * 7 + "*2)"  # 1 + 2^64 on the diagonal, which 64 bits take for 1
@@ -188,3 +189,50 @@ def test_arrays_that_grow_without_end_are_refused():
     large = typed_formula("diag(outer(1, outer(A[1], outer(A[1], s[1]))))", "dyl/dbl")
     with pytest.raises(InvalidInput, match=r"^typed_formula\(text\): expected products of at most 65,536 numbers"):
         check_exact((4, 4, 1), formulas={"mine": large})
+
+
+COLUMNS = {
+    "dyL/dAl": [
+        "outer(diag(s[l]) @ G[l].T, y[l-1])",
+        "outer(s[l] * G[l].T, y[l-1])",
+        r"(\sigma'(z_l) \odot G_l^T) \otimes y_{l-1}",
+        "outer(G[l] @ diag(s[l]), y[l-1])",  # a row
+    ],
+    "dyL/dAL": ["outer(I, y[L-1])", "outer(y[L-1], I).T"],
+}
+TURNED = ["outer(y[l-1], diag(s[l]) @ G[l].T)", "outer(G[l].T, y[l-1])", "outer(y[l], y[l-1])"]
+
+
+@pytest.mark.parametrize("widths", [(2, 3, 1), (3, 3, 1), (2, 1, 1), (1, 3, 1), (1, 1, 2, 1), (2, 2, 3, 1)])
+def test_the_outer_product_of_two_columns_is_their_table(widths):
+    for of, texts in COLUMNS.items():
+        for text in texts:
+            verdict = check_exact(widths, formulas={"mine": typed_formula(text, of)})["mine"]
+            assert (verdict.status, verify(verdict).status) == (Status.PROVED, Status.PROVED), text
+    for text in TURNED:
+        verdict = check_exact(widths, formulas={"mine": typed_formula(text, "dyL/dAl")})["mine"]
+        assert (verdict.status, verify(verdict).status) == (Status.REFUTED, Status.PROVED), text
+
+
+@pytest.mark.parametrize("widths", [(2, 1, 2), (2, 1, 3), (3, 3, 1, 2), (2, 2, 2), (2, 3, 2)])
+def test_a_layer_of_one_unit_below_several_outputs_has_a_table_of_one_column(widths):
+    right = typed_formula("outer(G[l] @ diag(s[l]), y[l-1])", "dyL/dAl")
+    verdict = check_exact(widths, formulas={"mine": right})["mine"]
+    assert (verdict.status, verify(verdict).status) == (Status.PROVED, Status.PROVED)
+    turned = typed_formula("outer(diag(s[l]) @ G[l].T, y[l-1])", "dyL/dAl")
+    assert check_exact(widths, formulas={"mine": turned})["mine"].status is Status.REFUTED
+
+
+@pytest.mark.parametrize("of", [[], {}, None, 3, ["dyL/dx"]])
+def test_a_derivative_is_named_by_a_text(of):
+    for ask in (derivative_name, lambda name: typed_formula("A[l]", name)):
+        with pytest.raises(InvalidInput, match=r"^typed_formula\(of=...\): expected one of dyL/dbL, .*, got "):
+            ask(of)
+
+
+@pytest.mark.parametrize("formulas", [None, [1], typed_formula("I", "dyL/dbL")])
+def test_formulas_come_with_their_names(formulas):
+    with pytest.raises(
+        InvalidInput, match=r"^check_exact\(formulas=...\): expected a Formula for each name, got .*; w"
+    ):
+        check_exact((2, 2, 1), formulas=formulas)

@@ -65,8 +65,13 @@ FUNCTIONS = {
     "tanh": mpmath.tanh,
     "elu": lambda x: x if x > 0 else mpmath.expm1(x),
     "celu": lambda x: x if x > 0 else mpmath.expm1(x),
+    "onnx:HardSigmoid": lambda x: min(max(x / 5 + mpmath.mpf("0.5"), mpmath.mpf(0)), mpmath.mpf(1)),
     "selu": lambda x: (
         mpmath.mpf("1.0507009873554805") * (x if x > 0 else mpmath.mpf("1.6732632423543772") * mpmath.expm1(x))
+    ),
+    "onnx:Selu": lambda x: (
+        mpmath.mpf("1.05070102214813232421875")
+        * (x if x > 0 else mpmath.mpf("1.67326319217681884765625") * mpmath.expm1(x))
     ),
     "softplus": lambda x: mpmath.log1p(mpmath.exp(x)),
     "logsigmoid": lambda x: -mpmath.log1p(mpmath.exp(-x)),

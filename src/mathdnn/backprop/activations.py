@@ -9,6 +9,7 @@ softsign' at infinity is its limit 0 (there NaN, as softsign is in both), and el
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -35,6 +36,20 @@ class Activation:
     bound: float | None = None
     kink: str = ""
     coefficients: tuple[Fraction, ...] | None = None
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.bound, int | float) and not isinstance(self.bound, bool)
+        for field, fits, expected in (
+            ("name", isinstance(self.name, str), "a text"),
+            ("value", callable(self.value), "a function of a tensor"),
+            ("derivative", callable(self.derivative), "a function of a tensor"),
+            ("latex", isinstance(self.latex, str), "a text"),
+            ("bound", self.bound is None or (number and self.bound >= 0), "None or the greatest |sigma'|"),
+            ("kink", isinstance(self.kink, str), "a text"),
+        ):
+            if not fits:
+                got, do = f"{getattr(self, field)!r:.40}", "give one"
+                raise InvalidInput(sentence(f"Activation({field}=...)", expected, got, do))
 
     def both(self, z: Any) -> tuple[Any, Any]:
         """sigma(z), sigma'(z), the second from the first where that is cheaper. Raises `InvalidInput` for code of
@@ -172,7 +187,7 @@ def activation(what: str | Activation, who: str = "activation(name)") -> Activat
 
 def polynomial(*coefficients: int | Fraction) -> Activation:
     """sigma(t) = c_0 + c_1 t + c_2 t^2 + ..., by Horner's rule, for rationals, polynomials and tensors."""
-    if not coefficients or not all(isinstance(c, int | Fraction) for c in coefficients):
+    if not coefficients or not all(isinstance(c, int | Fraction) and not isinstance(c, bool) for c in coefficients):
         expected, do = "whole numbers or fractions, at least one", "write 0.1 as Fraction(1, 10)"
         raise InvalidInput(sentence("polynomial(c_0, c_1, ...)", expected, f"{coefficients!r:.60}", do))
     slopes = [k * c for k, c in enumerate(coefficients)][1:]
@@ -197,7 +212,9 @@ def polynomial(*coefficients: int | Fraction) -> Activation:
         expected, do = "coefficients of at most 4,300 digits", "take smaller ones"
         raise InvalidInput(sentence("polynomial(c_0, c_1, ...)", expected, "more", do)) from None
     exact = tuple(Fraction(c) for c in coefficients)
-    return Activation(f"polynomial {powers}", horner(list(coefficients)), horner(slopes), powers, coefficients=exact)
+    return Activation(
+        f"polynomial {powers}", horner(list(coefficients)), horner(slopes), braced(powers), coefficients=exact
+    )
 
 
 def _float(c: int | Fraction) -> float:
@@ -207,6 +224,11 @@ def _float(c: int | Fraction) -> float:
         size = f"one of {len(bin(abs(int(c)))) - 2} bits"
         expected, do = "coefficients that a float can hold", "check it exactly, by check_exact"
         raise InvalidInput(sentence("polynomial(c_0, c_1, ...) of a tensor", expected, size, do)) from None
+
+
+def braced(powers: str) -> str:
+    """The same in LaTeX, where an exponent of several digits needs braces."""
+    return re.sub(r"\^(\d{2,})", r"^{\1}", powers)
 
 
 def written(sigma: Activation) -> str:

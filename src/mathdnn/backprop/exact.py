@@ -47,12 +47,18 @@ def check_exact(
     if sigma is not None and getattr(sigma, "coefficients", None) is None:
         got, do = getattr(sigma, "name", repr(sigma))[:40], "leave it out: that is about every differentiable sigma"
         raise InvalidInput(sentence("check_exact(sigma=...)", "a polynomial(...), or nothing", got, do))
-    wrong = next((f for f in formulas.values() if not isinstance(f, Formula)), None)
-    if wrong is not None:
-        do = "make one by typed_formula(text, of)"
-        raise InvalidInput(sentence("check_exact(formulas=...)", "a Formula for each name", f"{wrong!r:.40}", do))
+    _require_formulas(formulas)
     values = symbolic(widths, sigma)
     return {name: sealed(_check(formula, values, widths, sigma)) for name, formula in formulas.items()}
+
+
+def _require_formulas(formulas: Any) -> None:
+    """Raise `InvalidInput` for anything but a mapping from names to `Formula`s."""
+    named = isinstance(formulas, Mapping)
+    wrong = [f for f in formulas.values() if not isinstance(f, Formula)] if named else [formulas]
+    if wrong:
+        do = "make one by typed_formula(text, of)" if named else "write {'mine': typed_formula(text, of)}"
+        raise InvalidInput(sentence("check_exact(formulas=...)", "a Formula for each name", f"{wrong[0]!r:.40}", do))
 
 
 def symbolic(widths: Sequence[int], sigma: Activation | None) -> Values:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mathdnn.backprop.activations import Activation, written
+from mathdnn.backprop.activations import Activation, braced, written
 from mathdnn.backprop.mlp import MLP, require_mlp
 
 
@@ -53,7 +53,7 @@ def _name(sigma: Activation) -> str:
 def _latex(sigma: Activation) -> str:
     """sigma(t), or the name of one that has no LaTeX of its own."""
     if sigma.coefficients is not None:
-        return written(sigma)
+        return braced(written(sigma))
     name = re.sub(r"[_#$%&{}]", r"\\\g<0>", re.sub(r"[\\^~]", " ", sigma.name))
     return sigma.latex or rf"\text{{{name}}}(t)"
 

@@ -45,8 +45,10 @@ class OuterProduct:
         self, out: Float[torch.Tensor, "*batch nL nl nk"] | None = None
     ) -> Float[torch.Tensor, "*batch nL nl nk"]:
         """All entries, in `out` or a new tensor (dearer: the system clears new memory first)."""
-        if out is not None and not _holds(out, self.shape, self.left):
-            raise _misfit("dense(out=...)", self.shape, self.left, out, "OuterProduct")
+        if out is not None:
+            if not _holds(out, self.shape, self.left):
+                raise _misfit("dense(out=...)", self.shape, self.left, out, "OuterProduct")
+            _require_apart([out], [self.left, self.right], "OuterProduct")
         return self._write(empty([self.shape], self.left)[0] if out is None else out)
 
     def _write(self, place: torch.Tensor) -> torch.Tensor:
@@ -92,9 +94,14 @@ class Jacobians:
             if weight is None or not _holds(place, weight.shape, weight.left):
                 raise _misfit("dense(out=...)", getattr(weight, "shape", ()), self.x, place)
         if out is not None:
-            _require_apart(out)
+            _require_apart(out, self._factors(), "Jacobians")
         weights = tuple(w._write(o) for w, o in zip(self.weights, places, strict=True))
         return _own(self.x), weights, tuple(_own(b) for b in self.biases)
+
+    def _factors(self) -> list[torch.Tensor]:
+        """All that `dense` reads."""
+        sides = [side for w in self.weights for side in (w.left, w.right)]
+        return [self.x, *sides, *(b for b, w in zip(self.biases, self.weights, strict=True) if b is not w.left)]
 
 
 def _own(t: torch.Tensor) -> torch.Tensor:
@@ -111,24 +118,41 @@ def _like(t: Any, shape: tuple[int, ...], like: torch.Tensor) -> bool:
 
 def _holds(place: Any, shape: tuple[int, ...], like: torch.Tensor) -> bool:
     """Whether it is memory for a result: entries of their own (an expanded tensor has fewer), and no recording."""
-    return _like(place, shape, like) and not place.requires_grad and (place.is_contiguous() or not _expanded(place))
+    free = _like(place, shape, like) and not place.requires_grad and not _sealed(place)
+    return free and (place.is_contiguous() or not _folded(place))
 
 
-def _expanded(t: torch.Tensor) -> bool:
+def _sealed(t: torch.Tensor) -> bool:
+    """Whether torch lets no one write into it here."""
     import torch
 
-    return t.layout == torch.strided and any(
-        step == 0 and size > 1 for step, size in zip(t.stride(), t.shape, strict=True)
-    )
+    return t.is_inference() and not torch.is_inference_mode_enabled()
 
 
-def _require_apart(places: Sequence[torch.Tensor]) -> None:
-    """Raise `InvalidInput` where one result would be written over another one."""
+def _folded(t: torch.Tensor) -> bool:
+    """Whether two entries may lie in one place: a step is no longer than all that the shorter steps reach over."""
+    import torch
+
     reach = 0
-    for start, end in sorted(map(_span, places)):
+    for step, size in sorted(zip(t.stride(), t.shape, strict=True)) if t.layout == torch.strided else ():
+        if size > 1 and step <= reach:
+            return True
+        reach += (size - 1) * step
+    return False
+
+
+def _require_apart(places: Sequence[torch.Tensor], factors: Sequence[torch.Tensor], of: str) -> None:
+    """Raise `InvalidInput` where one result would be written over another one, or over what it is made of."""
+    spans, do = sorted(map(_span, places)), "make the memory by buffers()"
+    theirs = list(map(_span, factors))
+    if any(start < stop and begin < end for start, end in spans for begin, stop in theirs):
+        expected, got = "memory of its own", "that of the factors themselves"
+        raise InvalidInput(sentence(f"{of}.dense(out=...)", expected, got, do))
+    reach = 0
+    for start, end in spans:
         if start < reach and _overwritten(places):
-            expected, do = "memory of its own for each layer", "make the memory by buffers()"
-            raise InvalidInput(sentence("Jacobians.dense(out=...)", expected, "tensors that share theirs", do))
+            expected, got = "memory of its own for each layer", "tensors that share theirs"
+            raise InvalidInput(sentence(f"{of}.dense(out=...)", expected, got, do))
         reach = max(reach, end)
 
 
@@ -160,9 +184,20 @@ def _misfit(who: str, shape: Sequence[int], like: torch.Tensor, got: Any, of: st
     expected = f"shape {tuple(shape)} of {like.dtype}" if shape else "one tensor for each layer"
     given = "nothing" if got is None else described(got, like)
     if "out" in who and shape and isinstance(got, torch.Tensor):
-        given += " that is expanded" if _expanded(got) else " that requires grad" if got.requires_grad else ""
+        given += _unfit(got)
     do = "make the memory by buffers()" if "out" in who else "reshape or convert it"
     return InvalidInput(sentence(f"{of}.{who}", expected, given, do))
+
+
+def _unfit(t: torch.Tensor) -> str:
+    """Why a tensor of the right shape is no memory for a result."""
+    if t.requires_grad:
+        return " that requires grad"
+    if _sealed(t):
+        return " that was made in inference mode"
+    if not _folded(t):
+        return ""
+    return " that is expanded" if 0 in t.stride() else " whose entries overlap"
 
 
 def jacobians(mlp: MLP, x: Float[torch.Tensor, "*batch n0"]) -> Jacobians:

@@ -111,11 +111,12 @@ class MLP:
                 sentence("MLP.random(dtype=...)", "a dtype of torch", f"{dtype!r:.40}", "write torch.float32, say")
             )
         require_seed(seed, "MLP.random(seed=...)")
-        rng = torch.Generator().manual_seed(seed)
+        rng = torch.Generator("cpu").manual_seed(seed)
         weights, biases = [], []
         for fan_in, fan_out in itertools.pairwise(sizes):
             bound = fan_in**-0.5
-            draw = torch.rand(fan_out, fan_in + 1, generator=rng, dtype=torch.float64) * 2 * bound - bound
+            drawn = torch.rand(fan_out, fan_in + 1, generator=rng, dtype=torch.float64, device="cpu")
+            draw = drawn * 2 * bound - bound
             weights.append(draw[:, :-1].to(dtype or torch.float64).contiguous())
             biases.append(draw[:, -1].to(dtype or torch.float64).contiguous())
         return cls(weights, biases, activation)

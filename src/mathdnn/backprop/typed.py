@@ -4,15 +4,16 @@
     diag(s[l])  outer(X, y[l-1])  transpose: X.T        X @ Y  X * Y  X + Y  X - Y  -X  whole numbers
 
 and the usual notation for these (`notation`). y and b are columns, as in the source; s is a column where it meets one
-(`aligned`), and else a row; outer(X, v)[..., k] = X[...] v[k]. Everything is computed in whole numbers of any size: in
-those of 64 bits 2^64 is 0. Where n_L = 1 the source drops the index of the output: a result without its axis is
-taken for that case, and a number for a Jacobian of one entry.
+(`aligned`), and else a row; outer(X, v)[..., k] = X[...] v[k], where a column X is a vector (`_column`). Everything is
+computed in whole numbers of any size: in those of 64 bits 2^64 is 0. Where n_L = 1 the source drops the index of the
+output: a result without its axis is taken for that case, and a number for a Jacobian of one entry.
 """
 
 from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import math
 import operator
 import re
@@ -33,8 +34,8 @@ _BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Sub: operator.sub,
 }
 _FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
-    "diag": (1, lambda v: _diagonal(v)),
-    "outer": (2, lambda X, v: np.multiply.outer(X, np.ravel(v))),
+    "diag": (1, lambda net, v: _diagonal(v)),
+    "outer": (2, lambda net, X, v: np.multiply.outer(_column(X, len(net.b[net.L])), np.ravel(v))),
 }
 _WORDS = {ast.MatMult: "@", ast.Mult: "*", ast.Add: "+", ast.Sub: "-"}
 _PIECES = "A[l], b[l], y[l], s[l], G[l], I, l, L, diag, outer, .T, @, *, +, - and whole numbers"
@@ -45,8 +46,8 @@ _LARGEST = 1 << 16  # numbers that one operation may pair: a heuristic, right fo
 def derivative_name(of: str) -> str:
     """The key of `FORMULAS` for a derivative written dyl/dyl-1, dy_l/dy_{l-1}, ∂y_l/∂y_{l-1}. Raises `InvalidInput`."""
     name = re.sub(r"[_{}\s]", "", of).replace("∂", "d") if isinstance(of, str) else of
-    if name not in FORMULAS:
-        raise _wrong("of=...", f"one of {', '.join(FORMULAS)}", repr(of), "say which derivative it is")
+    if not isinstance(name, str) or name not in FORMULAS:
+        raise _wrong("of=...", f"one of {', '.join(FORMULAS)}", f"{of!r:.60}", "say which derivative it is")
     return name
 
 
@@ -207,7 +208,7 @@ def _evaluate(node: ast.expr, v: Values, l: int) -> Any:  # noqa: E741
     else:
         assert isinstance(node, ast.Call)
         word = ast.unparse(node.func)
-        parts, operation = node.args, _FUNCTIONS[word][1]
+        parts, operation = node.args, functools.partial(_FUNCTIONS[word][1], v)
     return _applied(operation, word, parts, [_evaluate(part, v, l) for part in parts])
 
 
@@ -239,6 +240,12 @@ def _diagonal(v: Any) -> Any:
     if v.ndim == 1:
         _require_small(v, v)
     return np.diag(v)
+
+
+def _column(X: Any, outputs: int) -> Any:
+    """A column as a vector: u (x) y of two columns is the table u y^T. With as many rows as there are outputs, several,
+    it is the table n_L x n_l of a layer of one unit, to which `outer` adds an axis as to every other."""
+    return X[:, 0] if X.ndim == 2 and X.shape[1] == 1 and X.shape[0] not in (1, outputs) else X
 
 
 def aligned(a: Any, b: Any) -> tuple[Any, Any]:

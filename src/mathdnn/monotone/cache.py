@@ -4,7 +4,7 @@ A file has no secret in it, so whoever can write it can forge it. A kept scan is
 own and no one else may write it, is whole and says nothing that no scan finds, and where the running function gives
 what it says: the outputs at the ends of all chunks, the falls that it names, and a sample of whole chunks drawn anew
 each time. Anything else is scanned anew; the verdict says where a kept scan was used. Narrower formats take
-milliseconds and are never kept. A folder that cannot be written is no error.
+milliseconds and are never kept. A folder that cannot be written is no error, nor is a user without a home.
 """
 
 from __future__ import annotations
@@ -35,12 +35,11 @@ SAMPLE = 48  # chunks, 0.6 % of them; heuristic: they take about as long as the 
 
 
 def default_folder() -> Path:
-    """Where this user's programs keep what they can make again."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "mathdnn" / "scans"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "mathdnn" / "scans"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mathdnn" / "scans"
+    """Where this user's programs keep what they can make again. Raises RuntimeError for one without a home."""
+    variable, below = {"win32": ("LOCALAPPDATA", "AppData/Local"), "darwin": ("", "Library/Caches")}.get(
+        sys.platform, ("XDG_CACHE_HOME", ".cache")
+    )
+    return Path(os.environ.get(variable) or Path.home() / below) / "mathdnn" / "scans"
 
 
 def load(f: Elementwise, cache: str | Path | bool | None) -> Scan | None:
@@ -212,6 +211,9 @@ def _processor() -> str:
 def _path(f: Elementwise, cache: str | Path | bool | None) -> Path | None:
     if cache is None or cache is False or not f.known or f.form.width == 16:
         return None
-    folder = default_folder() if cache is True else Path(cache)
+    try:
+        folder = default_folder() if cache is True else Path(cache)
+    except RuntimeError:
+        return None
     key = "\n".join((f.name, f.library, f.version, f.instruction_set, f.form.name, __version__, _processor()))
     return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"

@@ -6,6 +6,7 @@ and imports nothing else. Any callable can be given as well.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import types
@@ -18,7 +19,7 @@ import numpy as np
 
 from mathdnn.errors import InvalidInput, sentence
 from mathdnn.monotone.floats import Format
-from mathdnn.monotone.guard import LONGEST, guarded
+from mathdnn.monotone.guard import LONGEST, guarded, modes_here, shown
 
 Evaluate = Callable[[np.ndarray], np.ndarray]
 # other names that torch and NumPy themselves give to functions of one argument
@@ -33,7 +34,8 @@ class Elementwise:
     """A function from floats of one format to floats of the same format.
 
     `name`, `library`, `version`, `instruction_set` say whose it is and what runs; `known` whether the name alone finds
-    it again; `on_bits(bits)` evaluates an integer array (any strides) that holds the values' bits and gives bits back.
+    it again; `on_bits(bits)` evaluates an integer array (any strides) that holds the values' bits and gives bits back,
+    which no later call changes.
     """
 
     name: str
@@ -102,13 +104,15 @@ def _name(f: Any) -> str:
     found = _found_again(f)
     if found:
         return public_name(f)
-    name = getattr(f, "__qualname__", None) or repr(f)
-    return " ".join(str(name).split())[:200]
+    name = getattr(f, "__qualname__", None)
+    return " ".join((name if isinstance(name, str) and name else shown(f)).split())[:200]
 
 
 def public_name(f: Any) -> str:
     """The name by which torch or NumPy has this function of theirs; "" for any other callable."""
     name = getattr(f, "__name__", "")
+    if not isinstance(name, str) or not name:
+        return ""
     for module in ("numpy",) if isinstance(f, np.ufunc) else ("torch", "torch.nn.functional"):
         if getattr(importlib.import_module(module), name, None) is f and _is_own(f, name):
             return f"{module}.{name}"
@@ -116,7 +120,7 @@ def public_name(f: Any) -> str:
 
 
 def _found_again(f: Any) -> bool:
-    return bool(getattr(f, "__name__", "")) and public_name(f) != ""
+    return public_name(f) != ""
 
 
 def _is_numpy(f: Any) -> bool:
@@ -129,17 +133,20 @@ def _torch(f: Any, name: str, form: Format, known: bool, who: str) -> Elementwis
     if not callable(f):
         raise InvalidInput(sentence(who, "a callable or a name", f"{type(f).__name__} {f!r:.40}", "pass a function"))
     floating, integer = getattr(torch, form.name), torch.int32 if form.width == 32 else torch.int16
+    modes = contextlib.nullcontext if known else modes_here()
 
     def on_bits(bits: np.ndarray) -> np.ndarray:
-        x = torch.from_numpy(bits).view(floating)
+        with torch.inference_mode(False):  # a tensor that is made in it counts no changes
+            x = torch.from_numpy(bits).view(floating)
         untouched = x._version
-        y = f(x)
+        with modes():
+            y = f(x)
         _require(x._version == untouched, who, "a function that leaves its input alone", f"{name} that changes it")
         _require(isinstance(y, torch.Tensor), who, "a torch tensor from a torch tensor", type(y).__name__)
         _require(y.dtype == floating, who, f"{form.name} from {form.name}", str(y.dtype).removeprefix("torch."))
         _require(y.shape == x.shape, who, f"the shape {tuple(x.shape)} back", f"{tuple(y.shape)}")
-        out: np.ndarray = y.detach().contiguous().view(integer).numpy()
-        return out
+        out: np.ndarray = y.detach().resolve_neg().contiguous().view(integer).numpy()
+        return out if known else out.copy()  # one's own function may write into the same memory again
 
     return Elementwise(
         name, "torch", torch.__version__.split("+")[0], torch.backends.cpu.get_cpu_capability(), form, known, on_bits
@@ -157,7 +164,8 @@ def _numpy(f: Any, name: str, form: Format, known: bool, who: str) -> Elementwis
         _require(isinstance(y, np.ndarray), who, "an array from an array", type(y).__name__)
         _require(y.dtype == floating, who, f"{form.name} from {form.name}", str(y.dtype))
         _require(y.shape == x.shape, who, f"the shape {x.shape} back", f"{y.shape}")
-        return np.ascontiguousarray(y).view(form.integer)
+        out: np.ndarray = np.ascontiguousarray(y).view(form.integer)
+        return out if known else out.copy()
 
     return Elementwise(name, "numpy", np.__version__, _numpy_instruction_set(), form, known, on_bits)
 

@@ -3,14 +3,18 @@
 A function that its name alone finds again (torch.tanh, numpy.tanh, onnx:Tanh) is called directly: it ends, and a scan
 calls it thousands of times. Any other is called in a thread of its own, which costs about 0.1 ms a call; see
 `mathdnn.convolution.limit` for how it is stopped. One thing cannot be: a call into C that keeps the interpreter's lock.
+It is called by one thread at a time, since it may keep memory of its own, and with torch's modes as they are where the
+question is asked: whether autograd records, inference mode, autocast.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from mathdnn.errors import InvalidInput, sentence
@@ -50,20 +54,49 @@ def require_options(asked: str, *, progress: Any, cache: Any, threads: Any) -> N
 def guarded(f: Elementwise, who: str, time_limit: float | None) -> Elementwise:
     """f, with `InvalidInput` for a call that raises, and for one that takes longer than `time_limit` seconds."""
     call = f.on_bits if f.known or time_limit is None else _within(time_limit, f, who)
+    alone = contextlib.nullcontext() if f.known else threading.RLock()
 
     def on_bits(bits: np.ndarray) -> np.ndarray:
         try:
-            return call(bits)
+            with alone:
+                return call(bits)
         except InvalidInput:
             raise
         except Exception as error:  # a user's function raises what it likes
-            words = " ".join(str(error).split()).removesuffix(".")
+            words = " ".join(shown(error).split()).removesuffix(".")
             words = words if len(words) <= 160 else f"{words[:160]}..."
             got = f"{f.name} raised {type(error).__name__}: {words}"
             expected = f"a function that takes {bits.size:,} values of {f.form.name}"
             raise InvalidInput(sentence(who, expected, got, "give an elementwise function")) from error
 
     return dataclasses.replace(f, on_bits=on_bits)
+
+
+def shown(thing: Any) -> str:
+    """A thing as it prints; its type's name where even that raises."""
+    try:
+        return str(thing)
+    except Exception:  # code of somebody's own
+        return type(thing).__name__
+
+
+def modes_here() -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """A context for any thread: whether autograd records, inference mode and autocast as they are here and now."""
+    import torch
+
+    records, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+    casts, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+
+    @contextlib.contextmanager
+    def as_there() -> Iterator[None]:
+        with (
+            torch.inference_mode(inference),
+            torch.set_grad_enabled(records),
+            torch.autocast("cpu", dtype=dtype, enabled=casts),
+        ):
+            yield
+
+    return as_there
 
 
 def _within(seconds: float, f: Elementwise, who: str) -> Evaluate:

@@ -25,7 +25,7 @@ def first_of_equals(form: Format) -> bool:
     """Whether torch's max_pool2d returns the first of two zeros of either sign, contiguous and channels last."""
     import torch
 
-    cells = torch.tensor([-0.0, 0.0, 0.0, -0.0], dtype=getattr(torch, form.name))
+    cells = torch.tensor([-0.0, 0.0, 0.0, -0.0], dtype=getattr(torch, form.name), device="cpu")
     return all(bool((p.signbit() == image[..., ::2].signbit()).all()) for image, p in _pooled_in_pairs(cells))
 
 
@@ -38,7 +38,8 @@ def keeps_nan(form: Format, bits: int | None = None) -> bool:
 
     integer = torch.int32 if form.width == 32 else torch.int16
     nan = form.infinity + (1 << (form.mantissa - 1)) if bits is None else bits
-    cells = torch.tensor([nan, form.infinity, form.infinity, nan], dtype=integer).view(getattr(torch, form.name))
+    window = torch.tensor([nan, form.infinity, form.infinity, nan], dtype=integer, device="cpu")
+    cells = window.view(getattr(torch, form.name))
     pooled = [p for _, p in _pooled_in_pairs(cells)]
     if bits is None:
         return all(bool(p.isnan().all()) for p in pooled)

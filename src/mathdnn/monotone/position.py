@@ -11,6 +11,10 @@ strided data. Four layouts reach these paths:
 and more for functions that are not the kernel they look like:
 
     shuffled        the values in another order, in tensors as long as the scan's
+    finite values   the same without the infinities
+    near values     in order, of one sign, in tensors of 4096
+    tensors of one sign     the same in tensors as long as the scan's, which evaluates them so
+    company of extremes     every other element is an infinity, a NaN, a zero, the greatest or the smallest number
     several threads one contiguous tensor, with as many threads as torch has
 
 and, of a few thousand of the values:
@@ -34,7 +38,7 @@ import numpy as np
 from mathdnn.monotone.floats import bits_at, is_nan, place_of
 from mathdnn.monotone.found import ends_of
 from mathdnn.monotone.functions import Elementwise
-from mathdnn.monotone.scan import CHUNK, Progress, cores, quiet_torch
+from mathdnn.monotone.scan import CHUNK, TILE, Progress, cores, quiet_torch
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -43,11 +47,15 @@ if TYPE_CHECKING:
 
 SAMPLE = 1 << 20
 FEW = 2048  # heuristic: a function that looks at its tensor's length or end does so for most values; costs 20 ms
-WHOLE_VECTORS = (
+WHOLE_VECTORS = (  # an elementwise kernel gives the bits of the vector body here
     "shuffled",
+    "finite values",
+    "tensors of one sign",
+    "near values",
+    "company of extremes",
     "several threads",
     "images",
-)  # an elementwise kernel gives the bits of the vector body here
+)
 SHAPES = ((2, 4, 16, 16), (1, 8, 16, 16), (8, 1, 16, 16), (1, 1, 32, 64), (8, 16, 16), (1, 32, 64), (32, 64))
 LENGTHS = (*range(1, 18), 31, 32, 33, 63, 65, 101)  # of short tensors
 
@@ -113,21 +121,55 @@ def layouts(f: Elementwise, bits: Int[np.ndarray, " n"]) -> dict[str, Int[np.nda
     rows[:, :3] = bits[: len(bits) // 3 * 3].reshape(-1, 3)
     wide = np.zeros((len(bits), 2), bits.dtype)
     wide[:, 0] = bits
+    body = f.on_bits(bits)
+    order = np.random.default_rng(0).permutation(np.resize(np.arange(len(bits)), -(-len(bits) // CHUNK) * CHUNK))
+    finite = order[(bits[order] & bits.dtype.type(f.form.magnitude)) < f.form.infinity]
+    ordered = np.unique(place_of(bits, f.form), return_inverse=True)
     return {
-        "vector body": f.on_bits(bits),
+        "vector body": body,
         "scalar tail": f.on_bits(rows[:, :3]).reshape(-1),
         "strided": f.on_bits(wide[:, 0]),
         "shifted": f.on_bits(np.concatenate([bits[:1], bits])[1:]),
-        "shuffled": _shuffled(f, bits),
+        "shuffled": _in_chunks(f, bits, order, body),
+        "finite values": _in_chunks(f, bits, finite, body),
+        "tensors of one sign": _in_order(f, *ordered, CHUNK),
+        "near values": _in_order(f, *ordered, TILE),
+        "company of extremes": _in_company(f, bits),
     }
 
 
-def _shuffled(f: Elementwise, bits: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-    """The outputs, in the order of `bits`, of a random order cut into tensors of CHUNK values."""
-    order = np.random.default_rng(0).permutation(np.resize(np.arange(len(bits)), -(-len(bits) // CHUNK) * CHUNK))
-    found = np.empty_like(bits)
-    for part in np.split(order, len(order) // CHUNK):
+def _in_chunks(f: Elementwise, bits: np.ndarray, order: np.ndarray, body: np.ndarray) -> np.ndarray:
+    """The outputs of the numbered values in this order, cut into tensors of CHUNK values; those of the body else."""
+    found = body.copy()
+    for start in range(0, len(order), CHUNK):
+        part = np.resize(order[start : start + CHUNK], CHUNK)
         found[part] = f.on_bits(bits[part])
+    return found
+
+
+def _in_order(f: Elementwise, places: np.ndarray, back: np.ndarray, length: int) -> np.ndarray:
+    """The outputs in tensors of that length, each of one sign and in order, the last value repeated, as the scan's.
+
+    `places` are in order; `back` says where each value is among them."""
+    found = np.empty(len(places), f.form.integer)
+    zero = int(np.searchsorted(places, 0))
+    for first, last in ((0, zero), (zero, len(places))):
+        for at in range(first, last, length):
+            part = bits_at(places[at : min(at + length, last)], f.form)
+            found[at : at + len(part)] = f.on_bits(np.pad(part, (0, length - len(part)), "edge"))[: len(part)]
+    out: np.ndarray = found[back]
+    return out
+
+
+def _in_company(f: Elementwise, bits: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """The outputs where every other element of the tensor is something extreme."""
+    form, found = f.form, np.empty_like(bits)
+    sizes = (form.infinity, form.magnitude, form.infinity - 1, 0, 1)
+    extremes = np.array([size - sign for size in sizes for sign in (0, form.magnitude + 1)][:9], bits.dtype)
+    for own in (0, 1):
+        mixed = np.tile(extremes, len(bits) // 9 + 1)[: len(bits)]
+        mixed[own::2] = bits[own::2]
+        found[own::2] = f.on_bits(mixed)[own::2]
     return found
 
 

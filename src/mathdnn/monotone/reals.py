@@ -9,7 +9,8 @@ that a reader can check one by one (`direction`):
 
 Convention at kinks: none needed, no derivative is taken. What is not nondecreasing has two points a < b with
 f(a) > f(b), farther apart than any rounding of the double precision in which they are computed.
-Source: homework 4, problem 4; GELU: Hendrycks and Gimpel 2016; SiLU: Elfwing et al. 2017; Mish: Misra 2019.
+Source: homework 4, problem 4; the parameters: torch's and ONNX's own defaults; GELU: Hendrycks and Gimpel 2016; SiLU:
+Elfwing et al. 2017; Mish: Misra 2019.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from mathdnn.verdict import Certificate, Counterexample, Equality, Plain, Verdic
 KIND = "monotone term"
 X = "x"
 _SELU_ALPHA, _SELU_SCALE = "1.6732632423543772", "1.0507009873554805"
+_ONNX_ALPHA, _ONNX_SCALE = "1.67326319217681884765625", "1.05070102214813232421875"  # the same in float32
 _ABOVE, _BELOW = ["max", X, "0"], ["min", X, "0"]
 _EXPM1_BELOW = ["add", ["exp", _BELOW], "-1"]
 _ONE_PLUS_EXP = ["add", "1", ["exp", X]]
@@ -63,6 +65,11 @@ TERMS: dict[str, tuple[Plain, str]] = {
     "ceil": (["neg", ["floor", ["neg", X]]], "steps upwards"),
     "softshrink": (["add", ["max", ["add", X, "-0.5"], "0"], ["min", ["add", X, "0.5"], "0"]], "f' is 0 or 1"),
     "squaredrelu": (["mul", _ABOVE, _ABOVE], "f' = 2 max(x, 0) >= 0"),
+    "onnx:HardSigmoid": (["min", ["max", ["add", ["scale", "0.2", X], "0.5"], "0"], "1"], "f' is 0 or 0.2"),
+    "onnx:Selu": (
+        ["scale", _ONNX_SCALE, ["add", _ABOVE, ["scale", _ONNX_ALPHA, _EXPM1_BELOW]]],
+        "f' = gamma for x > 0, gamma alpha exp(x) for x < 0, both positive",
+    ),
 }
 
 
@@ -84,8 +91,16 @@ FALLING: dict[str, tuple[Any, str, str, str, str]] = {
     "cos": (math.cos, "cos(x)", "0", "1", "between -pi and 0, and a period on"),
 }  # fmt: skip
 _NAME = re.compile(r"(?:onnx:)?(?:[A-Za-z]\w*\.)*[A-Za-z]\w*(?:\(\))?", re.ASCII)
-_HOMES = ("", "torch", "nn", "torch.nn", "F", "functional", "torch.nn.functional", "np", "numpy", "math")
-ALIASES = {"arctan": "atan", "swish": "silu", "hardsilu": "hardswish", "absolute": "abs", "clip": "hardtanh"}
+_HOMES = ("", "torch", "nn", "torch.nn", "F", "functional", "torch.nn.functional")
+ALIASES = {"arctan": "atan", "swish": "silu", "hardsilu": "hardswish", "absolute": "abs"}
+_PLAIN = frozenset({"tanh", "exp", "atan", "floor", "ceil", "sin", "cos"})
+# what other libraries call by these names: NumPy's identity and ONNX's HardSigmoid and Selu are other functions
+_NUMPY = _PLAIN | {"abs", "square"}
+_OF: dict[str, frozenset[str]] = {"np": _NUMPY, "numpy": _NUMPY, "math": _PLAIN | {"erf"}}
+_ONNX = _PLAIN | {
+    "identity", "relu", "leakyrelu", "sigmoid", "elu", "celu", "softplus", "softsign", "erf", "gelu", "silu", "mish",
+    "hardswish", "abs",
+}  # fmt: skip
 
 
 def over_the_reals(name: Any) -> Verdict:
@@ -146,9 +161,14 @@ def canonical(name: Any) -> str:
     elif not _NAME.fullmatch(name):
         expected = "a function's name alone, without signs or parameters"
         raise InvalidInput(sentence("over_the_reals(name=...)", expected, f"{name!r:.60}", "say tanh or torch.tanh"))
-    home, _, last = name.removeprefix("onnx:").removesuffix("()").rpartition(".")
+    library, _, bare = name.removesuffix("()").rpartition(":")
+    home, _, last = bare.rpartition(".")
     key = last.replace("_", "").lower()
-    return ALIASES.get(key, key) if home in _HOMES else str(name)
+    key = ALIASES.get(key, key)
+    if library:
+        theirs = next((own for own in TERMS if own.lower() == f"onnx:{key}"), None)
+        return theirs or (key if not home and key in _ONNX else str(name))
+    return key if home in _HOMES or key in _OF.get(home, ()) else str(name)
 
 
 def _name_of(f: Any) -> str:
