@@ -87,6 +87,29 @@ REFUSED = [
     (lambda: from_separate_convolutions(ODD, [nn.Linear(2, 1)] * 3),
      (WHO + "nn.Conv2d, got a Linear for output map 0; "
      "convert it first.")),
+    (lambda: from_separate_convolutions(None, []),
+     "from_separate_convolutions(table): expected a ConnectionTable, got a NoneType; build or parse one."),
+    (lambda: from_separate_convolutions(ODD, 3),
+     WHO + "3 convolutions, got a int; give a list of them."),
+    (lambda: from_separate_convolutions(ODD, [nn.LazyConv2d(1, 3)] * 3),
+     WHO + "weights that have a shape, got a LazyConv2d; run it once before."),
+    (lambda: to_separate_convolutions(nn.Conv2d(3, 5, 3)),
+     ("to_separate_convolutions(layer): expected a TableConv2d, got a Conv2d; "
+      "from_masked_conv2d makes one of an nn.Conv2d.")),
+    (lambda: to_masked_conv2d(nn.Conv2d(3, 5, 3)),
+     "to_masked_conv2d(layer): expected a TableConv2d, got a Conv2d; a Conv2d is one already."),
+    (lambda: from_masked_conv2d(nn.ConvTranspose2d(4, 4, 3)),
+     MASKED + "a Conv2d, got a ConvTranspose2d; convert it first."),
+    (lambda: from_masked_conv2d(nn.Conv1d(3, 5, 3)),
+     MASKED + "a Conv2d, got a Conv1d; convert it first."),
+    (lambda: from_masked_conv2d(nn.Linear(3, 4)),
+     MASKED + "a Conv2d, got a Linear; convert it first."),
+    (lambda: from_masked_conv2d(nn.Conv2d(4, 3, 3), "full"),
+     "from_masked_conv2d(table=...): expected a ConnectionTable, got a str; build or parse one."),
+    (lambda: from_masked_conv2d(nn.LazyConv2d(4, 3)),
+     MASKED + "weights that have a shape, got a LazyConv2d; run it once before."),
+    (lambda: from_masked_conv2d(nn.Conv2d(4, 3, 3, device="meta")),
+     MASKED + "weights with numbers, got those of the meta device; move them with to_empty and load them."),
 ]  # fmt: skip
 
 

@@ -442,7 +442,7 @@ def test_images_that_fit_no_layer_are_refused(shape, message):
             {"images": np.zeros((2, 1, 28, 56), np.uint8)[..., ::2]},
             (
                 "NativeEngine(images=...): expected packed uint8 or float32 of shape (n, 1, 28, 28), "
-                "got uint8 of shape (2, 1, 28, 28); convert them."
+                "got uint8 of shape (2, 1, 28, 28), not packed; convert them."
             ),
         ),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import msgspec
@@ -138,6 +139,17 @@ def test_forged_weights_are_one_sentence(whole, tmp_path, tensors, words):
     with pytest.raises(RunError, match=words):
         load_run(tmp_path).into(model)
     assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
+
+
+def test_a_header_whose_end_is_no_whole_number_is_one_sentence(whole, tmp_path):
+    length = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + length])
+    last = max((part for part in header.values() if "data_offsets" in part), key=lambda part: part["data_offsets"][1])
+    last["data_offsets"][1] = float(last["data_offsets"][1])
+    text = json.dumps(header).encode()
+    (tmp_path / NAME).write_bytes(len(text).to_bytes(8, "little") + text + whole[8 + length :])
+    with pytest.raises(RunError, match="it is damaged or not of mathdnn"):
+        load_run(tmp_path)
 
 
 @pytest.mark.parametrize("byte", [0, 255])

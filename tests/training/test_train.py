@@ -235,6 +235,30 @@ def test_a_network_is_known_by_its_structure_not_by_its_weights():
     assert len({structure_digest(model) for model in [trained, *others]}) == 6
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (nn.AvgPool2d(2), nn.AvgPool2d(2, divisor_override=1)),
+        (nn.AvgPool2d(3, 2, 1), nn.AvgPool2d(3, 2, 1, count_include_pad=False)),
+        (nn.AvgPool2d(2), nn.AvgPool2d(2, ceil_mode=True)),
+        (
+            nn.Upsample(scale_factor=2, mode="bilinear"),
+            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
+        ),
+        (nn.MultiheadAttention(8, 2), nn.MultiheadAttention(8, 4)),
+        (nn.TransformerEncoderLayer(8, 2), nn.TransformerEncoderLayer(8, 2, activation="gelu")),
+    ],
+)
+def test_settings_that_torch_does_not_print_make_another_network(one, other):
+    assert structure_digest(one) == structure_digest(copy.deepcopy(one).eval())
+    assert structure_digest(one) != structure_digest(other)
+
+
+def test_the_processor_by_its_number_is_the_processor():
+    assert plan_engine(plain_net(), Recipe(), device="cpu:0").engine == "native"
+    assert plan_engine(plain_net(), Recipe(), device="cuda:0").engine == "torch"
+
+
 def test_the_plan_says_which_engine_and_why():
     assert str(plan_engine(plain_net(), Recipe(), "torch")) == "torch: asked for"
     plan = plan_engine(tiny_net(), Recipe(), "auto")  # batch norm and dropout

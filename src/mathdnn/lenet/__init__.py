@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from mathdnn.lenet.networks import LeNet5, initialise
     from mathdnn.lenet.paper import LeNet5_1998, rbf_loss
     from mathdnn.lenet.table import ConnectionTable
-    from mathdnn.lenet.table_conv import Plan, TableConv2d, plan, table_conv2d_literal
+    from mathdnn.lenet.table_conv import Plan, TableConv2d, plan
+    from mathdnn.lenet.table_literal import table_conv2d_literal
 
 _HOME = {
     "Account": "accounting",
@@ -36,7 +37,7 @@ _HOME = {
     "initialise": "networks",
     "plan": "table_conv",
     "rbf_loss": "paper",
-    "table_conv2d_literal": "table_conv",
+    "table_conv2d_literal": "table_literal",
     "to_masked_conv2d": "convert",
     "to_separate_convolutions": "convert",
 }

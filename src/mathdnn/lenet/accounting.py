@@ -8,8 +8,9 @@ The connections are the paper's (LeCun et al. 1998, section II.B): a bias is one
 any other (C1 on 32 x 32: 28 * 28 * 6 * (25 + 1) = 122,304). Pooling has P * window connections and no multiply-add; the
 paper's subsampling reads 4 pixels and a bias and multiplies once. Elementwise functions connect nothing.
 
-A layer that `cost` does not know, or arithmetic done outside of any layer, is named in `not_counted`, never taken for
-zero; `cost.register(MyLayer)` adds a rule.
+A layer that `cost` does not know, whose work does not grow with the number of images, or arithmetic done outside of any
+layer, is named in `not_counted`, never taken for zero; `cost.register(MyLayer)` adds a rule. Of a layer that reads k
+inputs an image (colours or patches folded into the batch) an image costs k times one input's.
 """
 
 from __future__ import annotations
@@ -98,7 +99,10 @@ class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @singledispatch
 def cost(layer: nn.Module, input_shape: Shape, output_shape: Shape) -> tuple[int, int] | None:
-    """(connections, multiply-adds) of one call on one image, shapes without the batch; None for an unknown layer."""
+    """(connections, multiply-adds) of one call on one input, shapes without the batch; None for an unknown layer.
+
+    A layer that is called image by image gets the shapes as they are, with a batch of one where it has one.
+    """
     return (0, 0) if type(layer) in _ELEMENTWISE else None
 
 
@@ -113,7 +117,7 @@ def _(layer: nn.Conv2d | nn.Linear, input_shape: Shape, output_shape: Shape) -> 
 
 @cost.register
 def _(layer: TableConv2d, input_shape: Shape, output_shape: Shape) -> tuple[int, int]:
-    places = math.prod(output_shape[1:])
+    places = math.prod(output_shape) // layer.out_channels
     biases = 0 if layer.bias is None else layer.out_channels
     return places * (layer.weight.numel() + biases), places * layer.weight.numel()
 
@@ -134,11 +138,11 @@ def _(layer: Subsample, input_shape: Shape, output_shape: Shape) -> tuple[int, i
 
 @cost.register
 def _(layer: DigitDistance, input_shape: Shape, output_shape: Shape) -> tuple[int, int]:
-    return _cost(math.prod(output_shape), math.prod(input_shape), bias=False)
+    return _cost(math.prod(output_shape), layer.codes[0].numel(), bias=False)
 
 
 def count(model: nn.Module, input_shape: Sequence[int] | None = None) -> Account:
-    """Count every layer of `model` by one forward pass that computes shapes only; the model is left as it is.
+    """Count every layer of `model` by two forward passes that compute shapes only; the model is left as it is.
 
     `input_shape` is one image's, without the batch: (1, 28, 28). Networks with an `input_shape` of their own (LeNet5)
     need none. Raises `InvalidInput` where no shape is known, or where the model does not run on it.
@@ -163,14 +167,21 @@ def count(model: nn.Module, input_shape: Sequence[int] | None = None) -> Account
     shape = tuple(map(int, shape))
     calls, strangers = walk(model, shape)
     rows: list[LayerCount] = []
+    unknown: list[str] = []
     seen: set[int] = set()
-    for name, layer, taken, given in calls:
+    for call in calls:
+        name, layer, kind = call.name, call.layer, type(call.layer).__name__
         fresh = {id(p): p.numel() for p in layer.parameters() if id(p) not in seen}
         seen.update(fresh)
-        known = cost(layer, taken, given)
-        connections, multiply_adds = known if known is not None else (None, None)
-        rows.append(LayerCount(name, type(layer).__name__, given, sum(fresh.values()), connections, multiply_adds))
-    unknown = [f"{row.name}, a {row.kind}: no rule for its connections" for row in rows if row.connections is None]
+        one = cost(layer, call.taken, call.given)
+        if one is None:
+            unknown.append(f"{name}, a {kind}: no rule for its connections")
+        elif call.why_not and one != (0, 0):
+            unknown.append(f"{name}, a {kind}: no part that is one image's, since {call.why_not}")
+            one = None
+        connections, multiply_adds = (None, None) if one is None else (call.times * one[0], call.times * one[1])
+        shape_of_all = call.given if call.times == 1 else (call.times, *call.given)
+        rows.append(LayerCount(name, kind, shape_of_all, sum(fresh.values()), connections, multiply_adds))
     unused = [f"{n}: a parameter of no layer called" for n, p in model.named_parameters() if id(p) not in seen]
     return Account(shape, tuple(rows), tuple(dict.fromkeys([*unknown, *unused, *strangers])))
 

@@ -141,17 +141,33 @@ def rbf_loss(scores: Float[Tensor, "n 10"], labels: Int[Tensor, " n"], j: float 
     """The mean of y_D, or with `j` of y_D + log(e^-j + sum_i e^-y_i), where y = -scores.
 
     The second form is never negative where e^-j >= 0 joins the sum, and pushes wrong classes away until they are about
-    j far. Summed by logsumexp: no term overflows.
+    j far. Summed by logsumexp: no term overflows. Raises `InvalidInput` for labels that are no class of each image, and
+    for a `j` that is not finite.
     """
-    if j is not None and not math.isfinite(j):
-        raise InvalidInput(
-            sentence("rbf_loss(j=...)", "a finite number or None", f"{j}", "use cross-entropy for j = inf")
-        )
-    right = -scores.gather(1, labels[:, None]).squeeze(1)
+    if j is not None and not _is_finite(j):
+        got, do = f"{j!r:.40}", "use cross-entropy for j = inf"
+        raise InvalidInput(sentence("rbf_loss(j=...)", "a finite number or None", got, do))
+    whole = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
+    if scores.ndim != 2 or labels.shape != scores.shape[:1] or not whole:
+        got = f"{labels.dtype} of shape {tuple(labels.shape)} for scores of shape {tuple(scores.shape)}"
+        raise InvalidInput(sentence("rbf_loss(labels)", "a whole number for each image", got, "give one class each"))
+    try:
+        right = -scores.gather(1, labels[:, None].long()).squeeze(1)
+    except (IndexError, RuntimeError) as error:
+        got, do = f"the answer {str(error).splitlines()[0]!r:.120}", "correct the labels"
+        expected = f"classes 0 to {scores.shape[1] - 1}"
+        raise InvalidInput(sentence("rbf_loss(labels)", expected, got, do)) from error
     if j is None:
         return right.mean()
     rest = torch.full_like(scores[:, :1], -j)
     return (right + torch.logsumexp(torch.cat([rest, scores], dim=1), dim=1)).mean()
+
+
+def _is_finite(j: Any) -> bool:
+    try:
+        return math.isfinite(j)
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 @torch.no_grad()

@@ -26,6 +26,7 @@ from mathdnn.errors import InvalidInput, is_whole, sentence
 from mathdnn.lenet.sizes import Size, padding_sides, pair
 from mathdnn.lenet.table import ConnectionTable
 from mathdnn.lenet.table_function import Geometry, table_conv2d, untraced_table_conv2d
+from mathdnn.lenet.table_literal import table_conv2d_literal
 from mathdnn.lenet.table_native import ways
 
 if TYPE_CHECKING:
@@ -69,25 +70,6 @@ def plan(table: ConnectionTable, form: Form = "auto", *, exporting: bool = False
     return Plan(
         "guarded", f"one dense convolution, {dense - edges} of {dense} kernels zero; edge by edge if not finite"
     )
-
-
-def table_conv2d_literal(
-    x: Float[Tensor, "*n in_c h w"],
-    weight: Float[Tensor, "edges kh kw"],
-    bias: Float[Tensor, " out_c"] | None,
-    table: ConnectionTable,
-    stride: Size = 1,
-    padding: Size | str = 0,
-    dilation: Size = 1,
-) -> Float[Tensor, "*n out_c oh ow"]:
-    """One convolution per output map over the input maps it reads, as the formula says; zero padding."""
-    outputs, first = [], 0
-    for o, inputs in enumerate(table.maps):
-        w = weight[None, first : first + len(inputs)]  # 1, maps read, kh, kw
-        b = None if bias is None else bias[o : o + 1]
-        outputs.append(F.conv2d(x[..., list(inputs), :, :], w, b, stride, padding, dilation))  # *n, 1, oh, ow
-        first += len(inputs)
-    return torch.cat(outputs, dim=-3)
 
 
 class TableConv2d(nn.Module):
@@ -189,7 +171,7 @@ class TableConv2d(nn.Module):
         x, weight, bias = self._cast(x)
         x, where = self._padded(x), self._where
         steps = (where.stride, where.padding, where.dilation)
-        if self.form == "literal" or torch.compiler.is_exporting() or _transformed(x):
+        if self.form == "literal" or _by_definition(x, weight):
             return table_conv2d_literal(x, weight, bias, self.table, *steps)
         if self.form in ("dense", "grouped"):
             return F.conv2d(x, where.full(weight), bias, *steps, where.groups or 1)
@@ -209,6 +191,8 @@ class TableConv2d(nn.Module):
             _refuse("TableConv2d.plan_for(input_shape)", expected, f"{input_shape!r:.60}", "give the images' shape")
         if self.form != "auto":
             return way
+        if dtype.is_complex:
+            return Plan("literal", f"{dtype}, whose derivatives are torch's own: one convolution per output map")
         shape = (1, *map(int, input_shape))[-4:]
         rows, columns = (size + sum(pad) for size, pad in zip(shape[2:], self._more, strict=True))
         shape = (*shape[:2], rows, columns)
@@ -270,15 +254,24 @@ class TableConv2d(nn.Module):
         errors: list[str],
     ) -> None:
         found = state.get(prefix + "edge")
-        if found is not None and found.tolist() != [list(edge) for edge in self.table.edges]:
+        edges = [list(edge) for edge in self.table.edges]
+        if isinstance(found, Tensor) and not found.is_meta and found.to_dense().tolist() != edges:
             what = "the weights belong to another connection table; build the layer with that one"
             errors.append(f"{prefix}edge: {what}")
             return  # torch raises only at the end: what is not copied now stays as it was
         super()._load_from_state_dict(state, prefix, metadata, strict, missing, extra, errors)
+        if metadata.get("assign_to_params_buffers"):  # the edges that were put in may be of another type or nowhere
+            self.edge = torch.tensor(self.table.edges, device=self.weight.device)
 
 
-def _transformed(x: Tensor) -> bool:
-    """Whether `x` stands for others (torch.func, tracing, a subclass), so that its numbers cannot be looked at."""
+def _by_definition(x: Tensor, weight: Tensor) -> bool:
+    """Whether only the literal form will do.
+
+    Our own derivatives are of real numbers. And where `x` stands for others (export, torch.func, tracing, a subclass),
+    its numbers cannot be looked at.
+    """
+    if torch.compiler.is_exporting() or x.is_complex() or weight.is_complex():
+        return True
     if torch._C._are_functorch_transforms_active() or torch._C._is_tracing():  # as autograd's own functions ask
         return True
     if forward_ad._current_level >= 0:  # forward-mode derivatives, which our own rules do not give

@@ -1,11 +1,17 @@
-"""Which layers a network calls, in order, with the shapes that go in and out: one forward pass without numbers.
+"""Which layers a network calls, in order, with the shapes that go in and out: forward passes without numbers.
 
 A leaf is a module without children, or with parameters of its own; its inside is its own affair. What a forward
 computes outside of any leaf (`F.relu(x)`, `x @ w`) belongs to no layer and is reported by the operation's name.
+
+What belongs to one image is found by doubling. With twice the images, one side of each shape doubles, from 2k to 4k:
+k of the layer's inputs are one image's (a network may fold colours or patches into the batch), wherever that side is.
+Or twice as many calls are made, of the same shapes (a layer called image by image). Anything else belongs to no image.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,7 +22,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mathdnn.errors import InvalidInput, sentence
 
 Shape = tuple[int, ...]
-Call = tuple[str, nn.Module, Shape, Shape]
+Seen = tuple[str, nn.Module, Shape, Shape]
+_FEW = 2  # images: batch normalisation refuses one
 _ONLY_SHAPES = {
     "view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze", "permute", "transpose", "t",
     "detach", "alias", "clone", "expand", "slice", "select", "cat", "stack", "split", "chunk", "contiguous", "_to_copy",
@@ -38,9 +45,30 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return func(*args, **(kwargs or {}))
 
 
+@dataclass(frozen=True)
+class Call:
+    """One call of a leaf for one image: `times` inputs of shape `taken`, each to one of shape `given`.
+
+    `why_not` says why that is not known; the shapes are then those that were seen.
+    """
+
+    name: str
+    layer: nn.Module
+    taken: Shape
+    given: Shape
+    times: int = 1
+    why_not: str = ""
+
+
 def walk(model: nn.Module, shape: Shape) -> tuple[list[Call], list[str]]:
-    """The leaf calls (name, layer, input shape, output shape; no batch) and what ran outside of any leaf."""
-    calls: list[Call] = []
+    """The calls of leaves and what ran outside of any, for one image."""
+    few, strangers = _calls(model, (_FEW, *shape))
+    many, _ = _calls(model, (2 * _FEW, *shape))
+    return _of_one_image(few, many), strangers
+
+
+def _calls(model: nn.Module, shape: Shape) -> tuple[list[Seen], list[str]]:
+    calls: list[Seen] = []
     watch = _Watch()
     hooks = [
         hook for name, layer in model.named_modules() if _is_leaf(layer) for hook in _hooks(name, layer, calls, watch)
@@ -53,11 +81,50 @@ def walk(model: nn.Module, shape: Shape) -> tuple[list[Call], list[str]]:
     return calls, list(watch.strangers)
 
 
+def _of_one_image(few: list[Seen], many: list[Seen]) -> list[Call]:
+    found: list[Call] = []
+    fewer, more = Counter(few), Counter(many)
+    named = {name: ([c for c in few if c[0] == name], [c for c in many if c[0] == name]) for name, *_ in few}
+    done: Counter[Any] = Counter()
+    for call in few:
+        some, all_of_them = named[call[0]]
+        if len(some) == len(all_of_them):
+            found.append(_compared(call, all_of_them[done[call[0]]]))
+        elif any(more[each] != 2 * fewer[each] or fewer[each] % _FEW for each in some):
+            why = f"for {_FEW} images it is called {len(some)} and for {2 * _FEW} images {len(all_of_them)} times"
+            found += [Call(*call, why_not=why)] * (not done[call[0]])
+        elif done[call] < fewer[call] // _FEW:
+            found.append(Call(*call))
+        done.update((call[0], call))
+    return found
+
+
+def _compared(few: Seen, many: Seen) -> Call:
+    """The call among `few` images that is the other among twice as many."""
+    name, layer, taken, given = few
+    into, out = _doubled(taken, many[2]), _doubled(given, many[3])
+    if out is None or (taken and into is None):
+        return Call(*few, why_not=f"{given} comes of {_FEW} images and {many[3]} of {2 * _FEW}")
+    times, read = given[out] // _FEW, 0 if into is None else taken[into] // _FEW
+    if into is not None and read != times:
+        both = (*taken[:into], read, *taken[into + 1 :]), (*given[:out], times, *given[out + 1 :])
+        return Call(name, layer, *both, why_not=f"{read} of its inputs and {times} of its outputs belong to one")
+    rest = () if into is None else taken[:into] + taken[into + 1 :]
+    return Call(name, layer, rest, given[:out] + given[out + 1 :], times)
+
+
+def _doubled(few: Shape, many: Shape) -> int | None:
+    """The one side that doubles, where there is one, and it is a multiple of the images."""
+    sides = [axis for axis, (a, b) in enumerate(zip(few, many, strict=False)) if a != b]
+    right = len(few) == len(many) and len(sides) == 1 and many[sides[0]] == 2 * few[sides[0]]
+    return sides[0] if right and few[sides[0]] % _FEW == 0 else None
+
+
 def _is_leaf(layer: nn.Module) -> bool:
     return next(layer.children(), None) is None or next(layer.parameters(recurse=False), None) is not None
 
 
-def _hooks(name: str, layer: nn.Module, calls: list[Call], watch: _Watch) -> list[Any]:
+def _hooks(name: str, layer: nn.Module, calls: list[Seen], watch: _Watch) -> list[Any]:
     def enter(_layer: nn.Module, _inputs: Any) -> None:
         watch.inside += 1
 
@@ -70,21 +137,21 @@ def _hooks(name: str, layer: nn.Module, calls: list[Call], watch: _Watch) -> lis
 
 
 def _shape(values: tuple[Any, ...]) -> Shape:
-    return tuple(values[0].shape[1:]) if values and isinstance(values[0], torch.Tensor) else ()
+    return tuple(values[0].shape) if values and isinstance(values[0], torch.Tensor) else ()
 
 
 def _run(model: nn.Module, shape: Shape, watch: _Watch) -> None:
-    """Two images (batch normalisation refuses one) on the meta device, where tensors have shapes and no numbers."""
+    """Images of `shape` on the meta device, where tensors have shapes and no numbers."""
     state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
     ghosts = {name: torch.empty_like(tensor, device="meta") for name, tensor in state.items()}
     try:
-        images = torch.empty((2, *shape), dtype=dtype, device="meta")  # torch refuses more bytes than it can count
+        images = torch.empty(shape, dtype=dtype, device="meta")  # torch refuses more bytes than it can count
         with torch.no_grad(), watch:
             functional_call(model, ghosts, (images,))
     except InvalidInput:
         raise
     except Exception as error:
         reason = str(error).split("\n")[0][:200]
-        expected = f"a model that runs on images of shape {shape}"
+        expected = f"a model that runs on images of shape {shape[1:]}"
         raise InvalidInput(sentence("count(model)", expected, reason, "correct the shape or the model")) from error

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from mathdnn.errors import InvalidInput, sentence
-from mathdnn.native.layers import ACTIVATIONS, KINDS, Convolution, Distance, Pad, Pool
-from mathdnn.native.network import NetworkPlan, Operation, Parameter
+from mathdnn.native.layers import ACTIVATIONS
+from mathdnn.native.network import NetworkPlan, Parameter
+from mathdnn.native.program import numbers
 
 if TYPE_CHECKING:
     from jaxtyping import Float32, Int32, Int64, Shaped
@@ -72,7 +73,7 @@ class NativeEngine:
         self._engine = kernels.Engine(
             [[*b.shape, *b.padding, ACTIVATIONS.index(b.activation.kind)] for b in plan.buffers],
             [[b.activation.amplitude, b.activation.slope] for b in plan.buffers],
-            [_numbers(operation) for operation in plan.operations],
+            [numbers(operation) for operation in plan.operations],
             -(-plan.floats // 16) * 16,
             LOSSES.index(loss),
             OPTIMIZERS.index(optimizer),
@@ -122,17 +123,17 @@ class NativeEngine:
         reached and the sum of the images' losses. Raises `InvalidInput`.
         """
         labels = self._check(pictures, labelled=True)
-        order = self._indices(order, len(pictures.images))
-        end = first + len(rates)
+        order, steps = self._indices(order, len(pictures.images)), [float(r) for r in rates]
+        end = first + len(steps)
         if type(batch_size) is not int or not 1 <= batch_size <= _MOST:
             _refuse("batch_size", "a whole number from 1", repr(batch_size), "correct it")
-        if first < 0 or done < 0 or (len(rates) and (end - 1) * batch_size >= len(order)):
+        if first < 0 or done < 0 or (steps and (end - 1) * batch_size >= len(order)):
             got = f"steps {first} to {end} of {batch_size} among {len(order)} images"
             _refuse("rates", "one step size for each step of the epoch", got, "stop at its end")
         if shifts is not None:
             shifts = self._shifts(shifts, len(pictures.images))
         found: tuple[int, float] = self._engine.train(
-            *_source(pictures, labels), order, shifts, batch_size, first, end, [float(r) for r in rates], done, stopped
+            *_source(pictures, labels), order, shifts, batch_size, first, end, steps, done, stopped
         )
         return found
 
@@ -166,18 +167,21 @@ class NativeEngine:
         return [np.ascontiguousarray(_view(flat, p).T if p.pitch else _view(flat, p)) for p in self.plan.parameters]
 
     def _check(self, pictures: Pictures, *, labelled: bool) -> Int32[np.ndarray, "n"]:
+        """The labels, a copy: nobody changes a number between the check and its use. So with orders and shifts."""
         images, shape, labels = pictures.images, self.plan.buffers[0].shape, pictures.labels
-        if images.dtype not in (np.uint8, np.float32) or images.shape[1:] != shape or not images.flags.carray:
-            got = f"{images.dtype} of shape {images.shape}"
+        packed = _packed(images)
+        if images.dtype not in (np.uint8, np.float32) or images.shape[1:] != shape or not packed:
+            got = f"{images.dtype} of shape {images.shape}{'' if packed else ', not packed'}"
             _refuse(
                 "images", f"packed uint8 or float32 of shape (n, {', '.join(map(str, shape))})", got, "convert them"
             )
         if len(images) > _MOST:
             _refuse("images", f"at most {_MOST:,} images", f"{len(images):,}", "cut them")
-        if pictures.table.dtype != np.float32 or pictures.table.shape != (256,) or not pictures.table.flags.carray:
+        if pictures.table.dtype != np.float32 or pictures.table.shape != (256,) or not _packed(pictures.table):
             _refuse("table", "256 packed float32", f"{pictures.table.dtype} of {pictures.table.shape}", "convert it")
         if not labelled:
             return np.zeros(0, np.int32)
+        labels = None if labels is None else np.array(labels)
         if labels is None or labels.shape != (len(images),) or labels.dtype.kind not in "iu":
             got = "none" if labels is None else f"{labels.dtype} of shape {labels.shape}"
             _refuse("labels", "a whole number for each image", got, "give one an image")
@@ -188,6 +192,7 @@ class NativeEngine:
         return np.require(labels, np.int32, ["C", "A"])
 
     def _indices(self, order: np.ndarray, images: int) -> Int64[np.ndarray, "n"]:
+        order = np.array(order)
         if order.ndim != 1 or order.dtype.kind not in "iu":
             _refuse("order", "image numbers", f"{order.dtype} of shape {order.shape}", "give a permutation")
         if order.size and not (order.min() >= 0 and order.max() < images):
@@ -195,11 +200,17 @@ class NativeEngine:
         return np.require(order, np.int64, ["C", "A"])
 
     def _shifts(self, shifts: np.ndarray, images: int) -> Int64[np.ndarray, "images 2"]:
+        shifts = np.array(shifts)
         if shifts.shape != (images, 2) or shifts.dtype.kind not in "iu":
             _refuse("shifts", f"whole numbers of shape {(images, 2)}", f"shape {shifts.shape}", "give two an image")
         if shifts.size and not (shifts.min() >= -(2**20) and shifts.max() <= 2**20):
             _refuse("shifts", "at most 2^20 pixels", f"{shifts.min()} to {shifts.max()}", "move less")
         return np.require(shifts, np.int64, ["C", "A"])
+
+
+def _packed(array: np.ndarray) -> bool:
+    """Whether the kernels can read it, which need not write there."""
+    return array.flags.c_contiguous and array.flags.aligned
 
 
 def usual_threads() -> int:
@@ -247,30 +258,6 @@ def scan(
         _refuse("first, end", "0 <= first < end <= 2^32", f"{first}, {end}", "correct them")
     found: tuple[float, float, int] = kernels.scan(ELEMENTARY.index(function), first, end, known_set(instruction_set))
     return found
-
-
-def _numbers(operation: Operation) -> tuple[list[int], float, list[int], list[int], list[float]]:
-    layer, weight, bias = operation.layer, operation.weight, operation.bias
-    kernel, stride, dilation = (1, 1), (1, 1), (1, 1)
-    begin, table, border, counts = [0], [], (0, 0), True
-    fixed: list[float] = []
-    if isinstance(layer, Convolution):
-        kernel, stride, dilation = layer.kernel, layer.stride, layer.dilation
-        for inputs in layer.maps:
-            table += list(inputs)
-            begin.append(len(table))
-    elif isinstance(layer, Pool):
-        kernel, stride, dilation, border = layer.window, layer.stride, layer.dilation, layer.padding
-        counts = layer.counts_padding
-    elif isinstance(layer, Pad):
-        border, fixed = (layer.border[2], layer.border[0]), [layer.value]
-    elif isinstance(layer, Distance):
-        fixed = [number for point in layer.points for number in point]
-    at = [-1 if p is None else p.offset for p in (weight, bias)]
-    pitch = weight.pitch if weight is not None else 0
-    where = [KINDS.index(operation.kind), operation.source, operation.source + 1]
-    numbers = [*where, *at, *kernel, *stride, *dilation, pitch, *border, int(counts)]
-    return numbers, operation.divisor, begin, table, fixed
 
 
 def _view(flat: Float32[np.ndarray, "floats"], parameter: Parameter) -> np.ndarray:

@@ -118,3 +118,19 @@ class Expect:
 
 
 Layer = Convolution | Dense | Pool | Activation | Flatten | Pad | Distance | Expect
+
+
+def padded(sides: Pair, padding: Pair) -> Pair:
+    """Rows and columns with their border."""
+    return sides[0] + 2 * padding[0], sides[1] + 2 * padding[1]
+
+
+def fitting_steps(sides: Pair, window: Pair, stride: Pair, dilation: Pair) -> tuple[Pair, Pair]:
+    """Stride and dilation that do the same on an image of padded `sides`, and are no larger than these.
+
+    A stride beyond the side leaves one position, as the side itself does; one tap has no next one.
+    """
+    return (
+        (min(stride[0], sides[0]), min(stride[1], sides[1])),
+        (dilation[0] if window[0] > 1 else 1, dilation[1] if window[1] > 1 else 1),
+    )

@@ -10,7 +10,8 @@ Numbers are flat after Flatten, Dense and Distance, and nowhere else: maps of on
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from mathdnn.errors import InvalidInput, sentence
@@ -27,9 +28,12 @@ from mathdnn.native.layers import (
     Pair,
     Pool,
     Shape,
+    fitting_steps,
+    padded,
 )
 
 _NONE = Activation("none")
+_MOST = 2**31 - 1  # positions of a buffer: the kernels count them, and with them every size, in 32 bits
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,12 @@ class Buffer:
     activation: Activation = _NONE
 
     @property
+    def positions(self) -> int:
+        return self.shape[0] * math.prod(padded(self.shape[1:], self.padding))
+
+    @property
     def bytes(self) -> int:
-        maps, rows, columns = self.shape
-        return 4 * LANES * maps * (rows + 2 * self.padding[0]) * (columns + 2 * self.padding[1])
+        return 4 * LANES * self.positions
 
 
 @dataclass(frozen=True)
@@ -117,12 +124,14 @@ def plan_network(layers: tuple[Layer, ...], shape: Shape) -> NetworkPlan:
     """The plan for images of `shape` (maps, rows, columns). Raises `InvalidInput` where sizes do not fit together."""
     if len(shape) != 3 or any(type(side) is not int or side < 1 for side in shape):
         _refuse("images of maps, rows and columns, whole numbers from 1", f"{tuple(shape)}", "correct the shape")
-    draft = _Draft([Buffer(shape)])
+    draft = _Draft([_require_countable(Buffer(shape))])
     for layer in layers:
         draft.add(layer)
     shape, expected = draft.buffers[-1].shape, "a last layer that gives one number a class"
     if shape[1:] != (1, 1) or draft.buffers[-1].padding != (0, 0):
         _refuse(expected, f"shape {shape}", "end with a dense layer")
+    if shape[0] < 1:
+        _refuse(expected, "no class", "give it one output a class")
     if not draft.flat:
         _refuse(expected, f"maps of shape {shape}", "put a Flatten at the end")
     if not draft.operations:
@@ -172,16 +181,20 @@ class _Draft:
             _refuse(f"a convolution over the {maps} maps there are", f"one over {layer.inputs}", "match them")
         if any(not 0 <= g < maps for inputs in layer.maps for g in inputs):
             _refuse(f"edges from the {maps} maps there are", f"{layer.maps!r:.60}", "correct the table")
+        full = padded((rows, columns), layer.padding)
+        _require_countable(Buffer((maps, *full)))
         sides = [
-            (size + 2 * pad - gap * (kernel - 1) - 1) // stride + 1
-            for size, pad, gap, kernel, stride in zip(
-                (rows, columns), layer.padding, layer.dilation, layer.kernel, layer.stride, strict=True
-            )
+            (size - gap * (kernel - 1) - 1) // stride + 1
+            for size, gap, kernel, stride in zip(full, layer.dilation, layer.kernel, layer.stride, strict=True)
         ]
         if min(sides) < 1:
             _refuse(
                 f"a filter within {rows} x {columns} pixels and their padding", f"{layer.kernel}", "pad or shrink it"
             )
+        stride, dilation = fitting_steps(full, layer.kernel, layer.stride, layer.dilation)
+        if max(step * gap for step, gap in zip(stride, dilation, strict=True)) > _MOST:
+            _refuse("strides times dilations below 2^31", f"{stride} and {dilation}", "take smaller ones")
+        layer = replace(layer, stride=stride, dilation=dilation)
         whole = tuple(tuple(range(maps)) for _ in layer.maps)
         if layer.kernel == (rows, columns) and layer.padding == (0, 0) and layer.maps == whole:
             self._sums(len(layer.maps), layer.bias)  # the same, over (maps, rows, columns) in this order
@@ -207,9 +220,15 @@ class _Draft:
 
     def _pool(self, layer: Pool) -> None:
         maps, rows, columns = self._image()
+        if max(*layer.window, *layer.stride, *layer.padding, *layer.dilation) > _MOST:  # torch refuses them too
+            _refuse("a window, strides, padding and dilation below 2^31", f"{layer}", "take smaller ones")
+        full = padded((rows, columns), layer.padding)
+        _require_countable(Buffer((maps, *full)))
         sides = layer.size((rows, columns)) if min(layer.stride) > 0 else (0, 0)
         if min(sides) < 1:
             _refuse(f"a window within {rows} x {columns} pixels", f"{layer.window}", "shrink it")
+        stride, dilation = fitting_steps(full, layer.window, layer.stride, layer.dilation)
+        layer = replace(layer, stride=stride, dilation=dilation)
         own = layer.kind == "subsample"
         weight, bias = (self._take((maps,)), self._take((maps,))) if own else (None, None)
         work = maps * sides[0] * sides[1] if own else 0
@@ -248,11 +267,8 @@ class _Draft:
             _refuse(f"flattened input of {of}", f"shape {self.buffers[-1].shape}", "put a Flatten before it")
 
     def _take(self, shape: tuple[int, ...]) -> Parameter:
-        size = 1
-        for side in shape:
-            size *= side
         parameter = Parameter(shape, self.floats)
-        self.floats += -(-size // LANES) * LANES
+        self.floats += -(-math.prod(shape) // LANES) * LANES
         return parameter
 
     def _append(
@@ -265,7 +281,14 @@ class _Draft:
         divisor: float = 1.0,
     ) -> None:
         self.operations.append(Operation(layer, len(self.buffers) - 1, weight, bias, work, divisor))
-        self.buffers.append(Buffer(shape))
+        self.buffers.append(_require_countable(Buffer(shape)))
+
+
+def _require_countable(buffer: Buffer) -> Buffer:
+    if buffer.positions > _MOST:
+        got = f"{buffer.positions:,} for {buffer.shape[0]} of {padded(buffer.shape[1:], buffer.padding)}"
+        _refuse("maps with fewer than 2^31 pixels together, padding and all", got, "shrink or cut the images")
+    return buffer
 
 
 def _refuse(expected: str, got: str, do: str) -> NoReturn:

@@ -48,7 +48,7 @@ def sgd_runs(
     _check_settings(loss, decay, lr, weight_decay, steps_before, threads)
     import mathdnn.native._native as kernels
 
-    orders = [np.require(order, np.int64, ["C", "A"]) for order in orders]
+    orders = [np.array(order, np.int64) for order in orders]  # copies: nobody changes a row after the check
     labels = [np.require(label, np.float32, ["C", "A"]) for label in labels]
     for order, label in zip(orders, labels, strict=True):
         if not kernels.sgd_usable(order, label):

@@ -197,7 +197,7 @@ def _content(path: Path, who: str) -> bytes:
         try:
             parts: Any = msgspec.json.decode(head[_HEADER:]).values()
             end = max((part["data_offsets"][1] for part in parts if "data_offsets" in part), default=0)
-            whole = size == len(head) + end
+            whole = type(end) is int and size == len(head) + end
         except (msgspec.MsgspecError, AttributeError, KeyError, TypeError, IndexError, RecursionError, UnicodeError):
             raise damaged(who, "no header of mathdnn") from None
         if not whole:

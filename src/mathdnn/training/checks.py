@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import math
 import numbers
 import platform
@@ -157,7 +158,7 @@ def structure_digest(model: torch.nn.Module) -> str:
     lines = []
     for name, module in model.named_modules(remove_duplicate=False):  # a module used twice is two layers
         table = getattr(module, "table", "")
-        lines.append(f"{name}: {type(module).__qualname__}({module.extra_repr()}) {table!r}")
+        lines.append(f"{name}: {type(module).__qualname__}({module.extra_repr()}) {table!r} {_settings(module)}")
     state = model.state_dict()
     lines += [f"{name}: {tensor.dtype} {tuple(tensor.shape)}" for name, tensor in state.items()]
     for name, buffer in model.named_buffers():
@@ -165,6 +166,25 @@ def structure_digest(model: torch.nn.Module) -> str:
             lines.append(f"{name}: {buffer.dtype} {buffer.tolist()!r}")
     text = re.sub(r" at 0x[0-9a-f]+", "", "\n".join(lines))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _settings(module: torch.nn.Module) -> str:
+    """The settings of one of torch's own modules, since what it prints leaves some of them out (a pool's divisor).
+
+    Of other classes nothing is known: what they keep may be a count of calls.
+    """
+    if not type(module).__module__.startswith("torch.nn."):
+        return ""
+    kept = {key: value for key, value in vars(module).items() if not key.startswith("_") and key != "training"}
+    return repr(
+        sorted((key, getattr(value, "__qualname__", repr(value))) for key, value in kept.items() if _is_plain(value))
+    )
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str | torch.dtype) or inspect.isroutine(value)
 
 
 def data_digest(train: Any, judged: Any) -> str:

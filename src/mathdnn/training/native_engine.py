@@ -32,7 +32,7 @@ def refusal(model: torch.nn.Module, recipe: Recipe, device: str) -> str:
     """Why the native engine cannot train this, or "" where it can."""
     if not native.available():
         return "an installation without the compiled kernels"
-    if device != "cpu":
+    if str(device).partition(":")[0] != "cpu":  # "cpu:0" is the processor, too
         return f"a run on {device}, where it has the processor only"
     try:
         native_layers(model)

@@ -57,6 +57,10 @@ def native_layers(model: nn.Module, *, training: bool = True) -> tuple[tuple[Lay
         layers += found
         parameters += _parameters(module)
     for parameter in parameters:
+        if type(parameter) is not nn.Parameter:
+            raise Unknown(f"weights that are a {type(parameter).__name__}, where it has parameters only")
+        if parameter.layout is not torch.strided:
+            raise Unknown(f"weights in the layout {parameter.layout}, where it has strided ones only")
         if parameter.dtype != torch.float32:
             raise Unknown(f"weights of {parameter.dtype}, where it has float32 only")
         if parameter.device.type != "cpu":
@@ -132,7 +136,8 @@ def _layer(module: Any) -> list[Layer] | None:
         return [Flatten()] if (module.start_dim, module.end_dim) == (1, -1) else None
     if kind is nn.Linear:
         whole = module.weight.shape == (module.out_features, module.in_features)
-        return [Dense(module.out_features, module.bias is not None)] if whole else None
+        one_each = _one_each(module.bias, module.out_features)
+        return [Dense(module.out_features, module.bias is not None)] if whole and one_each else None
     if kind in (nn.Conv2d, TableConv2d):
         return _convolution(module)
     if kind in (nn.AvgPool2d, nn.MaxPool2d):
@@ -148,7 +153,7 @@ def _convolution(module: Any) -> list[Layer] | None:
     else:
         table = ConnectionTable.grouped(module.in_channels, module.out_channels, module.groups)
         weights = [module.out_channels, module.in_channels // module.groups]
-    if module.weight.shape != (*weights, *module.kernel_size):
+    if module.weight.shape != (*weights, *module.kernel_size) or not _one_each(module.bias, module.out_channels):
         return None
     left, right, above, below = _border(module)
     rows, columns = min(above, below), min(left, right)
@@ -157,6 +162,11 @@ def _convolution(module: Any) -> list[Layer] | None:
     maps, kernel = table.maps, tuple(module.kernel_size)
     convolution = Convolution(module.in_channels, maps, kernel, *steps, bias=module.bias is not None)
     return [Pad(more), convolution] if any(more) else [convolution]
+
+
+def _one_each(bias: torch.Tensor | None, count: int) -> bool:
+    """No bias, or one for each result: torch adds a single one to all."""
+    return bias is None or bias.shape == (count,)
 
 
 def _border(module: Any) -> tuple[int, int, int, int]:

@@ -6,6 +6,8 @@ of images is smaller by the batch size: the error behind the average loss of 0.0
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -35,8 +37,8 @@ def evaluate(
     `recipe` (default: the homework's) names the loss and the pixels. Where it standardises these, `scale` must come
     from training (`Run.scale`), since the constants belong to the training split. Raises `InvalidInput`.
     """
-    recipe = recipe or Recipe()
     check_module(model, "evaluate(model)")
+    recipe = _recipe(recipe, "evaluate")
     held = checked_split(split, "evaluate(split)")
     images = Images(held, scale_of(recipe, scale, "evaluate"), *place_of(model))
     check_classes(model, images, "evaluate", "split")
@@ -72,14 +74,15 @@ def _scores(
     check_module(model, f"{who}(model)")
     images = checked_images(given, f"{who}(images)")
     unlabelled = Arrays(images, np.zeros(len(images), np.int64))
-    held = Images(unlabelled, scale_of(recipe or Recipe(), scale, who), *place_of(model))
+    held = Images(unlabelled, scale_of(_recipe(recipe, who), scale, who), *place_of(model))
     compiled = native_scores(model, held)
     if compiled is not None:
         return compiled
+    _classes(model, held, who)
     found = torch.cat([score for score, _ in _scored(model, held)]).cpu()
     held_by_numpy = found.float() if found.dtype == torch.bfloat16 else found
-    numbers: Float[np.ndarray, "n k"] = held_by_numpy.numpy()
-    return numbers
+    known: Float[np.ndarray, "n k"] = held_by_numpy.numpy()
+    return known
 
 
 def measure(model: torch.nn.Module, images: Images, recipe: Recipe) -> Metrics:
@@ -116,7 +119,23 @@ def scale_of(recipe: Recipe, scale: PixelScale | None, who: str) -> PixelScale:
     if scale is None and recipe.pixels == "standardised":
         expected = "the scale of the training split"
         raise InvalidInput(sentence(f"{who}(scale=...)", expected, "none", "pass scale=run.scale"))
+    if scale is not None and not _is_scale(scale):
+        expected = "a PixelScale of two finite numbers, or None"
+        raise InvalidInput(sentence(f"{who}(scale=...)", expected, f"{scale!r:.60}", "pass scale=run.scale"))
     return scale or pixel_scale(recipe, np.zeros((1, 1, 1), np.uint8))
+
+
+def _is_scale(scale: Any) -> bool:
+    both: tuple[Any, ...] = (scale.offset, scale.gain) if isinstance(scale, PixelScale) else ("",)
+    return all(isinstance(number, numbers.Real) and math.isfinite(number) for number in both)
+
+
+def _recipe(recipe: Any, who: str) -> Recipe:
+    """The homework's where none is given."""
+    if recipe is not None and not isinstance(recipe, Recipe):
+        do = "build one, or read it with Recipe.from_json"
+        raise InvalidInput(sentence(f"{who}(recipe)", "a Recipe, or None", f"a {type(recipe).__name__}", do))
+    return Recipe() if recipe is None else recipe
 
 
 def check_module(model: Any, who: str) -> None:
@@ -127,6 +146,17 @@ def check_module(model: Any, who: str) -> None:
 
 def check_classes(model: torch.nn.Module, images: Images, who: str, held: str, where: str = "") -> None:
     """Raise `InvalidInput` unless the model gives (n, k) scores and the labels are below k."""
+    classes = _classes(model, images, who)
+    low, high = int(images.labels.min()), int(images.labels.max())
+    if low < 0 or high >= classes:
+        got = f"label {low if low < 0 else high}{where}"
+        expected = f"labels from 0 to {classes - 1}, the model's classes"
+        do = "use a network with as many outputs as classes"
+        raise InvalidInput(sentence(f"{who}({held})", expected, got, do))
+
+
+def _classes(model: torch.nn.Module, images: Images, who: str) -> int:
+    """How many scores the model gives an image, at least one. Raises `InvalidInput` where it gives something else."""
     expected = "scores (n, classes) for images (n, 1, h, w)"
     x = images.batch(slice(0, 2))[0]
     try:
@@ -136,15 +166,13 @@ def check_classes(model: torch.nn.Module, images: Images, who: str, held: str, w
         got = f"the answer {str(error).splitlines()[0]!r:.200} to images of shape {tuple(x.shape)}"
         do = "use a network for images of this size"
         raise InvalidInput(sentence(f"{who}(model)", expected, got, do)) from error
-    if not isinstance(score, torch.Tensor) or score.ndim != 2 or len(score) != len(x):
+    if not isinstance(score, torch.Tensor) or score.ndim != 2 or len(score) != len(x) or score.shape[1] < 1:
         got = f"shape {tuple(score.shape)}" if isinstance(score, torch.Tensor) else type(score).__name__
         raise InvalidInput(sentence(f"{who}(model)", expected, got, "end the network in one score a class"))
-    low, high = int(images.labels.min()), int(images.labels.max())
-    if low < 0 or high >= score.shape[1]:
-        got = f"label {low if low < 0 else high}{where}"
-        expected = f"labels from 0 to {score.shape[1] - 1}, the model's classes"
-        do = "use a network with as many outputs as classes"
-        raise InvalidInput(sentence(f"{who}({held})", expected, got, do))
+    if score.is_complex() or score.layout is not torch.strided:
+        got, do = f"{score.layout} of {score.dtype}", "end the network in real numbers, sparse ones made dense"
+        raise InvalidInput(sentence(f"{who}(model)", f"{expected}, strided and real", got, do))
+    return score.shape[1]
 
 
 def place_of(model: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
