@@ -408,6 +408,17 @@ def test_one_rejected_claim_fails_the_document(tmp_path, capsys):
     assert rows[1]["why"] == "the products add up to 60,806"
 
 
+def test_what_was_checked_is_the_verdicts_sentence_and_not_the_documents_name_for_it(tmp_path, capsys):
+    document = results(SUM)
+    document["claims"][0] |= {"id": "7.another", "statement": "The number of parameters is 12.", "found": "12"}
+    assert check_results(document, tmp_path, "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)["claims"]
+    assert row["claim"] == "7.another"
+    assert row["says"].startswith(document["claims"][0]["verdict"]["claim"])
+    check_results(document, tmp_path)
+    assert "is not compared with its verdict" in capsys.readouterr().out
+
+
 def test_a_status_that_is_not_the_verdicts_own_is_rejected(tmp_path, capsys):
     document = results(SUM, FALSE)
     document["claims"][1]["status"] = "proved"

@@ -131,3 +131,10 @@ def test_the_machine_and_versions_travel_as_plain_data():
     assert found["cores"] >= 1
     assert found["processor"]
     assert {"python", "mathdnn", "torch", "numpy", "scipy", "scikit-learn"} <= set(versions())
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -1.0, 2.0, float("nan")])
+def test_a_ratio_at_a_level_outside_0_to_1_is_refused(level):
+    timing = Timing({"a": (1.0,) * 60, "b": (2.0,) * 60})
+    with pytest.raises(InvalidInput, match="level"):
+        timing.ratio("a", "b", level)

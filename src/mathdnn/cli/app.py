@@ -6,6 +6,7 @@ A new command is one file with one function that returns an exit code (or None f
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from cyclopts import App, CycloptsError
 
 from mathdnn import __version__
 from mathdnn.errors import MathdnnError, sentence
+
+_NARROWEST = 20
 
 COMMANDS: dict[str, tuple[str, str | None]] = {
     "reproduce": (
@@ -109,8 +112,7 @@ def build() -> App:
 def run(argv: Sequence[str]) -> int:
     """Run one command and return its exit code; misuse ends in one sentence on standard error."""
     try:
-        if sys.stdout is None:  # closed by who started this; what is printed goes nowhere
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        _prepare_streams()
         code = build()(list(argv))
         sys.stdout.flush()
         return int(code or 0)
@@ -135,6 +137,22 @@ def run(argv: Sequence[str]) -> int:
             raise
         _forget_stdout()
         return _complain(f"standard output: {error.strerror or error}; give it room.", MISUSE)
+
+
+def _prepare_streams() -> None:
+    """What is printed to a stream that who started this has closed goes nowhere; what it cannot hold is written out.
+
+    In fewer columns than a table's own lines take, the tables of --help would never end.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) < _NARROWEST:
+        os.environ["COLUMNS"] = str(_NARROWEST)
 
 
 def _complain(message: str, code: int) -> int:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from mathdnn.cli.named import require_place
+from mathdnn.cli.named import require_apart, require_place
 from mathdnn.cli.output import Flag, Json, MaybeWhole, print_json, print_table
 
 
@@ -45,6 +45,7 @@ def bench(
     settings = Settings(quick=quick, rounds=rounds, threads=_threads())
     require_place(out, "bench --out")
     require_place(picture, "bench --picture")
+    require_apart(picture, out, "bench --picture", "--out")
     for document in measure(works, settings, _tell):
         _keep(document, out, picture)
         if not json:

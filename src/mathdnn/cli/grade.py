@@ -268,7 +268,7 @@ def derivative(
     formula: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
     *,
-    widths: tuple[str, ...] = ("2-3-1", "2-3-2-1", "1-2-2-2-1"),
+    widths: Annotated[tuple[str, ...], Parameter(negative="")] = ("2-3-1", "2-3-2-1", "1-2-2-2-1"),
     json: Json = False,
     save: Path | None = None,
 ) -> int:

@@ -155,6 +155,12 @@ def reading(who: str) -> Iterator[None]:
         raise DataError(sentence(who, "a readable file", got, "check the path and the disk")) from None
 
 
+def require_apart(one: Path | None, other: Path | None, who: str, whose: str) -> None:
+    """Raise `InvalidInput` where two outputs would be one file."""
+    if one is not None and other is not None and one.resolve() == other.resolve():
+        raise InvalidInput(sentence(who, f"another file than {whose}", str(one), "give each a name of its own"))
+
+
 def require_place(path: Path | None, who: str) -> None:
     """Raise `OutputError` before any work where a file cannot be written later."""
     if path is None:

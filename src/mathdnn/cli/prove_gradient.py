@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mathdnn.cli.answer import answer
 from mathdnn.cli.formulas import check_typed
-from mathdnn.cli.named import foreign, load, require_place, sizes
+from mathdnn.cli.named import foreign, load, require_apart, require_place, sizes
 from mathdnn.cli.output import Flag, Json
 from mathdnn.errors import InvalidInput, sentence
 
@@ -83,6 +83,7 @@ def gradient(
     """
     require_place(save, "prove gradient --save")
     require_place(picture, "prove gradient --picture")
+    require_apart(picture, save, "prove gradient --picture", "--save")
     networks = [_network(text) for text in (network, *more)]
     of = None if of is None else _name(of)
     if formula is None:

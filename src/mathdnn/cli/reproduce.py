@@ -41,7 +41,7 @@ def reproduce(
     prepare_output(out)
     try:
         decided = _decide(problem, seeds, data, quiet=json)
-        settings = {"problems": sorted(set(problem)), "seeds": seeds, "data": None if data is None else data.name}
+        settings = {"problems": sorted(set(problem)), "seeds": seeds, "data": None if data is None else _name(data)}
         created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         results = results_document(decided, settings, created)
         page = write_report(results, out)
@@ -52,6 +52,14 @@ def reproduce(
         raise
     print_json(results) if json else _show(results["claims"], page)
     return 0
+
+
+def _name(folder: Path) -> str:
+    """A folder's name as the page may hold it, whatever bytes and characters are in it."""
+    from mathdnn.cli.answer import shown
+    from mathdnn.data import readable
+
+    return shown(readable(folder.resolve().name))
 
 
 def _decide(problems: Sequence[int], seeds: int, data: Path | None, *, quiet: bool) -> list[Decided]:

@@ -83,17 +83,21 @@ def _results(found: _Results, *, json: bool) -> int:
     if json:
         print_json({"claims": rows})
     else:
-        print_table(("claim", "checked", "verdict", "why"), [[shown(cell) for cell in row.values()] for row in rows])
+        columns = ("claim", "checked", "verdict", "what the verdict says", "why")
+        print_table(columns, [[shown(cell) for cell in row.values()] for row in rows])
+        print("What the document itself says of a claim (statement, found) is not compared with its verdict.")
         holding, rejected, open_ = (words.count(word) for word in WORD.values())
         print(f"{holding} hold, {rejected} rejected, {open_} not checked (runs, or no checker).")
     return FAILS if "rejected" in words or "holds" not in words else HOLDS
 
 
 def _row(entry: _Entry) -> dict[str, Any]:
+    """What was checked is the verdict's own sentence, whatever the document calls it."""
+    from mathdnn.verify import CLAIM
     from mathdnn.verify import verify as check
 
     verdict = entry.verdict
-    row = {"claim": entry.id, "checked": "not checked", "verdict": str(verdict.status)}
+    row = {"claim": entry.id, "checked": "not checked", "verdict": str(verdict.status), "says": verdict.claim[:300]}
     if entry.status != verdict.status.value:
         return {**row, "checked": "rejected", "why": f"the document says {entry.status[:20]}"}
     if isinstance(verdict.evidence, Estimate | Undecided):
@@ -101,4 +105,5 @@ def _row(entry: _Entry) -> dict[str, Any]:
     checked = check(verdict)
     why = checked.evidence.why if isinstance(checked.evidence, Undecided) else str(checked.evidence)
     why = why.removeprefix("checked again by code of its own: ")
-    return {**row, "checked": WORD[checked.status.value], "why": why[:300]}
+    says = checked.claim.removeprefix(CLAIM) if checked.status.value == "proved" else verdict.claim
+    return {**row, "checked": WORD[checked.status.value], "says": says[:300], "why": why[:300]}

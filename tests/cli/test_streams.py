@@ -1,0 +1,57 @@
+"""Streams that are closed, narrow or hold few characters, two outputs in one place, and names of any bytes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from mathdnn.cli import main
+from mathdnn.cli.reproduce import _name
+
+COMMAND = [sys.executable, "-c", "import sys; from mathdnn.cli import main; sys.exit(main(sys.argv[1:]))"]
+TRUE = ["prove", "gradient", "2-3-1/tanh"]
+
+
+def test_two_outputs_that_would_be_one_file_are_refused_before_any_work(tmp_path, capsys):
+    place = tmp_path / "same.svg"
+    same = [str(place), str(tmp_path / "." / "same.svg")]
+    assert main(["prove", "gradient", "2-3-1", "--save", same[0], "--picture", same[1]]) == 2
+    assert "expected another file than --save" in capsys.readouterr().err
+    assert main(["bench", "sgd", "--out", same[0], "--picture", same[1]]) == 2
+    assert "expected another file than --out" in capsys.readouterr().err
+    assert not place.exists()
+
+
+def test_a_closed_standard_error_changes_no_answer():
+    closed = subprocess.run([*COMMAND, *TRUE], stdout=subprocess.PIPE, preexec_fn=lambda: os.close(2), check=False)
+    assert closed.returncode == 0
+    assert closed.stdout.startswith(b"SUPPORTED")
+    refused = subprocess.run(
+        [*COMMAND, "verify", "nowhere", "--json"], stdout=subprocess.PIPE, preexec_fn=lambda: os.close(2), check=False
+    )
+    assert (refused.returncode, refused.stdout) == (2, b"")
+
+
+def test_what_standard_output_cannot_hold_is_written_out():
+    plain = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    found = subprocess.run([*COMMAND, *TRUE], capture_output=True, env=plain, check=False)
+    assert (found.returncode, found.stderr) == (0, b"")
+    assert b"\\xb1" in found.stdout
+
+
+def test_help_ends_in_one_column():
+    narrow = {**os.environ, "COLUMNS": "1"}
+    assert subprocess.run([*COMMAND, "train", "--help"], env=narrow, capture_output=True, timeout=60).returncode == 0
+
+
+def test_no_networks_to_grade_on_is_no_option(capsys):
+    assert main(["grade", "derivative", "dyl/dyl-1", "diag(s[l]) @ A[l]", "--empty-widths"]) == 2
+    assert "--empty-widths" in capsys.readouterr().err
+
+
+def test_a_folders_name_is_text_that_a_page_can_hold(tmp_path, monkeypatch):
+    assert _name(Path(os.fsdecode(b"na\x01me\xff"))) == "na\\x01me\\udcff"
+    monkeypatch.chdir(tmp_path)
+    assert _name(Path(".")) == tmp_path.name
