@@ -74,7 +74,7 @@ def wilson_interval(successes: int, trials: int, level: float = 0.95) -> Interva
         raise InvalidInput(
             sentence(who, "0 <= successes <= trials with at least one trial", "these", "check the count")
         )
-    z = statistics.NormalDist().inv_cdf((1 + check_level(level)) / 2)
+    z = statistics.NormalDist().inv_cdf((1 + _check_level(level)) / 2)
     p, n = successes / trials, trials
     middle, scale = p + z * z / (2 * n), 1 + z * z / n
     half = z * math.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2)
@@ -152,7 +152,7 @@ def judge(
     why_not = _no_spread(values)
     if why_not:
         return undecided(claim, why_not, "more runs with seeds of their own")
-    interval = mean_interval(values, 2 * check_level(level, above=0.5) - 1)
+    interval = mean_interval(values, 2 * _check_level(level, above=0.5) - 1)
     finite = [abs(end) for end in region if math.isfinite(end)]
     estimate = _estimate(interval, method, quantity, unit, margin=max(finite, default=None))
     if low_end < interval.low and interval.high < high_end:
@@ -216,7 +216,7 @@ def _t_interval(values: tuple[float, ...], level: float, factor: float, method: 
     from scipy.special import stdtrit  # scipy.stats would take three times as long to import
 
     mean = statistics.fmean(values)
-    t = float(stdtrit(len(values) - 1, (1 + check_level(level)) / 2))
+    t = float(stdtrit(len(values) - 1, (1 + _check_level(level)) / 2))
     half = t * statistics.stdev(values) * math.sqrt(factor)
     return Interval(mean - half, mean + half, mean, level, method, values)
 
@@ -230,7 +230,7 @@ def _no_spread(values: tuple[float, ...]) -> str:
     return ""
 
 
-def check_level(level: float, above: float = 0.0) -> float:
+def _check_level(level: float, above: float = 0.0) -> float:
     if not above < level < 1:
         raise InvalidInput(sentence("level", f"a number between {above:g} and 1", repr(level), "use 0.95, say"))
     return level

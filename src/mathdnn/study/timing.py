@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mathdnn.errors import InvalidInput, sentence
-from mathdnn.study.statistics import Interval, check_level, check_values
+from mathdnn.study.statistics import Interval, check_values
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,14 @@ def interleaved_timing(
 def median_interval(values: list[float], level: float = 0.95) -> Interval:
     """The median and an interval of at least that level for it, whatever the distribution.
 
-    Raises `InvalidInput` for a level outside (0, 1), or where even the smallest and the largest value do not make such
-    an interval.
+    Level 0 is the narrowest one. Raises `InvalidInput` for a level below 0 or from 1 on, or where even the smallest and
+    the largest value do not make such an interval.
     """
+    if not 0 <= level < 1:
+        raise InvalidInput(sentence("level", "a number from 0 to below 1", repr(level), "use 0.95, say"))
     raw = check_values(values, "median_interval(values)")
     n, k, tail = len(raw), 0, 0.0
-    outside = (1 - check_level(level)) * (1 + 1e-9)  # the last factor absorbs rounding
+    outside = (1 - level) * (1 + 1e-9)  # the last factor absorbs rounding
     while k < n and 2 * (tail + math.comb(n, k) / 2**n) <= outside:
         tail += math.comb(n, k) / 2**n
         k += 1
