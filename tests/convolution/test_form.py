@@ -391,3 +391,23 @@ def test_a_target_can_be_an_operation():
 def test_an_unknown_target_is_refused():
     with pytest.raises(InvalidInput, match=r"^grade\(target=...\): expected finite-difference or .*, got 'blur'"):
         grade([[1]], "blur")
+
+
+def test_a_float_factor_is_the_number_that_it_stands_for():
+    form = scaled(catalogue.identity(), 0.1)
+    assert form.exact == ((((Fraction(0.1),),),),)
+    assert scaled(catalogue.identity(), np.float32(0.1)).exact == ((((Fraction(float(np.float32(0.1))),),),),)
+    assert scaled(catalogue.identity(), 10**400).exact == ((((Fraction(10**400),),),),)
+    assert str(form)
+
+
+@pytest.mark.parametrize("factor", [float("nan"), float("inf"), "1/2", None, True])
+def test_what_is_no_factor_is_refused(factor):
+    with pytest.raises(InvalidInput, match=r"scaled\(factor\): expected a finite number"):
+        scaled(catalogue.identity(), factor)
+
+
+@pytest.mark.parametrize("sides", [(-1, 0, 0, 0), (1.5, 0, 0, 0)])
+def test_a_padding_of_no_whole_pixels_is_refused(sides):
+    with pytest.raises(InvalidInput, match=r"expected whole numbers from 0"):
+        padded(catalogue.identity(), *sides)

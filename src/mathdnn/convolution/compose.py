@@ -13,15 +13,17 @@ forms: `compose_transposed`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
+from numbers import Rational
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mathdnn.convolution import compose_transposed
 from mathdnn.convolution.form import ConvForm
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import InvalidInput, is_whole, sentence
 
 if TYPE_CHECKING:
     from mathdnn.convolution.form import Pair
@@ -81,7 +83,9 @@ def _bias_after(first: ConvForm, second: ConvForm, v: np.ndarray) -> list[Fracti
 
 def padded(form: ConvForm, top: int, bottom: int, left: int, right: int, mode: str = "zeros") -> ConvForm:
     """The form after a padding of its input. Raises `InvalidInput` where the form pads in another mode already, or goes
-    on round or by reflection from where the padding ends."""
+    on round or by reflection from where the padding ends, and for sides that are no whole numbers from 0."""
+    if any(not is_whole(side) or side < 0 for side in (top, bottom, left, right)):
+        raise _refuse("padded(top, bottom, left, right)", "whole numbers from 0", f"{(top, bottom, left, right)}")
     if form.transposed:
         raise _refuse("padded(form)", "a convolution that is not transposed", "a transposed one")
     if any((*form.padding[0], *form.padding[1])) and (form.padding_mode != mode or mode in ("reflect", "circular")):
@@ -138,11 +142,21 @@ def _placed(form: ConvForm, pads: tuple[Pair | None, ...]) -> np.ndarray:
     return wide
 
 
-def scaled(form: ConvForm, factor: Fraction | int) -> ConvForm:
-    """The form with every weight and bias times a rational number."""
+def scaled(form: ConvForm, factor: Fraction | float) -> ConvForm:
+    """The form with every weight and bias times a rational number; a float is the one that it stands for exactly.
+
+    Raises `InvalidInput` for a factor that is none.
+    """
+    given: object = factor
+    number = (
+        given if isinstance(given, Rational) else float(given) if isinstance(given, float | np.floating) else math.nan
+    )
+    if isinstance(given, bool) or not (isinstance(number, Rational) or math.isfinite(number)):
+        raise _refuse("scaled(factor)", "a finite number", f"{factor!r:.60}")
+    exact_factor = Fraction(number)
 
     def times(value: Fraction) -> Fraction:
-        return value * factor
+        return value * exact_factor
 
     exact = tuple(tuple(tuple(tuple(map(times, row)) for row in plane) for plane in filters) for filters in form.exact)
     return replace(
