@@ -1,6 +1,7 @@
 """What goes wrong, in one grammar: who (function and argument), what was expected, what came, what to do."""
 
 import numbers
+import unicodedata
 from typing import TypeGuard
 
 
@@ -43,3 +44,18 @@ def sentence(who: str, expected: str, got: str, do: str) -> str:
 def is_whole(value: object) -> TypeGuard[int]:
     """Whether `value` is one whole number, Python's or NumPy's; True and False are none."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def shown(text: str) -> str:
+    """Text of a file as a terminal may have it, on one line: what moves the cursor, hides or turns text round is
+    written out, as \\x1b."""
+    hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in hidden else c for c in text)
+
+
+def printed(thing: object) -> str:
+    """A thing as it prints; its type's name where even that raises."""
+    try:
+        return str(thing)
+    except Exception:  # code of somebody's own
+        return type(thing).__name__

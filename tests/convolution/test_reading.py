@@ -491,6 +491,11 @@ OTHERWISE_WRITTEN = {
     ),
     "joined with nothing": lambda x: torch.cat([torch.zeros(0), F.conv2d(x, _THREE), torch.zeros(1, 1, 7, 0)], -1),
     "enlarged in three axes": lambda x: F.interpolate(x[None], scale_factor=(2, 2, 3))[:, 0, ::2],
+    "slope of a slice": lambda x: torch.func.vjp(lambda z: z[..., 1:10, :10], torch.zeros(1, 1, 12, 12))[1](x)[0],
+    "slope of a choice": lambda x: torch.func.vjp(lambda z: z[:, 1], torch.zeros(1, 2, 9, 10))[1](x[0])[0],
+    "copied views": lambda x: torch.view_copy(
+        torch.expand_copy(torch.narrow_copy(x, -1, 1, 8), (1, 2, 9, 8)), (1, 2, 9, 8)
+    ),
     "slope of a pool": _slope_of_pool(lambda z: F.avg_pool2d(z, 2), 18, 20),
     "slope of a padded pool": _slope_of_pool(lambda z: F.avg_pool2d(z, (3, 4), (2, 3), (1, 2)), 18, 28),
     "slope of a pool with its own divisor": _slope_of_pool(

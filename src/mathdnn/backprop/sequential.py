@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mathdnn.backprop.activations import ACTIVATIONS, THRESHOLD, Activation
-from mathdnn.errors import InvalidInput, sentence
-from mathdnn.monotone.guard import shown
+from mathdnn.errors import InvalidInput, printed, sentence
 
 WHO = "MLP.from_sequential(model=...)"
 HOOKS = {
@@ -63,7 +62,7 @@ def _unnested(model: Any, name: str = "the model") -> Iterator[Any]:
 
 def _shown(layer: Any) -> str:
     """A layer as it prints, in one line."""
-    return f"{' '.join(shown(layer).split()):.100}"
+    return f"{' '.join(printed(layer).split()):.100}"
 
 
 def _require_plain(module: Any, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +26,3 @@ def answer(verdict: Verdict, *, json: bool = False, save: Path | None = None, wo
         if save is not None:
             print(f"saved: {save}; check it with mathdnn verify {save}")
     return HOLDS if verdict.status.value in ("proved", "supported") else FAILS
-
-
-def shown(text: str) -> str:
-    """Text of a file as a terminal may have it, on one line: what moves the cursor, hides or turns text round is
-    written out, as \\x1b."""
-    hidden = ("Cc", "Cf", "Zl", "Zp")
-    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in hidden else c for c in text)

@@ -56,8 +56,8 @@ def reproduce(
 
 def _name(folder: Path) -> str:
     """A folder's name as the page may hold it, whatever bytes and characters are in it."""
-    from mathdnn.cli.answer import shown
     from mathdnn.data import readable
+    from mathdnn.errors import shown
 
     return shown(readable(folder.resolve().name))
 

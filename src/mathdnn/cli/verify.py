@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from mathdnn.cli.answer import FAILS, HOLDS, answer, shown
+from mathdnn.cli.answer import FAILS, HOLDS, answer
 from mathdnn.cli.named import reading
 from mathdnn.cli.output import Json, print_json, print_table
 from mathdnn.data.files import open_regular
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import InvalidInput, sentence, shown
 from mathdnn.verdict import Estimate, Undecided, Verdict
 
 LARGEST = 1 << 29  # bytes

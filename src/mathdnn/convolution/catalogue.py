@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mathdnn.convolution.form import ConvForm
+from mathdnn.convolution.resampling import keys
 from mathdnn.errors import InvalidInput, sentence
 
 Number = int | Fraction
@@ -211,13 +212,9 @@ def upsample_bilinear(r: int, channels: int = 1) -> ConvForm:
 def upsample_bicubic(r: int, channels: int = 1) -> ConvForm:
     """Cubic interpolation to r times the size (Keys 1981, a = -3/4; corners not aligned), the image continued."""
     below = (3 * r + 2) // 2 - 1
-    line = [_cubic(abs(Fraction(2 * k + 1 - r, 2 * r))) for k in range(-below, r + below)]
+    line = [keys(abs(Fraction(2 * k + 1 - r, 2 * r)), Fraction(-3, 4)) for k in range(-below, r + below)]
     return _each([[a * b for b in line] for a in line], channels, stride=r, padding=below, padding_mode="replicate",
                  transposed=True)  # fmt: skip
-
-
-def _cubic(d: Fraction) -> Fraction:
-    return Fraction(5, 4) * d**3 - Fraction(9, 4) * d**2 + 1 if d < 1 else Fraction(-3, 4) * (d - 1) * (2 - d) ** 2
 
 
 def zero_insertion(r: int, channels: int = 1) -> ConvForm:

@@ -13,16 +13,14 @@ forms: `compose_transposed`.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from fractions import Fraction
-from numbers import Rational
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mathdnn.convolution import compose_transposed
-from mathdnn.convolution.form import ConvForm
+from mathdnn.convolution.form import ConvForm, exactly
 from mathdnn.errors import InvalidInput, is_whole, sentence
 
 if TYPE_CHECKING:
@@ -147,13 +145,7 @@ def scaled(form: ConvForm, factor: Fraction | float) -> ConvForm:
 
     Raises `InvalidInput` for a factor that is none.
     """
-    given: object = factor
-    number = (
-        given if isinstance(given, Rational) else float(given) if isinstance(given, float | np.floating) else math.nan
-    )
-    if isinstance(given, bool) or not (isinstance(number, Rational) or math.isfinite(number)):
-        raise _refuse("scaled(factor)", "a finite number", f"{factor!r:.60}")
-    exact_factor = Fraction(number)
+    exact_factor = exactly(factor, "scaled(factor)")
 
     def times(value: Fraction) -> Fraction:
         return value * exact_factor

@@ -37,13 +37,12 @@ MODES = ("zeros", "reflect", "replicate", "circular")
 _TORCH_MODE = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
 
 
-def _fraction(value: Any) -> Fraction:
+def exactly(value: Any, who: str = "ConvForm(weight=...)") -> Fraction:
+    """The rational number that a number of any kind stands for. Raises `InvalidInput` for what is none."""
     try:
         return Fraction(value.item() if hasattr(value, "item") else value)
     except (ValueError, OverflowError, TypeError, ZeroDivisionError) as error:
-        raise InvalidInput(
-            sentence("ConvForm(weight=...)", "finite numbers", f"{value!r:.60}", f"give finite weights ({error})")
-        ) from None
+        raise InvalidInput(sentence(who, "finite numbers", f"{value!r:.60}", f"give finite ones ({error})")) from None
 
 
 def _pair(value: Any, name: str, least: int) -> Pair:
@@ -146,12 +145,12 @@ class ConvForm:
                 )
             )
         exact = tuple(
-            tuple(tuple(tuple(_fraction(v) for v in row) for row in plane) for plane in filters) for filters in array
+            tuple(tuple(tuple(exactly(v) for v in row) for row in plane) for plane in filters) for filters in array
         )
         offsets = (
             None
             if bias is None
-            else tuple(_fraction(value) for value in (bias.tolist() if hasattr(bias, "tolist") else bias))
+            else tuple(exactly(value) for value in (bias.tolist() if hasattr(bias, "tolist") else bias))
         )
         if not isinstance(padding, int) and not isinstance(padding[0], int):
             sides = (_pair(padding[0], "padding", 0), _pair(padding[1], "padding", 0))

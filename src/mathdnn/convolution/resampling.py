@@ -76,7 +76,7 @@ def _linear(line: _Line) -> _Taps:
     return _Taps(pixels, weights, 3, line.moved())
 
 
-def _keys(d: Fraction, a: Fraction) -> Fraction:
+def keys(d: Fraction, a: Fraction) -> Fraction:
     """Keys' cubic kernel at a distance."""
     if d < 1:
         return (a + 2) * d**3 - (a + 3) * d**2 + 1
@@ -91,7 +91,7 @@ def _cubic(line: _Line) -> _Taps:
         share = min(max(place - low, Fraction(0)), Fraction(1))
         odd |= _FEW_DIGITS % share.denominator != 0
         pixels.append([min(max(low - 1 + k, 0), line.size - 1) for k in range(4)])
-        weights.append(tuple(_keys(abs(share + 1 - k), Fraction(-3, 4)) for k in range(4)))
+        weights.append(tuple(keys(abs(share + 1 - k), Fraction(-3, 4)) for k in range(4)))
     return _Taps(pixels, weights, 6, rounding.of_cubic(line.moved(), odd))
 
 
@@ -106,7 +106,7 @@ def _antialiased(line: _Line, *, cubic: bool) -> _Taps:
         place = line.place(i)
         near = range(max(0, math.floor(place - reach) + 1), min(line.size, math.ceil(place + reach)))
         distances = [abs(pixel - place) / scale for pixel in near]
-        raw = [_keys(d, -_HALF) if cubic else 1 - d for d in distances]
+        raw = [keys(d, -_HALF) if cubic else 1 - d for d in distances]
         if not exact or any(_FEW_DIGITS % d.denominator for d in distances):
             off = rounding.of_antialiased(place + _HALF, scale, raw, cubic, line.digits)
             if off is None:

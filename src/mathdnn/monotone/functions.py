@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import InvalidInput, printed, sentence
 from mathdnn.monotone.floats import Format
-from mathdnn.monotone.guard import LONGEST, guarded, modes_here, shown
+from mathdnn.monotone.guard import LONGEST, guarded, modes_here
 
 Evaluate = Callable[[np.ndarray], np.ndarray]
 # other names that torch and NumPy themselves give to functions of one argument
@@ -105,7 +105,7 @@ def _name(f: Any) -> str:
     if found:
         return public_name(f)
     name = getattr(f, "__qualname__", None)
-    return " ".join((name if isinstance(name, str) and name else shown(f)).split())[:200]
+    return " ".join((name if isinstance(name, str) and name else printed(f)).split())[:200]
 
 
 def public_name(f: Any) -> str:

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import InvalidInput, printed, sentence
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,21 +63,13 @@ def guarded(f: Elementwise, who: str, time_limit: float | None) -> Elementwise:
         except InvalidInput:
             raise
         except Exception as error:  # a user's function raises what it likes
-            words = " ".join(shown(error).split()).removesuffix(".")
+            words = " ".join(printed(error).split()).removesuffix(".")
             words = words if len(words) <= 160 else f"{words[:160]}..."
             got = f"{f.name} raised {type(error).__name__}: {words}"
             expected = f"a function that takes {bits.size:,} values of {f.form.name}"
             raise InvalidInput(sentence(who, expected, got, "give an elementwise function")) from error
 
     return dataclasses.replace(f, on_bits=on_bits)
-
-
-def shown(thing: Any) -> str:
-    """A thing as it prints; its type's name where even that raises."""
-    try:
-        return str(thing)
-    except Exception:  # code of somebody's own
-        return type(thing).__name__
 
 
 def modes_here() -> Callable[[], contextlib.AbstractContextManager[None]]:

@@ -13,7 +13,7 @@ import stat
 import sys
 import types
 
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import InvalidInput, sentence, shown
 from mathdnn.verdict import Certificate, Counterexample, Estimate, Undecided, Verdict, proved, refuted, undecided
 
 __all__ = ["verify"]
@@ -62,11 +62,6 @@ def _checked(checker: types.ModuleType, verdict: Verdict) -> tuple[bool | None, 
     except Exception as error:
         holds, words = False, f"the evidence is malformed ({type(error).__name__}: {str(error)[:120]})"
     return holds, shown(words)
-
-
-def shown(text: str) -> str:
-    """A text of a file as one line: what would move the cursor or begin a line of its own is written out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class _Checker(types.ModuleType):
