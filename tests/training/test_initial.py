@@ -24,7 +24,11 @@ class Scaled(nn.Linear):
 
 
 class Halved(nn.Linear):
-    """Its reset begins with what was there."""
+    """Its reset begins with what was there, which in a new layer is any memory, NaN too: the layer is filled."""
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        nn.init.constant_(self.weight, 0.25)
 
     def reset_parameters(self):
         with torch.no_grad():

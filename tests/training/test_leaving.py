@@ -58,3 +58,18 @@ def test_a_run_that_diverges_leaves_the_weights_that_ran_away(engine):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_no_gradient_is_left_behind_by_a_run_that_was_stopped(engine):
     assert all(parameter.grad is None for parameter in after(3, stop, engine).parameters())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_interrupt_at_the_end_of_an_epoch_reports_no_step_that_was_not_made(engine):
+    seen = []
+
+    def progress(event):
+        seen.append(event)
+        if event.done:
+            interrupt()
+
+    with pytest.raises(KeyboardInterrupt, match=r"^train\(\) stopped after step 0 of epoch 2"):
+        train(plain_net(), tiny_data(), RECIPE, engine=engine, progress=progress)
+    assert [event.epoch for event in seen if event.done] == [1]
+    assert seen[-1].done

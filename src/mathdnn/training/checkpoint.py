@@ -21,8 +21,9 @@ import safetensors.torch
 import torch
 
 from mathdnn.data import checked_path
-from mathdnn.errors import RunError, sentence
+from mathdnn.errors import InvalidInput, RunError, sentence
 from mathdnn.training.record import Run
+from mathdnn.training.state import bytes_of, loose, put, tensors_of, unsaved
 
 FORMAT = 1
 NAME = "checkpoint.safetensors"
@@ -52,7 +53,9 @@ class _State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class SavedRun:
-    """What a run folder holds: the `record`, whether `finished`, the `epoch` and `step` reached, and the `weights`."""
+    """What a run folder holds: the `record`, whether `finished`, the `epoch` and `step` reached, and the `weights`:
+    parameters, buffers and extra state by their names in the network.
+    """
 
     record: Run
     epoch: int
@@ -67,28 +70,32 @@ class SavedRun:
     def into(self, model: torch.nn.Module) -> torch.nn.Module:
         """Give the weights to `model`, which must have the structure of the one trained; returns the model."""
         from mathdnn.training.checks import structure_digest
+        from mathdnn.training.scoring import check_numbers
 
+        check_numbers(model, "SavedRun.into(model)")
         if structure_digest(model) != self.record.model:
             about = ", ".join(f"{key} {value}" for key, value in self.record.about.items()) or self.record.model[:12]
             got = f"another {type(model).__name__}"
             do = "build the model as it was trained"
             raise RunError(sentence("SavedRun.into(model)", f"the network of the run ({about})", got, do))
         _require_weights_of(model, self.weights)
-        model.load_state_dict(self.weights)
+        put(model, self.weights)
         return model
 
 
 def _require_weights_of(model: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
     """A digest anybody can make anew: so the tensors must be the network's, finite, and its buffers its own."""
-    own = model.state_dict()
+    own, free, constants = tensors_of(model), loose(model), unsaved(model)
     for name in sorted({*own, *weights}):
         is_like, held = own.get(name), weights.get(name)
+        if held is not None and name in free:
+            continue
         got = "none" if held is None else f"one of shape {tuple(held.shape)} and {held.dtype}"
         if is_like is None:
             raise damaged("SavedRun.into(model)", f"a tensor {name!r:.60} that the network has not")
         if held is None or (held.shape, held.dtype) != (is_like.shape, is_like.dtype):
             raise damaged("SavedRun.into(model)", f"for {name} {got}, where the network's has {tuple(is_like.shape)}")
-        if held.is_floating_point() and not bool(held.isfinite().all()):
+        if held.is_floating_point() and name not in constants and not bool(held.isfinite().all()):
             raise damaged("SavedRun.into(model)", f"numbers in {name} that are not finite")
         if not held.is_floating_point() and name.endswith("edge") and not torch.equal(held, is_like):
             raise damaged("SavedRun.into(model)", f"another connection table in {name}")
@@ -101,24 +108,55 @@ def load_run(folder: str | os.PathLike[str]) -> SavedRun:
     """
     path = checked_path(folder, "load_run(folder)")
     record, position, tensors = read(path, f"load_run({os.fspath(folder)})")
-    weights = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-    return SavedRun(record, position.epoch, position.step, weights)
+    return SavedRun(record, position.epoch, position.step, model_part(tensors))
+
+
+def model_part(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The network's own among the tensors of a checkpoint, by their names in the network."""
+    return {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
 
 
 def tensor_digest(tensors: Mapping[str, torch.Tensor], more: bytes = b"") -> str:
-    """SHA-256 over names, types, shapes and bits of the tensors, names sorted, and then over `more`."""
+    """SHA-256 over names, types, shapes and bits of the tensors, names sorted, and then over `more`.
+
+    Raises `InvalidInput` for what holds something else than dense tensors by their names.
+    """
+    if not isinstance(tensors, Mapping) or not all(isinstance(name, str) for name in tensors):
+        got = "other names" if isinstance(tensors, Mapping) else f"a {type(tensors).__name__}"
+        raise InvalidInput(sentence("tensor_digest(tensors)", "tensors by strings", got, "pass state_dict()"))
     state = hashlib.sha256()
     for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        state.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        state.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        _require_bytes(name, tensors[name])
+        state.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}\n".encode())
+        state.update(bytes_of(tensors[name]).data)
     state.update(more)
     return state.hexdigest()
 
 
+def _require_bytes(name: str, tensor: Any) -> None:
+    if isinstance(tensor, torch.Tensor) and tensor.layout is torch.strided and not tensor.is_meta:
+        return
+    got = f"{name}: {type(tensor).__name__}"
+    if isinstance(tensor, torch.Tensor):
+        got = f"{name} {'on the meta device' if tensor.is_meta else f'in the layout {tensor.layout}'}"
+    raise InvalidInput(sentence("tensor_digest(tensors)", "dense tensors with numbers", got, "leave it out"))
+
+
+def keeps(dtype: torch.dtype) -> bool:
+    """Whether tensors of this type come back from a checkpoint."""
+    try:
+        return (
+            safetensors.torch.load(safetensors.torch.save({KEY: torch.empty(1, dtype=dtype, device="cpu")}))[KEY].dtype
+            == dtype
+        )
+    except (KeyError, ValueError, RuntimeError, safetensors.SafetensorError):
+        return False
+
+
 def encode(record: Run, position: Position, tensors: Mapping[str, torch.Tensor]) -> bytes:
     """The checkpoint's bytes."""
-    held = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    plain = {name: tensor.detach().cpu().resolve_conj().resolve_neg() for name, tensor in tensors.items()}
+    held = {name: tensor.contiguous().clone() for name, tensor in plain.items()}
     state = _State(FORMAT, position, record)
     state = msgspec.structs.replace(state, digest=_digest(state, held))
     return safetensors.torch.save(held, {KEY: msgspec.json.encode(state).decode()})

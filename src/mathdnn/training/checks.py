@@ -17,23 +17,18 @@ import torch
 import mathdnn
 from mathdnn.data import checked_path, digest, readable
 from mathdnn.errors import InvalidInput, RunError, is_whole, sentence
+from mathdnn.training.checkpoint import keeps
 from mathdnn.training.images import Arrays, Images, checked_split
 from mathdnn.training.memory import repeats
 from mathdnn.training.recipe import Recipe
-from mathdnn.training.scoring import check_classes, check_module, evaluating, mean_loss
+from mathdnn.training.scoring import check_classes, check_numbers, evaluating, mean_loss
+from mathdnn.training.state import extra_states, loose, tensors_of, unsaved
 
 
 def check_seed(seed: int, who: str) -> None:
     """Raise `InvalidInput` unless `seed` is a whole number from 0 to 2^63 - 1."""
     if type(seed) is not int or not 0 <= seed < 2**63:
         raise InvalidInput(sentence(who, "a whole number from 0 to 2^63 - 1", repr(seed), "choose another seed"))
-
-
-def check_recipe(recipe: Any) -> None:
-    """Raise `InvalidInput` unless `recipe` is one."""
-    if not isinstance(recipe, Recipe):
-        do = "build one, or read it with Recipe.from_json"
-        raise InvalidInput(sentence("train(recipe=...)", "a Recipe", type(recipe).__name__, do))
 
 
 def check_device(device: str) -> torch.device:
@@ -51,10 +46,14 @@ def check_device(device: str) -> torch.device:
     return place
 
 
-def check_run(run: Any, resume: bool) -> None:
-    """Raise `InvalidInput` for a run that is no path, or that is to be resumed and is nowhere."""
+def check_run(run: Any, resume: bool, model: torch.nn.Module) -> None:
+    """Raise `InvalidInput` for a run that is no path, that cannot be kept, or that is to be resumed and is nowhere."""
     if run is not None:
         checked_path(run, "train(run=...)")
+        for name, tensor in tensors_of(model).items():
+            if not keeps(tensor.dtype):
+                got, do = f"{name} of {tensor.dtype}", "keep it in another type, or train without run="
+                raise InvalidInput(sentence("train(run=...)", "tensors of types that a checkpoint holds", got, do))
     if resume and run is None:
         do = "pass run=, the folder of the run"
         raise InvalidInput(sentence("train(resume=True)", "a run to go on with", "none", do))
@@ -107,19 +106,44 @@ def check_data(data: Any, judged: str) -> tuple[Arrays, Arrays]:
 def check_weights(model: torch.nn.Module) -> None:
     """Raise `InvalidInput` unless the model is a module with finite weights, at least one of them to train."""
     who = "train(model)"
-    check_module(model, who)
+    check_numbers(model, who)
     if not any(p.requires_grad for p in model.parameters()):
         raise InvalidInput(sentence(who, "a parameter to train", "none that requires a gradient", "unfreeze one"))
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and parameter.layout == torch.strided and repeats(parameter):
             expected, got = "a place in memory for each weight", f"{name}, where one stands for many"
             raise InvalidInput(sentence(who, expected, got, "clone what was expanded"))
-    for name, tensor in model.state_dict().items():
-        if not isinstance(tensor, torch.Tensor):
-            do = "keep tensors only in the module's state"
-            raise InvalidInput(sentence(who, "a state of tensors", f"{name}: {type(tensor).__name__}", do))
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise InvalidInput(sentence(who, "finite weights", f"NaN or infinity in {name}", "initialise the model"))
+    for name, module in extra_states(model).items():
+        given, back = module.get_extra_state(), type(module).set_extra_state is not torch.nn.Module.set_extra_state
+        if not isinstance(given, torch.Tensor) or not back:
+            got = f"{name}: {type(given).__name__}" + ("" if back else " and no set_extra_state")
+            do = "keep it in a buffer, or as one tensor that set_extra_state takes"
+            raise InvalidInput(sentence(who, "a state of tensors", got, do))
+    constants = unsaved(model)  # a mask may well be of infinities
+    for name, tensor in tensors_of(model).items():
+        _check_dense(name, tensor, who)
+        if (tensor.is_floating_point() or tensor.is_complex()) and name not in constants:
+            _check_finite(name, tensor, who)
+
+
+def _check_dense(name: str, tensor: torch.Tensor, who: str) -> None:
+    """Raise `InvalidInput` unless its numbers can be written down, and take part in training."""
+    if tensor.layout is not torch.strided or tensor.is_quantized:
+        got = f"{name} of {tensor.dtype} in the layout {tensor.layout}"
+        raise InvalidInput(sentence(who, "parameters and buffers that are dense", got, "make it dense"))
+    if tensor.is_inference():
+        got, do = f"{name}, made in inference mode", "build or load the model outside of that mode"
+        raise InvalidInput(sentence(who, "tensors that gradients can flow through", got, do))
+
+
+def _check_finite(name: str, tensor: torch.Tensor, who: str) -> None:
+    try:
+        finite = bool(torch.isfinite(tensor.float() if tensor.element_size() == 1 else tensor).all())
+    except NotImplementedError:
+        got = f"{name} of {tensor.dtype}"
+        raise InvalidInput(sentence(who, "numbers that torch can compute with", got, "choose another type")) from None
+    if not finite:
+        raise InvalidInput(sentence(who, "finite weights", f"NaN or infinity in {name}", "initialise the model"))
 
 
 def check_scores(model: torch.nn.Module, images: Images, judged: Images, recipe: Recipe) -> float:
@@ -144,10 +168,13 @@ def _start_loss(model: torch.nn.Module, images: Images, recipe: Recipe) -> float
     return max(loss, nothing)
 
 
-def check_resumed(own: dict[str, torch.Tensor], kept: dict[str, torch.Tensor], parts: str) -> None:
+def check_resumed(
+    model: torch.nn.Module, own: dict[str, torch.Tensor], kept: dict[str, torch.Tensor], parts: str
+) -> None:
     """Raise `RunError` unless the tensors that a checkpoint kept have the names, kinds and shapes of one's own."""
     wanted, found = ({name: (t.dtype, t.shape) for name, t in held.items()} for held in (own, kept))
-    wrong = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
+    free = {f"model.{name}" for name in loose(model)} & {*kept}
+    wrong = sorted(name for name in {*wanted, *found} - free if wanted.get(name) != found.get(name))
     if wrong:
         expected, got = f"the tensors of this {parts}", f"others: {', '.join(wrong[:3])}"
         raise RunError(sentence("train(resume=True)", expected, got, f"resume with the {parts} the run began with"))
@@ -159,11 +186,10 @@ def structure_digest(model: torch.nn.Module) -> str:
     for name, module in model.named_modules(remove_duplicate=False):  # a module used twice is two layers
         table = getattr(module, "table", "")
         lines.append(f"{name}: {type(module).__qualname__}({module.extra_repr()}) {table!r} {_settings(module)}")
-    state = model.state_dict()
-    lines += [f"{name}: {tensor.dtype} {tuple(tensor.shape)}" for name, tensor in state.items()]
-    for name, buffer in model.named_buffers():
-        if name not in state:
-            lines.append(f"{name}: {buffer.dtype} {buffer.tolist()!r}")
+    state, constants = tensors_of(model), unsaved(model)
+    for name in (name for name in state if name not in {*constants, *extra_states(model)}):
+        lines.append(f"{name}: {state[name].dtype} {tuple(state[name].shape)}")
+    lines += [f"{name}: {t.dtype} {t.tolist()!r}" for name, t in state.items() if name in constants]
     text = re.sub(r" at 0x[0-9a-f]+", "", "\n".join(lines))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mathdnn.errors import InvalidInput, is_whole, sentence
-from mathdnn.training.recipe import Recipe
+from mathdnn.training.recipe import Recipe, check_recipe
 from mathdnn.training.record import Metrics
 
 if TYPE_CHECKING:
@@ -76,25 +76,60 @@ def plan_engine(
     """Which engine will train `model` by `recipe` on `device`.
 
     With `image_shape`, (rows, columns), a native plan lists the layers with their shapes, the bytes of their buffers
-    and their multiply-adds. Raises `InvalidInput` where native was asked and cannot, or where the sizes do not fit.
+    and their multiply-adds, and "auto" takes torch for images that only torch can train on. Raises `InvalidInput` where
+    native was asked and cannot, and where the images fit the model on neither.
     """
-    if engine not in ("auto", "native", "torch"):
-        do = "leave it at 'auto' for the faster one"
-        raise InvalidInput(sentence("train(engine=...)", "'auto', 'native' or 'torch'", repr(engine), do))
+    from mathdnn.training.scoring import check_module
+
+    check_module(model, "plan_engine(model)")
+    check_recipe(recipe, "plan_engine(recipe)")
     if image_shape is not None and not _is_size(image_shape):
         do = "give (28, 28) for MNIST"
         expected = "(rows, columns), two whole numbers from 1"
         raise InvalidInput(sentence("plan_engine(image_shape=...)", expected, repr(image_shape), do))
+    plan, misfit = choose(model, recipe, engine, device, image_shape)
+    if misfit is not None and (plan.engine == "native" or not _runs(model, image_shape)):
+        raise misfit
+    return plan
+
+
+def choose(
+    model: torch.nn.Module, recipe: Recipe, engine: EngineName, device: str, image_shape: tuple[int, int] | None
+) -> tuple[EnginePlan, InvalidInput | None]:
+    """The plan, and what the native engine has against the images' size alone: the model may be for others."""
+    if not isinstance(engine, str) or engine not in ("auto", "native", "torch"):
+        do = "leave it at 'auto' for the faster one"
+        raise InvalidInput(sentence("train(engine=...)", "'auto', 'native' or 'torch'", repr(engine), do))
     if engine == "torch":
-        return EnginePlan("torch", "asked for")
+        return EnginePlan("torch", "asked for"), None
     refusal = native_refusal(model, recipe, device)
-    if not refusal:
-        reason = "asked for" if engine == "native" else "it runs every layer of this model"
-        return EnginePlan("native", reason, None if image_shape is None else native_network(model, image_shape))
-    if engine == "native":
+    if refusal and engine == "native":
         expected = "a model that the native engine can train"
         raise InvalidInput(sentence("train(engine='native')", expected, refusal, "use engine='auto' or 'torch'"))
-    return EnginePlan("torch", refusal)
+    if refusal:
+        return EnginePlan("torch", refusal), None
+    plan = EnginePlan("native", "asked for" if engine == "native" else "it runs every layer of this model")
+    if image_shape is None:
+        return plan, None
+    try:
+        return replace(plan, network=native_network(model, image_shape)), None
+    except InvalidInput as misfit:
+        rows, columns = image_shape
+        why = f"images of {rows} x {columns}, for which it has no plan ({str(misfit).rstrip('.')})"
+        return plan if engine == "native" else EnginePlan("torch", why), misfit
+
+
+def _runs(model: torch.nn.Module, image_shape: tuple[int, int] | None) -> bool:
+    """Whether torch gives such images scores. Asked of tensors without memory, so that no size is too large."""
+    import torch
+
+    numberless = {name: tensor.to("meta") for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
+    images = torch.empty(1, 1, *map(int, image_shape or ()), device="meta")
+    try:
+        found = torch.func.functional_call(model, numberless, images)
+    except Exception:  # what it does not fit, it says in words of many kinds
+        return False
+    return isinstance(found, torch.Tensor) and found.ndim == 2 and len(found) == 1 and found.shape[1] > 0
 
 
 def _is_size(value: object) -> bool:

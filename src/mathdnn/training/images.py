@@ -65,7 +65,7 @@ def move(
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """A split that was checked: finite images (n, h, w), uint8 or floating, and n whole labels, n > 0."""
+    """A split that was checked: images (n, h, w), uint8 or floats from 0 to 1, and n whole labels, n > 0."""
 
     images: Shaped[np.ndarray, "n h w"]
     labels: Shaped[np.ndarray, "n"]
@@ -85,7 +85,7 @@ def checked_split(split: Any, who: str) -> Arrays:
 
 
 def checked_images(given: Any, who: str) -> Shaped[np.ndarray, "n h w"]:
-    """The images as one array. Raises `InvalidInput` unless they are finite, (n, h, w), n > 0."""
+    """The images as one array. Raises `InvalidInput` unless they are (n, h, w), n > 0, uint8 or floats from 0 to 1."""
     images = _array(given, "images", who)
     if images.ndim != 3 or 0 in images.shape or (images.dtype != np.uint8 and images.dtype.kind != "f"):
         got = f"{images.dtype} of shape {images.shape}"
@@ -93,6 +93,9 @@ def checked_images(given: Any, who: str) -> Shaped[np.ndarray, "n h w"]:
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         got = f"{int((~np.isfinite(images)).sum())} values that are NaN or infinite"
         raise InvalidInput(sentence(who, "finite pixels", got, "replace these values"))
+    if images.dtype.kind == "f" and not 0 <= images.min() <= images.max() <= 1:
+        got, do = f"values from {images.min():.4g} to {images.max():.4g}", "divide what goes to 255 by 255, or clip it"
+        raise InvalidInput(sentence(who, "floating pixels from 0 to 1", got, do))
     return images
 
 

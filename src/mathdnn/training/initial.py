@@ -13,7 +13,7 @@ from mathdnn.errors import InvalidInput, sentence
 from mathdnn.training.checks import check_seed
 from mathdnn.training.interrupt import INITIAL, seeded
 from mathdnn.training.memory import repeats
-from mathdnn.training.scoring import check_module
+from mathdnn.training.scoring import check_module, numberless
 
 _WHO = "initialise(model)"
 
@@ -49,14 +49,10 @@ def _require_resets(model: torch.nn.Module) -> None:
             raise InvalidInput(sentence(_WHO, "weights drawn from the seed alone", got, "normalise afterwards"))
     parameter: Any
     for name, parameter in model.named_parameters():
-        why, do = "", "draw it yourself"
-        if torch.nn.parameter.is_lazy(parameter):
-            why, do = "without a shape", "run the model once before"
-        elif parameter.is_meta:
-            why, do = "on the meta device", "move the model with to_empty(device='cpu') before"
-        elif parameter.layout is not torch.strided:
-            why = f"of layout {parameter.layout}"
-        elif repeats(parameter):
+        why, do = numberless(parameter)
+        if not why and parameter.layout is not torch.strided:
+            why, do = f"of layout {parameter.layout}", "draw it yourself"
+        elif not why and repeats(parameter):
             why, do = "where one number stands for many", "clone what was expanded"
         if why:
             raise InvalidInput(sentence(_WHO, "parameters that can be filled", f"{name} {why}", do))

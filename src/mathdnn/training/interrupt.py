@@ -5,15 +5,18 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import wraps
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import torch
 
-if TYPE_CHECKING:
-    from jaxtyping import UInt8
+from mathdnn.training.state import remembered
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 INITIAL, DROPOUT = 2, 3  # purposes beside those of `batches`
 
@@ -58,22 +61,22 @@ def kept(device: torch.device | None = None) -> AbstractContextManager[None]:
     return manager
 
 
+def with_gradients(function: Callable[P, T]) -> Callable[P, T]:
+    """`function` as it runs outside of inference mode, in which nothing that is made can be trained."""
+
+    @wraps(function)
+    def outside(*arguments: P.args, **named: P.kwargs) -> T:
+        with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():
+            return function(*arguments, **named)
+
+    return outside
+
+
 @contextmanager
 def unchanged(model: torch.nn.Module) -> Iterator[None]:
-    """The model's tensors as they were, whatever is written to them inside.
-
-    Copied and compared as bytes by numpy: torch would wake its threads for that, 4 ms a tensor on a busy machine.
-    """
-    held = [(tensor, _bytes(tensor).copy()) for tensor in model.state_dict().values()]
+    """The model's tensors as they were, whatever is written to them or put in their place inside."""
+    restore = remembered(model)
     try:
         yield
     finally:
-        with torch.no_grad():
-            for tensor, was in held:
-                if not np.array_equal(_bytes(tensor), was):
-                    tensor.copy_(torch.from_numpy(was).view(tensor.dtype).view(tensor.shape))
-
-
-def _bytes(tensor: torch.Tensor) -> UInt8[np.ndarray, "bytes"]:
-    found: UInt8[np.ndarray, "bytes"] = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-    return found
+        restore()

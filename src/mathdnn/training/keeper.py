@@ -25,6 +25,7 @@ SAME = {
     "judged": "judged split",
     "data_digest": "data",
     "model": "network",
+    "frozen": "frozen parameters",
 }
 """What a resumed run must share with the one that began, and how a sentence calls it."""
 

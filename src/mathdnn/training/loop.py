@@ -21,7 +21,6 @@ from mathdnn.training.checks import (
     check_about,
     check_data,
     check_device,
-    check_recipe,
     check_reports,
     check_run,
     check_scores,
@@ -32,13 +31,14 @@ from mathdnn.training.checks import (
     structure_digest,
     versions,
 )
-from mathdnn.training.engine import Engine, EngineName, EnginePlan, native_engine, plan_engine
+from mathdnn.training.engine import Engine, EngineName, EnginePlan, choose, native_engine
 from mathdnn.training.images import Arrays, Images
-from mathdnn.training.interrupt import DROPOUT, interrupts, kept, seeded, unchanged
+from mathdnn.training.interrupt import DROPOUT, interrupts, kept, seeded, unchanged, with_gradients
 from mathdnn.training.keeper import Keeper
-from mathdnn.training.recipe import Recipe, step_size
+from mathdnn.training.recipe import Recipe, check_recipe, step_size
 from mathdnn.training.record import Epoch, Event, Run
 from mathdnn.training.scoring import place_of, training
+from mathdnn.training.state import frozen
 from mathdnn.training.torch_engine import TorchEngine
 
 Progress = Callable[[Event], Any]
@@ -51,6 +51,7 @@ finite whatever the step; with lr 1 its first epoch has 14 times the loss it beg
 seventh, and a network that learns stays below its start."""
 
 
+@with_gradients
 def train(
     model: torch.nn.Module,
     data: Any,
@@ -75,9 +76,11 @@ def train(
     `seed`      of the order of the images, their shifts and dropout; not of the weights
     `run`       a new or empty folder: a checkpoint is kept there, written whole at the start, after every epoch, about
                 every `checkpoint_seconds`, and on Ctrl-C; `resume=True` goes on from it, to the same bits as a run that
-                was never stopped (same versions, processor type and threads)
+                was never stopped (same versions, processor type and threads): kept are parameters, all buffers, extra
+                state that is a tensor, and torch's default generators, but no other attributes of modules
     `progress`  is called with an `Event` about every `report_steps` steps and after each epoch; the model then holds
-                the weights of that step, to be looked at: what the call changes in them is undone
+                the weights of that step, to be looked at: what the call writes there, puts in their place or freezes is
+                undone, in buffers, too
     `about`     what to keep of the model beside the run: strings by strings
 
     Raises `InvalidInput` for what cannot be trained, `RunError` for a folder that cannot be resumed or is taken,
@@ -85,18 +88,21 @@ def train(
     However it ends, the model holds the weights of the last step, and each module is in the mode it was in.
     """
     recipe = Recipe() if recipe is None else recipe
-    check_recipe(recipe)
+    check_recipe(recipe, "train(recipe=...)")
     check_seed(seed, "train(seed=...)")
     check_weights(model)
-    check_run(run, resume)
+    check_run(run, resume, model)
     check_reports(progress, report_steps, checkpoint_seconds)
     splits = check_data(data, judged)
     place = check_device(device)
-    plan = plan_engine(model, recipe, engine, place.type)
+    plan, misfit = choose(model, recipe, engine, place.type, splits[0].images.shape[1:])
     record = _record(model, data, splits, recipe, plan, seed, place, judged, check_about(about))
     where = place_of(model.to(place))
     images, held = (Images(split, record.scale, *where) for split in splits)
-    record = msgspec.structs.replace(record, loss_limit=RUNAWAY * check_scores(model, images, held, recipe))
+    with seeded(seed, DROPOUT, place):  # a model may draw when it is judged, too
+        record = msgspec.structs.replace(record, loss_limit=RUNAWAY * check_scores(model, images, held, recipe))
+    if misfit is not None and plan.engine == "native":
+        raise misfit
     keeper = Keeper.open(run, resume, record, checkpoint_seconds) if run is not None else None
     try:
         with interrupts() as stopped, seeded(seed, DROPOUT, place), _repeatable(place), training(model):
@@ -130,6 +136,7 @@ def _record(
         model=structure_digest(model),
         scale=pixel_scale(recipe, splits[0].images),
         judged=judged,
+        frozen=frozen(model),
         about=about,
         versions=versions(),
         machine=machine(place),
@@ -201,8 +208,10 @@ class _Loop:
         began = time.perf_counter()
         reached = self.engine.advance(at.step, end, rates, start, self.stopped)
         loss = self._loss(msgspec.structs.replace(at, step=reached))  # waits for the device
+        done = rates[: reached - at.step]
         at = Position(epoch=at.epoch, step=reached, seconds=at.seconds + time.perf_counter() - began)
-        self._report(at, loss, rates[max(0, len(rates) - 1 - (end - reached))])
+        if done:
+            self._report(at, loss, done[-1])
         if self.stopped():
             self._interrupt(at)
         if self.keeper is not None and self.keeper.due() and reached < self._steps_per_epoch():

@@ -17,12 +17,14 @@ from mathdnn.errors import InvalidInput, sentence
 from mathdnn.native.engine import FIRST, SECOND, NativeEngine, usual_threads
 from mathdnn.native.layers import Shape
 from mathdnn.native.network import NetworkPlan, plan_network
+from mathdnn.training.checkpoint import model_part
 from mathdnn.training.checks import check_resumed
 from mathdnn.training.images import Images
 from mathdnn.training.native_layers import Unknown, native_layers
 from mathdnn.training.native_scoring import load, metrics, pictures
 from mathdnn.training.recipe import Recipe
 from mathdnn.training.record import Metrics
+from mathdnn.training.state import put, tensors_of
 
 if TYPE_CHECKING:
     from jaxtyping import Int64
@@ -112,18 +114,17 @@ class TrainingEngine:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         self.finish()
-        kept = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        kept = {f"model.{name}": tensor for name, tensor in tensors_of(self.model).items()}
         for which, name in zip((FIRST, SECOND), self.names, strict=False):
             state = self.engine.state(which)
             kept |= {f"optimizer.{name}.{index}": torch.from_numpy(array) for index, array in enumerate(state)}
-        kept["loss_sum"] = torch.tensor(self.total, dtype=torch.float64)
+        kept["loss_sum"] = torch.tensor(self.total, dtype=torch.float64, device="cpu")
         return kept
 
     def restore(self, tensors: dict[str, torch.Tensor]) -> None:
         own = self.tensors()
-        check_resumed(own, tensors, "model and engine")
-        for name, tensor in self.model.state_dict().items():
-            tensor.copy_(tensors[f"model.{name}"])
+        check_resumed(self.model, own, tensors, "model and engine")
+        put(self.model, model_part(tensors))
         load(self.engine, list(self.parameters))
         for which, name in zip((FIRST, SECOND), self.names, strict=False):
             held = [tensors[key] for key in own if key.startswith(f"optimizer.{name}.")]

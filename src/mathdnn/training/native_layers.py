@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from mathdnn.lenet import ConnectionTable, LeNet5, LeNet5_1998, TableConv2d
 from mathdnn.lenet.paper import BACKGROUND, DigitDistance, PadTo32, ScaledTanh, Subsample
@@ -23,6 +26,13 @@ _KINDS = (
 _METHODS = ("__call__", "_call_impl", "forward", "_conv_forward")
 _FIRST = {kind: {name: getattr(kind, name, None) for name in _METHODS} for kind in _KINDS}
 """What each kind computed when this file was imported: somebody may put another function in its place later."""
+_FUNCTIONS: dict[Any, tuple[str, ...]] = {
+    nn.functional: ("linear", "conv2d", "avg_pool2d", "max_pool2d", "relu", "pad"),
+    torch: ("tanh", "sigmoid", "relu", "conv2d", "max_pool2d"),
+    torch.Tensor: ("flatten", "square", "sum", "__mul__", "__rmul__", "__add__", "__sub__", "__neg__", "__getitem__"),
+}
+_FIRST_FUNCTIONS = {(home, name): getattr(home, name) for home, names in _FUNCTIONS.items() for name in names}
+"""What the kinds call, as it was then."""
 
 
 class Unknown(Exception):
@@ -41,10 +51,7 @@ def native_layers(model: nn.Module, *, training: bool = True) -> tuple[tuple[Lay
     layers: list[Layer] = []
     parameters: list[nn.Parameter] = []
     unflattened = ""
-    if any(getattr(nn.modules.module, f"_global{hooks}") for hooks in _HOOKS):
-        raise Unknown("hooks on all modules, which it would not call")
-    if torch.is_autocast_enabled("cpu"):
-        raise Unknown("an autocast block, where it computes in float32 only")
+    _require_usual_torch()
     for name, module in _leaves(model, ""):
         try:
             found = _layer(module)
@@ -72,6 +79,22 @@ def native_layers(model: nn.Module, *, training: bool = True) -> tuple[tuple[Lay
     if unflattened or not any(map(_is_flatten, layers)):
         raise Unknown(unflattened or "maps at the end, with no Flatten")
     return tuple(layers), tuple(parameters)
+
+
+def _require_usual_torch() -> None:
+    """Raise `Unknown` where torch computes something else at present than what its modules are known for."""
+    if any(getattr(nn.modules.module, f"_global{hooks}") for hooks in _HOOKS):
+        raise Unknown("hooks on all modules, which it would not call")
+    if torch.is_autocast_enabled("cpu"):
+        raise Unknown("an autocast block, where it computes in float32 only")
+    stack: Any = _get_current_function_mode_stack
+    modes: list[Any] = [*stack(), *_get_current_dispatch_mode_stack()]
+    for mode in modes:
+        if type(mode) is not DeviceContext:  # says only where new tensors are made
+            raise Unknown(f"a {type(mode).__name__} block, which would not see its operations")
+    for (home, name), first in _FIRST_FUNCTIONS.items():
+        if getattr(home, name) is not first:
+            raise Unknown(f"another {home.__name__}.{name} than at first, which it would not call")
 
 
 def _require_trainable(parameters: list[nn.Parameter], constants: list[torch.Tensor]) -> None:

@@ -39,11 +39,16 @@ def update(
     for index, p in enumerate(parameters):
         if p.grad is None:
             continue
-        kept = {name: tensors[index] for name, tensors in state.items()}
+        kept = {name: _real(tensors[index]) for name, tensors in state.items()}
         if recipe.optimizer == "adamw":
-            _adamw(p, p.grad, kept["first"], kept["second"], step + 1, lr, recipe.weight_decay)
+            _adamw(_real(p), _real(p.grad), kept["first"], kept["second"], step + 1, lr, recipe.weight_decay)
         else:
-            _sgd(recipe, p, p.grad, kept.get("momentum"), lr)
+            _sgd(recipe, _real(p), _real(p.grad), kept.get("momentum"), lr)
+
+
+def _real(tensor: torch.Tensor) -> torch.Tensor:
+    """A complex number as the two that it is made of: the second moment is of each, as in torch."""
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
 def _sgd(recipe: Recipe, p: torch.Tensor, g: torch.Tensor, b: torch.Tensor | None, lr: float) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import InvalidInput, is_whole, sentence
 
 RISE, START, END = 0.3, 25.0, 250_000.0
 
@@ -106,8 +106,19 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             ) from None
 
 
+def check_recipe(recipe: Any, who: str) -> None:
+    """Raise `InvalidInput` unless `recipe` is one."""
+    if not isinstance(recipe, Recipe):
+        do = "build one, or read it with Recipe.from_json"
+        raise InvalidInput(sentence(who, "a Recipe", type(recipe).__name__, do))
+
+
 def step_size(recipe: Recipe, step: int, steps: int) -> float:
-    """The step size eta(t) of `step` (0 .. steps - 1) among `steps` in the whole run."""
+    """The step size eta(t) of `step` (0 .. steps - 1) among `steps` in the whole run. `InvalidInput` for others."""
+    check_recipe(recipe, "step_size(recipe)")
+    if not (is_whole(step) and is_whole(steps) and 0 <= step < steps):
+        got, do = f"step {step!r:.40} of {steps!r:.40}", "count steps from 0, and at least one of them"
+        raise InvalidInput(sentence("step_size(step, steps)", "a whole step from 0 to steps - 1", got, do))
     if recipe.schedule == "constant":
         return recipe.lr
     rise, end = RISE * steps - 1, steps - 1

@@ -50,6 +50,7 @@ class Run(_Frozen, frozen=True, kw_only=True):
     `engine`            "torch" or "native", and `engine_reason` why
     `data`, `data_digest`    name and SHA-256 of the data; `judged` names the split the curve was measured on
     `model`             SHA-256 of the network's structure; `about` what the caller says of it
+    `frozen`            names of the parameters that were not trained
     `scale`             what the network sees of a pixel
     `loss_limit`        a mean training loss above this counts as run away (see `loop.RUNAWAY`)
     `curve`, `metrics`  one `Epoch` an epoch, and the figures after the last one (None while unfinished)
@@ -67,6 +68,7 @@ class Run(_Frozen, frozen=True, kw_only=True):
     scale: PixelScale
     loss_limit: float = 0.0
     judged: str = "test"
+    frozen: tuple[str, ...] = ()
     about: dict[str, str] = {}
     curve: tuple[Epoch, ...] = ()
     metrics: Metrics | None = None

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import InvalidInput, printed, sentence
 from mathdnn.training.batches import pixel_scale
 from mathdnn.training.images import Arrays, Images, checked_images, checked_split
 from mathdnn.training.native_scoring import native_metrics, native_scores
@@ -26,18 +26,21 @@ from mathdnn.training.record import Metrics, PixelScale
 if TYPE_CHECKING:
     from jaxtyping import Float, Int64, Shaped
 
+_OF_SIZES = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, ZeroDivisionError)
+"""What code raises over images of another size than it was written for."""
+
 BATCH = 1000  # heuristic: large enough to keep two cores busy, small enough for their caches; fixed, so bits repeat
 
 
 def evaluate(
     model: torch.nn.Module, split: Any, recipe: Recipe | None = None, *, scale: PixelScale | None = None
 ) -> Metrics:
-    """The mean loss and the accuracy of `model` on `split` (`images` (n, h, w), `labels` (n,)).
+    """The mean loss and the accuracy of `model` on `split`: `images` (n, h, w) as for `scores`, `labels` (n,).
 
     `recipe` (default: the homework's) names the loss and the pixels. Where it standardises these, `scale` must come
     from training (`Run.scale`), since the constants belong to the training split. Raises `InvalidInput`.
     """
-    check_module(model, "evaluate(model)")
+    check_numbers(model, "evaluate(model)")
     recipe = _recipe(recipe, "evaluate")
     held = checked_split(split, "evaluate(split)")
     images = Images(held, scale_of(recipe, scale, "evaluate"), *place_of(model))
@@ -71,7 +74,7 @@ def scores(
 def _scores(
     model: torch.nn.Module, given: Any, recipe: Recipe | None, scale: PixelScale | None, who: str
 ) -> Float[np.ndarray, "n k"]:
-    check_module(model, f"{who}(model)")
+    check_numbers(model, f"{who}(model)")
     images = checked_images(given, f"{who}(images)")
     unlabelled = Arrays(images, np.zeros(len(images), np.int64))
     held = Images(unlabelled, scale_of(_recipe(recipe, who), scale, who), *place_of(model))
@@ -144,6 +147,24 @@ def check_module(model: Any, who: str) -> None:
         raise InvalidInput(sentence(who, "a torch.nn.Module", type(model).__name__, "pass the network itself"))
 
 
+def check_numbers(model: Any, who: str) -> None:
+    """Raise `InvalidInput` unless `model` is a module whose parameters and buffers hold numbers."""
+    check_module(model, who)
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        why, do = numberless(tensor)
+        if why:
+            raise InvalidInput(sentence(who, "parameters and buffers with numbers", f"{name} {why}", do))
+
+
+def numberless(tensor: Any) -> tuple[str, str]:
+    """Why a parameter or buffer holds no numbers, and what to do; "" and "" where it does."""
+    if torch.nn.parameter.is_lazy(tensor):
+        return "without a shape", "run the model once before"
+    if tensor.is_meta:
+        return "on the meta device", "move the model with to_empty(device='cpu') before"
+    return "", ""
+
+
 def check_classes(model: torch.nn.Module, images: Images, who: str, held: str, where: str = "") -> None:
     """Raise `InvalidInput` unless the model gives (n, k) scores and the labels are below k."""
     classes = _classes(model, images, who)
@@ -157,22 +178,31 @@ def check_classes(model: torch.nn.Module, images: Images, who: str, held: str, w
 
 def _classes(model: torch.nn.Module, images: Images, who: str) -> int:
     """How many scores the model gives an image, at least one. Raises `InvalidInput` where it gives something else."""
-    expected = "scores (n, classes) for images (n, 1, h, w)"
-    x = images.batch(slice(0, 2))[0]
+    with evaluating(model):
+        return score_of(model, images.batch(slice(0, 2))[0], f"{who}(model)").shape[1]
+
+
+def score_of(
+    model: torch.nn.Module, x: Float[torch.Tensor, "b 1 h w"], who: str, mode: str = ""
+) -> Float[torch.Tensor, "b k"]:
+    """What the model gives for `x`. Raises `InvalidInput` unless that is one score for each image and class."""
+    expected = f"scores (n, classes) for images (n, 1, h, w){mode}"
     try:
-        with evaluating(model):
-            score = model(x)
-    except (RuntimeError, TypeError, ValueError) as error:
-        got = f"the answer {str(error).splitlines()[0]!r:.200} to images of shape {tuple(x.shape)}"
-        do = "use a network for images of this size"
-        raise InvalidInput(sentence(f"{who}(model)", expected, got, do)) from error
+        score = model(x)
+    except torch.OutOfMemoryError:
+        raise
+    except _OF_SIZES as error:
+        words = next(iter(printed(error).splitlines()), "") or type(error).__name__
+        got = f"the answer {words!r:.200} to images of shape {tuple(x.shape)}"
+        do = "use a network for images of this size" + (", or another batch_size" if mode else "")
+        raise InvalidInput(sentence(who, expected, got, do)) from error
     if not isinstance(score, torch.Tensor) or score.ndim != 2 or len(score) != len(x) or score.shape[1] < 1:
         got = f"shape {tuple(score.shape)}" if isinstance(score, torch.Tensor) else type(score).__name__
-        raise InvalidInput(sentence(f"{who}(model)", expected, got, "end the network in one score a class"))
-    if score.is_complex() or score.layout is not torch.strided:
+        raise InvalidInput(sentence(who, expected, got, "end the network in one score a class"))
+    if not score.is_floating_point() or score.element_size() < 2 or score.layout is not torch.strided:
         got, do = f"{score.layout} of {score.dtype}", "end the network in real numbers, sparse ones made dense"
-        raise InvalidInput(sentence(f"{who}(model)", f"{expected}, strided and real", got, do))
-    return score.shape[1]
+        raise InvalidInput(sentence(who, f"{expected}, strided and real", got, do))
+    return score
 
 
 def place_of(model: torch.nn.Module) -> tuple[torch.device, torch.dtype]:

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mathdnn.training.checkpoint import damaged
+from mathdnn.errors import InvalidInput, sentence
+from mathdnn.training.checkpoint import damaged, model_part
 from mathdnn.training.checks import check_resumed
 from mathdnn.training.images import Images
 from mathdnn.training.optimizers import new_state, update
 from mathdnn.training.recipe import Recipe
 from mathdnn.training.record import Metrics
-from mathdnn.training.scoring import mean_loss, measure
+from mathdnn.training.scoring import mean_loss, measure, score_of
+from mathdnn.training.state import put, tensors_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +34,7 @@ class TorchEngine:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.state = new_state(recipe, self.parameters)
         self.device = images.pixels.device
+        self.classes = 1 + int(images.labels.max())
         self.total = torch.zeros((), dtype=torch.float64, device=self.device)
         self.order: torch.Tensor | None = None
         self.shifts: torch.Tensor | None = None
@@ -56,10 +59,18 @@ class TorchEngine:
         x, y = self.images.batch(index, shifts, self.recipe.shift)
         for p in self.parameters:
             p.grad = None
-        loss = mean_loss(self.recipe, self.model(x), y)
+        score = score_of(self.model, x, "train(model)", " in training mode")
+        if not score.requires_grad or score.shape[1] < self.classes:
+            raise InvalidInput(self._no_loss(score))
+        loss = mean_loss(self.recipe, score, y)
         torch.autograd.backward(loss)
         update(self.recipe, self.parameters, self.state, step, rate)
         self.total += loss.detach().double() * len(index)
+
+    def _no_loss(self, score: torch.Tensor) -> str:
+        expected = f"{self.classes} or more scores that depend on the weights in training mode"
+        got = f"{score.shape[1]}" + ("" if score.requires_grad else " without gradients")
+        return sentence("train(model)", expected, got, "let training mode give what evaluation mode gives")
 
     def loss_sum(self) -> float:
         return self.total.item()
@@ -71,7 +82,7 @@ class TorchEngine:
         return measure(self.model, self.judged, self.recipe)
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        kept = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        kept = {f"model.{name}": tensor for name, tensor in tensors_of(self.model).items()}
         for name, tensors in self.state.items():
             kept |= {f"optimizer.{name}.{index}": tensor for index, tensor in enumerate(tensors)}
         kept["loss_sum"] = self.total
@@ -82,7 +93,7 @@ class TorchEngine:
 
     def restore(self, tensors: dict[str, torch.Tensor]) -> None:
         own = self.tensors()
-        check_resumed(own, tensors, "model and device")
+        check_resumed(self.model, own, tensors, "model and device")
         try:  # before anything is changed
             torch.set_rng_state(tensors["random.cpu"])
             if self.device.type == "cuda":
@@ -90,8 +101,9 @@ class TorchEngine:
         except RuntimeError as error:
             got = f"a state of the random draws at which torch answers {str(error).splitlines()[0]!r:.80}"
             raise damaged("train(resume=True)", got) from None
+        put(self.model, model_part(tensors))
         for name, tensor in own.items():
-            if not name.startswith("random."):
+            if not name.startswith(("model.", "random.")):
                 tensor.copy_(tensors[name])
 
     def finish(self) -> None:
