@@ -17,23 +17,23 @@
 
 namespace mathdnn::ISA {
 
+// Place: the lowest three bits of the exponent and the first of the fraction, so the interval from 1/16 on has place 6.
 alignas(64) constexpr float tanh_center[16] = {
-    0x0p+0f, 0x1.c006a6p-4f, 0x1.3ffc0cp-3f, 0x1.bffda6p-3f,
-    0x1.40162ap-2f, 0x1.c014aep-2f, 0x1.3ff292p-1f, 0x1.c0081p-1f,
-    0x1.3fed1ep+0f, 0x1.bfec0ap+0f, 0x1.3fef78p+1f, 0x1.c00294p+1f,
-    0x1.3ffc3cp+2f, 0x1.bfe89p+2f, 0x1.154246p+3f, 0x1.154246p+3f,
+    0x1.3fef78p+1f, 0x1.c00294p+1f, 0x1.3ffc3cp+2f, 0x1.bfe89p+2f,
+    0x1.154246p+3f, 0x1.154246p+3f, 0x0p+0f, 0x1.c006a6p-4f,
+    0x1.3ffc0cp-3f, 0x1.bffda6p-3f, 0x1.40162ap-2f, 0x1.c014aep-2f,
+    0x1.3ff292p-1f, 0x1.c0081p-1f, 0x1.3fed1ep+0f, 0x1.bfec0ap+0f,
 };
 alignas(64) constexpr float tanh_value[16] = {
-    0x0p+0f, 0x1.be3f6ap-4f, 0x1.3d67ecp-3f, 0x1.b8fac6p-3f,
-    0x1.360dacp-2f, 0x1.a583ccp-2f, 0x1.1beb32p-1f, 0x1.686a62p-1f,
-    0x1.b247a4p-1f, 0x1.e1f76ep-1f, 0x1.f923cp-1f, 0x1.ff1136p-1f,
-    0x1.fff418p-1f, 0x1.ffffc8p-1f, 0x1.fffffep-1f, 0x1.fffffep-1f,
+    0x1.f923cp-1f, 0x1.ff1136p-1f, 0x1.fff418p-1f, 0x1.ffffc8p-1f,
+    0x1.fffffep-1f, 0x1.fffffep-1f, 0x0p+0f, 0x1.be3f6ap-4f,
+    0x1.3d67ecp-3f, 0x1.b8fac6p-3f, 0x1.360dacp-2f, 0x1.a583ccp-2f,
+    0x1.1beb32p-1f, 0x1.686a62p-1f, 0x1.b247a4p-1f, 0x1.e1f76ep-1f,
 };
 
 MATHDNN_INLINE F tanh(F x) {
     const F a = at_most(9.5f, floats(bits(x) & whole(INT32_MAX)));  // tanh 9.5 rounds to 1; NaN stays
-    I k = (bits(a) >> 22) - whole((127 - 4) << 1);
-    k = k > 0 ? k : I{};
+    const I k = bits(at_least(0.0625f, a)) >> 22;
     const F T = look_up(tanh_value, k), t = a - look_up(tanh_center, k), s = t * t;
     F p = fma(s, splat(-0x1.01061p-8f), splat(0x1.328a9ep-6f));
     p = fma(s, p, splat(-0x1.b31824p-5f));

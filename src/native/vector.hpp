@@ -140,6 +140,19 @@ MATHDNN_INLINE F at_most(float limit, F x) {
 #endif
 }
 
+// x where it is above the limit, else the limit.
+MATHDNN_INLINE F at_least(float limit, F x) {
+#if MATHDNN_512
+    return (F)_mm512_max_ps((__m512)splat(limit), (__m512)x);
+#elif defined(__AVX__)
+    return (F)_mm256_max_ps((__m256)splat(limit), (__m256)x);
+#elif defined(__x86_64__)
+    return (F)_mm_max_ps((__m128)splat(limit), (__m128)x);
+#else
+    return x < splat(limit) ? splat(limit) : x;
+#endif
+}
+
 // Entry idx mod 16 of a table, lane by lane.
 MATHDNN_INLINE F look_up(const float *table, I idx) {
 #if MATHDNN_512

@@ -85,7 +85,8 @@ def _body(function: str) -> str:
 @pytest.mark.slow
 def test_the_numbers_of_tanh_are_those_of_the_fit():
     centers, values = (_numbers(HEADER.split(f"tanh_{name}[16]")[1].split("};")[0]) for name in ("center", "value"))
-    assert list(zip(centers, values, strict=True)) == elementary_fit.centers()
+    in_order = [*zip(centers, values, strict=True)]
+    assert in_order[6:] + in_order[:6] == elementary_fit.centers()  # the first interval has place 6 (elementary.hpp)
     coefficients, left = elementary_fit.polynomial()
     assert [*reversed(_numbers(_body("tanh")))] == coefficients
     assert left < 0.12
