@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tests.training.cases import figures, plain_net, tiny_data
+from torch import nn
 
 from mathdnn.errors import InvalidInput
 from mathdnn.training import Recipe, evaluate, load_run, train
@@ -99,3 +100,30 @@ def test_a_run_that_is_nowhere_is_not_resumed():
     assert str(caught.value) == (
         "train(resume=True): expected a run to go on with, got none; pass run=, the folder of the run."
     )
+
+
+class Float(nn.Module):
+    def forward(self, x):
+        return x.float()
+
+
+class Within(nn.Sequential):
+    """An autocast block around each forward pass, as torch recommends."""
+
+    def forward(self, x):
+        with torch.autocast("cpu"):
+            return super().forward(x)
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_an_autocast_block_around_a_whole_run_trains_as_one_around_each_pass(looks):
+    def look(event):
+        evaluate(around, tiny_data().test)
+
+    around, each = (kind(*plain_net(), Float()) for kind in (nn.Sequential, Within))
+    expected = train(each, tiny_data(), RECIPE)
+    with torch.autocast("cpu"):
+        run = train(around, tiny_data(), RECIPE, progress=look if looks else None, report_steps=1)
+        assert evaluate(around, tiny_data().test) == expected.metrics
+    assert run.curve[-1].train_loss == expected.curve[-1].train_loss
+    assert all(torch.equal(a, b) for a, b in zip(around.parameters(), each.parameters(), strict=True))

@@ -7,10 +7,11 @@ import os
 import msgspec
 import pytest
 import torch
-from tests.training.cases import RECIPES, Stop, figures, plain_net, start, tiny_data, tiny_net
+from tests.training.cases import EVERY, RECIPES, Stop, figures, plain_net, start, stopping_at, tiny_data, tiny_net
 
 from mathdnn.errors import RunError
-from mathdnn.training import load_run, tensor_digest, train
+from mathdnn.lenet import LeNet5_1998
+from mathdnn.training import Recipe, initialise, load_run, tensor_digest, train
 from mathdnn.training.checkpoint import NAME, encode, read
 
 
@@ -160,3 +161,19 @@ def test_a_resumed_run_notes_what_changed(tmp_path):
             "the bits may differ from an uninterrupted run"
         ),
     )
+
+
+@pytest.mark.parametrize("engine", ["native", "torch"])
+def test_constants_that_the_run_kept_are_those_it_goes_on_with(engine, tmp_path):
+    def net(scale):
+        made = initialise(LeNet5_1998(), 0)
+        made.output.codes.mul_(scale)
+        return made
+
+    data, again, recipe = tiny_data(size=28), net(1), Recipe(epochs=2, batch_size=16, lr=0.001)
+    expected = figures(train(net(0.5), data, recipe, engine=engine, seed=4))
+    with pytest.raises(Stop, match=r"^$"):
+        train(net(0.5), data, recipe, engine=engine, seed=4, run=tmp_path, progress=stopping_at(3), **EVERY)
+    run = train(again, data, recipe, engine=engine, seed=4, run=tmp_path, resume=True)
+    assert figures(run) == expected
+    assert torch.equal(again.output.codes, net(0.5).output.codes)

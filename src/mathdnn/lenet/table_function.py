@@ -113,9 +113,16 @@ class Geometry:
         return table_native.ways(self, shape, x.dtype, torch.get_num_threads())
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, where: Geometry, dense: Tensor | None = None) -> Tensor:
-    """conv(X, w) + bias; `dense` is the full weight, where it is known."""
-    kernel = where.ways(x, x.shape).forward
+def convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    where: Geometry,
+    dense: Tensor | None = None,
+    found: Ways | None = None,
+) -> Tensor:
+    """conv(X, w) + bias; `dense` is the full weight and `found` the ways of `x`, where they are known."""
+    kernel = (found or where.ways(x, x.shape)).forward
     if kernel is not None and weight.dtype == x.dtype and not stands_for_many(weight):
         return torch.from_numpy(kernel.forward(array(x), array(weight), None if bias is None else array(bias)))
     steps = (where.stride, where.padding, where.dilation)
@@ -195,7 +202,7 @@ class _Conv(torch.autograd.Function):
         ctx.where = where
         found = where.ways(x, x.shape)
         ctx.full = None if found.forward and found.backward else where.full(weight)
-        return convolve(x, weight, bias, where, ctx.full)
+        return convolve(x, weight, bias, where, ctx.full, found)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
@@ -271,8 +278,7 @@ def table_conv2d(
         x.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
     ):
         return convolve(x, weight, bias, where)
-    found = where.ways(x, x.shape)
-    if where.groups is not None and found.forward is None and found.backward is None:  # torch's derivatives are right
+    if where.groups is not None and where.ways(x, x.shape)[:2] == (None, None):  # torch's derivatives are right
         return torch.conv2d(x, where.full(weight), bias, where.stride, where.padding, where.dilation, where.groups)
     return _apply(_Conv, x, weight, bias, where)
 

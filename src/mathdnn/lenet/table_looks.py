@@ -9,11 +9,13 @@ from torch import Tensor
 
 from mathdnn import native
 
+_is_batchedtensor = torch._C._functorch.is_batchedtensor
+_is_legacy_batchedtensor = torch._C._functorch.is_legacy_batchedtensor
+
 
 def stands_for_many(x: object) -> bool:
     """Whether `x` is a batch within vmap, or autograd's older one (`is_grads_batched`); its type does not say."""
-    vmapped = torch._C._functorch
-    return isinstance(x, Tensor) and (vmapped.is_legacy_batchedtensor(x) or vmapped.is_batchedtensor(x))
+    return isinstance(x, Tensor) and (_is_legacy_batchedtensor(x) or _is_batchedtensor(x))
 
 
 def on_processor(x: Tensor) -> bool:

@@ -65,23 +65,27 @@ class TrainingEngine:
     """An `Engine` on the compiled kernels. It owns the weights; the module gets them with `tensors` and `finish`."""
 
     def __init__(self, model: torch.nn.Module, images: Images, judged: Images, recipe: Recipe) -> None:
-        layers, self.parameters = native_layers(model)
         self.model, self.recipe = model, recipe
         self.images, self.judged = pictures(images), pictures(judged)
-        self.engine = NativeEngine(
-            plan_network(layers, self.images.images.shape[1:]),
-            loss=recipe.loss,
-            optimizer=recipe.optimizer,
-            momentum=recipe.momentum,
-            nesterov=recipe.nesterov,
-            weight_decay=recipe.weight_decay,
-            threads=min(usual_threads(), torch.get_num_threads()),
-        )
+        self._take_model()
         self.names = {"adamw": ("first", "second"), "sgd": ("momentum",)}[recipe.optimizer]
-        load(self.engine, list(self.parameters))
         self.total = 0.0
         self.order: np.ndarray | None = None
         self.shifts: np.ndarray | None = None
+
+    def _take_model(self) -> None:
+        """A new engine for what the module holds: its weights, and the constants that are part of the plan."""
+        layers, self.parameters = native_layers(self.model)
+        self.engine = NativeEngine(
+            plan_network(layers, self.images.images.shape[1:]),
+            loss=self.recipe.loss,
+            optimizer=self.recipe.optimizer,
+            momentum=self.recipe.momentum,
+            nesterov=self.recipe.nesterov,
+            weight_decay=self.recipe.weight_decay,
+            threads=min(usual_threads(), torch.get_num_threads()),
+        )
+        load(self.engine, list(self.parameters))
 
     def begin_epoch(self, order: Int64[np.ndarray, "n"], shifts: Int64[np.ndarray, "n 2"] | None) -> None:
         self.order, self.shifts = order, shifts
@@ -125,7 +129,7 @@ class TrainingEngine:
         own = self.tensors()
         check_resumed(self.model, own, tensors, "model and engine")
         put(self.model, model_part(tensors))
-        load(self.engine, list(self.parameters))
+        self._take_model()
         for which, name in zip((FIRST, SECOND), self.names, strict=False):
             held = [tensors[key] for key in own if key.startswith(f"optimizer.{name}.")]
             if held:

@@ -215,9 +215,16 @@ def place_of(model: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
 
 @contextmanager
 def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """The model in evaluation mode and without gradients; afterwards each module is in the mode it was in."""
+    """The model in evaluation mode and without gradients; afterwards each module is in the mode it was in.
+
+    What autocast keeps of weights is forgotten before and after: they may have changed, or need a gradient then.
+    """
     with training(model, False), torch.no_grad():
-        yield
+        torch.clear_autocast_cache()
+        try:
+            yield
+        finally:
+            torch.clear_autocast_cache()
 
 
 @contextmanager

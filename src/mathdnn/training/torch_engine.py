@@ -59,6 +59,7 @@ class TorchEngine:
         x, y = self.images.batch(index, shifts, self.recipe.shift)
         for p in self.parameters:
             p.grad = None
+        torch.clear_autocast_cache()  # within one autocast block torch would go on with the weights of its first step
         score = score_of(self.model, x, "train(model)", " in training mode")
         if not score.requires_grad or score.shape[1] < self.classes:
             raise InvalidInput(self._no_loss(score))
