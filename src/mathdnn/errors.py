@@ -1,8 +1,9 @@
 """What goes wrong, in one grammar: who (function and argument), what was expected, what came, what to do."""
 
+import math
 import numbers
 import unicodedata
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 
 class MathdnnError(Exception):
@@ -44,6 +45,16 @@ def sentence(who: str, expected: str, got: str, do: str) -> str:
 def is_whole(value: object) -> TypeGuard[int]:
     """Whether `value` is one whole number, Python's or NumPy's; True and False are none."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def as_number(value: Any) -> float:
+    """`value` as a float where it is one number, Python's, NumPy's or torch's; NaN where it is none (None, text, a list
+    of two) or lies past the largest float."""
+    try:
+        one = value.item() if hasattr(value, "item") else value
+        return math.nan if isinstance(one, str | bytes) else float(one)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last is torch's word for more numbers than one
+        return math.nan
 
 
 def shown(text: str) -> str:

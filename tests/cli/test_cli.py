@@ -179,17 +179,17 @@ MISUSE = [
         ["train", "lenet5", "--lr", "fast"],
         'Invalid value for --lr: unable to convert "fast" into float. See mathdnn train --help.',
     ),
-    (["train", "lenet5", "--lr", "-1"], "Recipe(lr=...): expected a finite step size above 0, got -1.0; change lr."),
-    (["train", "lenet5", "--lr", "nan"], "Recipe(lr=...): expected a finite step size above 0, got nan; change lr."),
+    (["train", "lenet5", "--lr", "-1"], "train --lr: expected a finite step size above 0, got -1.0; change --lr."),
+    (["train", "lenet5", "--lr=nan"], "train --lr: expected a finite step size above 0, got nan; change --lr."),
     (
         ["train", "lenet5", "--epochs", "0"],
-        "Recipe(epochs=...): expected a whole number from 1 to 100,000, got 0; change epochs.",
+        "train --epochs: expected a whole number from 1 to 100,000, got 0; change --epochs.",
     ),
     (["train", "lenet5", "--resume"], "train --resume: expected the folder of the run, got none; add --out RUN."),
     (
         ["train", "lenet5", "--data", "{here}/none"],
         (
-            "load_mnist(root={here}/none): expected a folder with four IDX files, got no folder of that name; "
+            "train --data {here}/none: expected a folder with four IDX files, got no folder of that name; "
             "check the path."
         ),
     ),
@@ -206,7 +206,7 @@ MISUSE = [
     (
         ["reproduce", "--out", "{here}/taken"],
         (
-            "prepare_output({here}/taken): expected a folder, got something that is not a folder; "
+            "reproduce --out {here}/taken: expected a folder, got something that is not a folder; "
             "choose a folder that may be written."
         ),
     ),

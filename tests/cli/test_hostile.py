@@ -260,7 +260,7 @@ UNUSABLE = {
     "pages": (
         ["reproduce", "1", "--out", LONG],
         (
-            f"prepare_output({LONG}): expected a folder that may be written, {TOO_LONG}; choose a "
+            f"reproduce --out {LONG}: expected a folder that may be written, {TOO_LONG}; choose a "
             "folder that may be written."
         ),
     ),

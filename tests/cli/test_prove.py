@@ -217,7 +217,7 @@ SENTENCES = {
     ),
     "empty shape": (
         ["conv", "filters:blur", "--shape", "0,4"],
-        ("as_conv2d(input_shape=...): expected (H, W), (C, H, W) or (N, C, H, W) with positive whole numbers, got (0, 4); "
+        ("prove conv --shape: expected (H, W), (C, H, W) or (N, C, H, W) with positive whole numbers, got (0, 4); "
         "give the shape of one image."),
     ),
     "seconds": (
@@ -257,7 +257,7 @@ SENTENCES = {
     "runs for ever": (
         ["monotone", "filters:slow", "--dtype", "float16", "--time-limit", "0.3"],
         ("is_nondecreasing(f=...): expected an answer within 0.3 s for 128 values of float16, got slow, which was still running; "
-        "give a function that ends, or a larger time_limit."),
+        "give a function that ends, or a larger --time-limit."),
     ),
     "no time": (
         ["monotone", "torch.tanh", "--time-limit", "0"],

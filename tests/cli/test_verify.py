@@ -21,6 +21,7 @@ from mathdnn.backprop import check_autograd, check_exact, typed_formula
 from mathdnn.cli import main
 from mathdnn.convolution import ConvForm, equal_maps
 from mathdnn.errors import InvalidInput
+from mathdnn.homework import CLAIMS
 from mathdnn.homework.algebra import derivative, letter, power, prove_identity
 from mathdnn.homework.combine import all_of
 from mathdnn.homework.problem5_algebra import decide_bounds, decide_sos_derivative
@@ -29,6 +30,7 @@ from mathdnn.monotone import is_nondecreasing
 from mathdnn.monotone.seal import sealed
 from mathdnn.verdict import Assumption, Certificate, Equality, Status, Verdict, proved, undecided
 from mathdnn.verify import verify
+from mathdnn.verify.claims import is_known, why_another
 from mathdnn.verify.homework import check
 
 S, T = letter("s"), letter("t")
@@ -265,7 +267,7 @@ def test_what_a_file_says_moves_no_cursor(status, tmp_path, capsys):
 
 
 def test_no_table_and_no_error_moves_a_cursor(tmp_path, capsys):
-    document = results(SUM, FALSE)
+    document = results()
     document["claims"][0]["id"] = document["claims"][1]["status"] = HIDING
     check_results(document, tmp_path)
     assert capsys.readouterr().out.replace("\n", "").isprintable()
@@ -376,13 +378,21 @@ def test_nothing_of_the_provers_is_loaded(case, tmp_path):
     assert done.stdout.splitlines()[-1] == "0 []"
 
 
-def results(*verdicts):
-    return {
-        "claims": [
-            {"id": f"{k}.x", "status": verdict.status.value, "verdict": verdict.to_plain(), "pictures": []}
-            for k, verdict in enumerate(verdicts)
-        ]
-    }
+HOMEWORK = {
+    "7.parameters-table": SUM,
+    "5.sos-closed-form": lie(ALL, claim="SOS = 2 sigma(-y z)^2"),
+    "5.kl-derivative": lie(FALSE, claim="d KL/dz = -y sigma(-y z)"),
+}
+
+
+def entry(name, verdict):
+    return {"id": name, "status": verdict.status.value, "verdict": verdict.to_plain(), "pictures": []}
+
+
+def results(**changes):
+    """Three claims of the homework; those named by their last word have another verdict."""
+    found = {name: changes.get(name.split("-")[-1], verdict) for name, verdict in HOMEWORK.items()}
+    return {"claims": [entry(name, verdict) for name, verdict in found.items()]}
 
 
 def check_results(document, tmp_path, *more):
@@ -391,37 +401,63 @@ def check_results(document, tmp_path, *more):
 
 
 def test_results_are_checked_claim_by_claim(tmp_path, capsys):
-    assert check_results(results(SUM, ALL, FALSE), tmp_path) == 0
+    assert check_results(results(), tmp_path) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[:3] for line in lines if ".x" in line] == [
-        ["0.x", "holds", "proved"],
-        ["1.x", "holds", "proved"],
-        ["2.x", "holds", "refuted"],
+    assert [line.split()[:3] for line in lines if line[1:2].isdigit()] == [
+        ["7.parameters-table", "holds", "proved"],
+        ["5.sos-closed-form", "holds", "proved"],
+        ["5.kl-derivative", "holds", "refuted"],
     ]
     assert lines[-1] == "3 hold, 0 rejected, 0 not checked (runs, or no checker)."
 
 
 def test_one_rejected_claim_fails_the_document(tmp_path, capsys):
-    assert check_results(results(SUM, lie(SUM, {"total": 1})), tmp_path, "--json") == 1
+    assert check_results(results(table=lie(SUM, {"total": 1})), tmp_path, "--json") == 1
     rows = json.loads(capsys.readouterr().out)["claims"]
-    assert [row["checked"] for row in rows] == ["holds", "rejected"]
-    assert rows[1]["why"] == "the products add up to 60,806"
+    assert [row["checked"] for row in rows] == ["rejected", "holds", "holds"]
+    assert rows[0]["why"] == "the products add up to 60,806"
 
 
-def test_what_was_checked_is_the_verdicts_sentence_and_not_the_documents_name_for_it(tmp_path, capsys):
-    document = results(SUM)
-    document["claims"][0] |= {"id": "7.another", "statement": "The number of parameters is 12.", "found": "12"}
-    assert check_results(document, tmp_path, "--json") == 0
-    (row,) = json.loads(capsys.readouterr().out)["claims"]
-    assert row["claim"] == "7.another"
-    assert row["says"].startswith(document["claims"][0]["verdict"]["claim"])
-    check_results(document, tmp_path)
+def test_a_verdict_under_another_claims_id_is_rejected(tmp_path, capsys):
+    for other in (HOMEWORK["5.sos-closed-form"], ALL, undecided("SOS = 2 sigma(-y z)^2", "b", "c")):
+        assert check_results(results(table=other), tmp_path, "--json") == 1
+        row = json.loads(capsys.readouterr().out)["claims"][0]
+        words = "the claim of this id is: LeNet-5 with Table I has 60,806 parameters."
+        assert row["checked"] == "rejected"
+        assert row["why"] == f"the verdict is about something else; {words}"
+
+
+def test_a_document_that_states_another_claim_is_rejected(tmp_path, capsys):
+    document = results()
+    document["claims"][0]["statement"] = "The number of parameters is 12."
+    assert check_results(document, tmp_path, "--json") == 1
+    row = json.loads(capsys.readouterr().out)["claims"][0]
+    assert row["checked"] == "rejected"
+    assert row["why"].startswith("the document states another claim; the one of this id is: LeNet-5 with Table I")
+
+
+def test_a_verdict_under_an_unknown_id_is_not_said_to_hold(tmp_path, capsys):
+    document = results()
+    document["claims"][0]["id"] = "problem-4"
+    check_results(document, tmp_path, "--json")
+    row = json.loads(capsys.readouterr().out)["claims"][0]
+    assert row["checked"] == "not checked"
+    assert row["why"].startswith("the homework has no claim of this id")
+    check_results({"claims": document["claims"][:1]}, tmp_path)
     assert "is not compared with its verdict" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_the_checker_knows_each_claim_of_the_homework(claim):
+    """tests/homework compares the sentences of what was decided."""
+    assert is_known(claim.id)
+    no_data = undecided(claim.statement.rstrip("."), "these data do not do for it", "other data")
+    assert why_another(claim.id, claim.statement, no_data) == ""
+
+
 def test_a_status_that_is_not_the_verdicts_own_is_rejected(tmp_path, capsys):
-    document = results(SUM, FALSE)
-    document["claims"][1]["status"] = "proved"
+    document = results()
+    document["claims"][2]["status"] = "proved"
     assert check_results(document, tmp_path) == 1
     assert "the document says proved" in capsys.readouterr().out
 

@@ -237,6 +237,15 @@ def test_a_split_checks_its_own(contents):
         Split(contents[STEMS[0]], contents[STEMS[3]])
 
 
+@pytest.mark.parametrize("swap", [False, True])
+def test_lists_are_no_split(swap, contents):
+    images, labels = contents[STEMS[0]], contents[STEMS[1]]
+    who, expected = ("labels", r"uint8, shape \(n,\)") if swap else ("images", r"uint8 pixels, shape \(n, h, w\)")
+    words = rf"^Split\({who}=...\): expected {who}: {expected}, got a list; make it an array of NumPy"
+    with pytest.raises(DataError, match=words):
+        Split(images, labels.tolist()) if swap else Split(images.tolist(), labels)
+
+
 def test_the_digest_tells_contents_shapes_and_types_apart(contents):
     image = contents[STEMS[0]]
     others = [image[::-1], image.reshape(7, 5, 4), image.view(np.int8), image[:6], image.astype("int16")]

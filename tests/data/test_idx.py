@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import struct
 import tracemalloc
 import zlib
@@ -204,6 +205,14 @@ REFUSED = {
         "expected one gzip member and nothing else, got other bytes behind it; get the file again.",
     ),
 }
+
+
+@pytest.mark.parametrize("limit", [None, float("nan"), "1", -1])
+def test_a_limit_that_is_no_number_is_one_sentence(limit, tmp_path):
+    write_idx(tmp_path / "a", np.zeros(3, np.uint8))
+    words = f"read_idx(max_bytes=...): expected a number of bytes, 0 or more, got {limit!r}; leave it out."
+    with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
+        read_idx(tmp_path / "a", max_bytes=limit)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -103,12 +103,12 @@ def test_another_seed_is_another_split(dataset):
     assert one.name == "numbered (100 held out, seed 0)"
 
 
-@pytest.mark.parametrize(("negative", "positive"), [(4, 4), (-1, 3), (3, 10)])
+@pytest.mark.parametrize(("negative", "positive"), [(4, 4), (-1, 3), (3, 10), ([4], 9), (4.5, 9), ("4", 9)])
 def test_labels_that_make_no_pair(negative, positive, split):
     with pytest.raises(InvalidInput, match=r"^label_pair") as caught:
         label_pair(split, negative, positive)
     assert str(caught.value) == (
-        f"label_pair(negative={negative}, positive={positive}): expected two different labels from 0 to 9, "
+        f"label_pair(negative={negative!r}, positive={positive!r}): expected two different labels from 0 to 9, "
         "got these; choose others."
     )
 
@@ -122,11 +122,29 @@ def test_a_label_without_images():
     )
 
 
-@pytest.mark.parametrize(("validation", "split_seed"), [(0, 0), (1200, 0), (-5, 0), (10, -1)])
+@pytest.mark.parametrize(("validation", "split_seed"), [(0, 0), (1200, 0), (-5, 0), (10, -1), (5.5, 0), (10, 0.5)])
 def test_splits_that_cannot_be(validation, split_seed, dataset):
     with pytest.raises(InvalidInput, match=r"^split_train_validation") as caught:
         split_train_validation(dataset, validation, split_seed)
     assert str(caught.value) == (
         f"split_train_validation(validation={validation}, seed={split_seed}): expected 1 to 1199 images "
-        "and a seed of 0 or more, got these; choose others."
+        "and a whole seed of 0 or more, got these; choose others."
     )
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda data: label_pair(data, 4, 9),
+            r"label_pair\(split\): expected a Split, got a Dataset; pass data.train or",
+        ),
+        (
+            lambda data: split_train_validation(data.train),
+            r"split_train_validation\(dataset\): expected a Dataset, got a Split; pass what load_mnist\(\) gives",
+        ),
+    ],
+)
+def test_a_data_set_is_no_split(call, words, dataset):
+    with pytest.raises(InvalidInput, match=words):
+        call(dataset)

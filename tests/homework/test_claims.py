@@ -9,6 +9,7 @@ import pytest
 from mathdnn.errors import InvalidInput
 from mathdnn.homework import CLAIMS, PROBLEMS, Resources, reproduce, results_document
 from mathdnn.verdict import Status
+from mathdnn.verify.claims import why_another
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 EXACT = [
@@ -29,6 +30,7 @@ def test_what_mathematics_decides_comes_out_as_it_must(name, resources):
     finding = claim.decide(resources)
     assert finding.verdict.status is claim.expected, str(finding.verdict)
     assert finding.found
+    assert why_another(name, claim.statement, finding.verdict) == ""  # the checker knows the sentence
 
 
 def test_the_solutions_mistakes_are_found():
@@ -49,6 +51,7 @@ def test_every_float32_is_scanned(name, resources):
     claim = BY_ID[name]
     verdict = claim.decide(resources).verdict
     assert verdict.status is claim.expected
+    assert why_another(name, claim.statement, verdict) == ""
     assert "4,278,190,082 values of float32" in verdict.evidence.method
 
 
@@ -56,7 +59,9 @@ def test_every_float32_is_scanned(name, resources):
 def test_figures_of_the_two_losses_are_reproduced(resources):
     names = ["5.sos-test-loss", "5.sos-right", "5.kl-test-loss", "5.kl-right", "5.similar-accuracy", "5.hardest-pair"]
     for name in names:
-        assert BY_ID[name].decide(resources).verdict.status is BY_ID[name].expected, name
+        verdict = BY_ID[name].decide(resources).verdict
+        assert verdict.status is BY_ID[name].expected, name
+        assert why_another(name, BY_ID[name].statement, verdict) == ""
 
 
 def test_a_results_document_is_plain_json_with_every_claim_in_it():

@@ -23,7 +23,7 @@ def test_the_networks_that_are_named_are_those_that_ran(claim):
         else:
             given.append(f"{widths} with σ(t) = {written(polynomial(*map(int, data['coefficients'])))}")
     assert finding.found == (
-        f"the same polynomials, entry by entry, for {', '.join(anything)} with any differentiable σ, and for "
+        f"the same polynomials, entry by entry, for widths {', '.join(anything)} with any differentiable σ, and for "
         f"{' and '.join(given)}"
     )
     assert given == ["2-2-1 with σ(t) = 1 - 2 t^2 + 3 t^3", "1-2-1-1 with σ(t) = 1 - 2 t + 3 t^2"]

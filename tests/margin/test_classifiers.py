@@ -16,7 +16,8 @@ from tests.oracles.margin import pairwise_scores
 
 from mathdnn.errors import Diverged, InvalidInput
 from mathdnn.margin import LOSSES, MarginClassifier, PairwiseLinearClassifier, sgd, sigmoid
-from mathdnn.margin.classifier import _two_whole_numbers, training_rows, two_classes
+from mathdnn.margin.classes import _two_whole_numbers, two_classes
+from mathdnn.margin.classifier import training_rows
 from mathdnn.margin.pairwise import unit_output
 
 ESTIMATORS = [
@@ -165,9 +166,22 @@ def test_partial_fit_goes_on_where_fit_stopped(rng):
     assert (steps.t_, steps.loss_curve_) == (900, whole.loss_curve_)
     first = MarginClassifier(**settings).partial_fit(X[:1], y[:1], classes=["class 0", "class 1"])
     assert first.t_ == 1
-    sentence = "partial_fit(y=...): expected the classes class 0 and class 1, got the label other; name both at first."
-    with pytest.raises(InvalidInput, match=f"^{re.escape(sentence)}$"):
+    sentence = "partial_fit(y=...): expected the classes 'class 0' and 'class 1', got the label 'other'; name both at "
+    with pytest.raises(InvalidInput, match=f"^{re.escape(sentence)}first, as y has them\\.$"):
         first.partial_fit(X[:1], ["other"])
+
+
+def test_labels_that_are_numbers_are_told_from_text():
+    words = "partial_fit(y=...): expected the classes '0' and '1', got the label 0; name both at first, as y has them."
+    with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
+        MarginClassifier().partial_fit([[1.0], [2.0]], [0, 1], classes=["0", "1"])
+
+
+@pytest.mark.parametrize("classes", [5, [0], [0, 1, 2], [None, 1], [[0], [1, 2]]])
+def test_classes_that_are_not_two_are_one_sentence(classes):
+    words = f"partial_fit(classes=...): expected two classes, got {classes!r}; name both, as y has them."
+    with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
+        MarginClassifier().partial_fit([[1.0], [2.0]], [0, 1], classes=classes)
 
 
 @pytest.mark.parametrize("begin", ["fit", "partial_fit"])
@@ -176,8 +190,8 @@ def test_later_classes_must_be_the_first_ones(begin, rng):
     model, twin = MarginClassifier(random_state=3), MarginClassifier(random_state=3)
     for one in (model, twin):
         one.fit(X, y) if begin == "fit" else one.partial_fit(X, y, classes=["class 1", "class 0"])
-    before = "partial_fit(classes=...): expected the classes of the first call, class 0 and class 1, got "
-    for other in (["class 0", "class 2"], ["class 0"], ["class 0", "class 1", "class 2"], [0, 1], []):
+    before = "partial_fit(classes=...): expected the classes of the first call, 'class 0' and 'class 1', got "
+    for other in (["class 0", "class 2"], ["class 0"], ["class 0", "class 1", "class 2"], [0, 1], [], [[0], [1, 2]]):
         words = f"{before}{other!r:.60}; leave them out, or begin with another classifier."
         with pytest.raises(InvalidInput, match=f"^{re.escape(words)}$"):
             model.partial_fit(X, y, classes=other)

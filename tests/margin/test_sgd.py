@@ -199,6 +199,7 @@ GOOD = {
 }
 NAN = np.array([[0, 1], [np.nan, 1], [1, 1]], np.float32)
 INFINITE = np.array([[0, 1], [1, 1], [1, -np.inf]], np.float32)
+W0 = "2 floats that are finite in float32"
 REFUSED = [
     ("X", [[1.0]], "an array of n rows and d columns", "list", "reshape it"),
     ("X", np.zeros(3), "an array of n rows and d columns", "shape (3,)", "reshape it"),
@@ -212,12 +213,19 @@ REFUSED = [
     ("order", np.array([[0.0]]), "whole numbers (epochs, n)", "shape (1, 1), dtype float64", "reshape it"),
     ("order", np.array([[0, 3]]), "rows 0 to 2", "0 to 3", "leave the others out"),
     ("order", np.array([[-1, 2]]), "rows 0 to 2", "-1 to 2", "leave the others out"),
-    ("w0", np.zeros(3), "2 finite floats", "shape (3,), dtype float64", "give one weight a column"),
+    ("y", ["1", "1", "1"], "labels -1 and +1", "dtype <U1", "map the two classes to -1 and +1"),
+    ("y", [[1], [1, 2], 3], "an array", "rows of several lengths", "make them equally long"),
+    ("w0", np.zeros(3), W0, "shape (3,), dtype float64", "give one weight a column"),
+    ("w0", np.full(2, 1e300), W0, "shape (2,), dtype float64", "give one weight a column"),
     ("lr", 0, "a finite number above 0", "0", "choose a step"),
     ("lr", np.nan, "a finite number above 0", "nan", "choose a step"),
     ("lr", "1", "a finite number above 0", "'1'", "choose a step"),
+    ("lr", 10**400, "a finite number above 0", "1" + 39 * "0", "choose a step"),
+    ("weight_decay", 10**400, "a finite number from 0", "1" + 39 * "0", "choose another"),
     ("weight_decay", -1.0, "a finite number from 0", "-1.0", "choose another"),
-    ("steps_before", -1, "a whole number from 0", "-1", "choose another"),
+    ("steps_before", -1, "a whole number from 0 to 2^53", "-1", "choose another"),
+    ("steps_before", 2**63, "a whole number from 0 to 2^53", str(2**63), "choose another"),
+    ("steps_before", True, "a whole number from 0 to 2^53", "True", "choose another"),
     ("decay", "fast", "one of constant, inverse, inverse_sqrt", "'fast'", "choose one of them"),
     ("implementation", "c", "one of auto, native, literal", "'c'", "choose one of them"),
     ("loss", "log", f"one of {', '.join(NAMES)}", "'log'", "choose one of them"),
@@ -254,7 +262,27 @@ def test_without_the_extension_everything_falls_back_on_the_literal_form(monkeyp
         sgd(X, y, order, implementation="native", **settings)
 
 
-def test_threads_are_checked():
-    sentence = "sgd_many(threads=...): expected None or a whole number from 1, got 0; choose another."
+@pytest.mark.parametrize("threads", [0, True, 1.5, 2**70])
+def test_threads_are_checked(threads):
+    expected = f"expected None or a whole number from 1 to 65,536, got {threads}; choose another."
+    with pytest.raises(InvalidInput, match=f"^{re.escape(f'sgd_many(threads=...): {expected}')}$"):
+        sgd_many(GOOD["X"], [], loss="logistic", lr=1.0, threads=threads)
+
+
+@pytest.mark.parametrize(
+    ("runs", "got"),
+    [
+        ([(GOOD["y"], GOOD["order"], GOOD["w0"])], "a tuple; SgdRun(y, order, w0)."),
+        ([(GOOD["y"], GOOD["order"])], "a tuple; SgdRun(y, order, w0)."),
+        (3, "a int; put them into a list."),
+    ],
+)
+def test_what_is_no_run_is_one_sentence(runs, got):
+    sentence = f"sgd_many(runs=...): expected runs that are each a SgdRun, got {got}"
     with pytest.raises(InvalidInput, match=f"^{re.escape(sentence)}$"):
-        sgd_many(GOOD["X"], [], loss="logistic", lr=1.0, threads=0)
+        sgd_many(GOOD["X"], runs, loss="logistic", lr=1.0)
+
+
+def test_a_weight_decay_that_is_too_large_is_named():
+    with pytest.raises(Diverged, match=r"take a smaller lr or weight_decay, or scale the data\.$"):
+        sgd(**{**GOOD, "X": GOOD["X"] + 1, "weight_decay": 1e300, "w0": np.ones(2)})

@@ -49,7 +49,7 @@ def test_an_output_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "taken").write_text("mine")
     path = tmp_path / "taken"
     sentence = (
-        f"prepare_output({path}): expected a folder, got something that is not a folder; "
+        f"prepare_output(folder={path}): expected a folder, got something that is not a folder; "
         "choose a folder that may be written."
     )
     with pytest.raises(OutputError, match="expected a folder") as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sqlite3
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from mathdnn.errors import InvalidInput, OutputError, RunError
@@ -145,6 +147,32 @@ def test_a_comparison_in_plain_words():
     )
 
 
+def test_seeds_of_64_bits_are_kept(tmp_path):
+    design = Design(("a", "b"), (-(2**63), 2**63 - 1), "m", margin=1)
+    found = run(design, lambda arm: lambda seed: 1.0 + (seed > 0), store=tmp_path / "s")
+    assert run(design, lambda arm: None, store=tmp_path / "s") == found
+
+
+def test_a_design_is_the_same_whatever_type_its_numbers_have():
+    one = Design(("a",), (0, 1), "m", margin=1.0)
+    for other in (Design(["a"], range(2), "m", 1), Design(("a",), np.arange(2), "m", np.float32(1), np.float64(0.95))):
+        assert other == one
+        assert other.digest == one.digest
+
+
+def test_a_file_named_as_sqlites_memory_is_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(DESIGN, make, store=":memory:")
+    assert run(DESIGN, lambda arm: None, store=":memory:").values == run(DESIGN, make).values
+
+
+def no_number(value):
+    """A study in which one run gives that."""
+    return lambda: run(DESIGN, lambda arm: lambda seed: value if (arm, seed) == ("full", 1) else 1.0)
+
+
+FINITE = "run(design): expected a finite accuracy, got {} from arm 'full' with seed 1; "
+FIND_OUT = "find out why; finished runs are kept where a store was given."
 RESULTS = Results(DESIGN, {"table": (1.0, 2.0, 3.0), "full": (1.0, 2.5, 3.0)}, {})
 BAD = {
     "no arm": (
@@ -158,6 +186,61 @@ BAD = {
     "margin": (
         lambda: Design(("a",), (1,), "m", -1.0),
         "Design: expected a margin of 0 or more and a level in (0.5, 1), got margin=-1.0, level=0.95; use 0.95, say.",
+    ),
+    "text for a margin": (
+        lambda: Design(("a",), (1,), "m", "1"),
+        "Design: expected a margin of 0 or more and a level in (0.5, 1), got margin='1', level=0.95; use 0.95, say.",
+    ),
+    "no margin at all": (
+        lambda: Design(("a",), (1,), "m", None),
+        "Design: expected a margin of 0 or more and a level in (0.5, 1), got margin=None, level=0.95; use 0.95, say.",
+    ),
+    "letters for arms": (
+        lambda: Design("ab", (1,), "m", 1.0),
+        "Design(arms=...): expected a list of names, got 'ab'; put it into a list.",
+    ),
+    "numbers for arms": (
+        lambda: Design((1, 2), (1,), "m", 1.0),
+        "Design(arms=...): expected a list of names, got 1 in it; choose others.",
+    ),
+    "parts of seeds": (
+        lambda: Design(("a",), (0.2, 1.7), "m", 1.0),
+        "Design(seeds=...): expected a list of whole numbers from -2^63 to 2^63 - 1, got 0.2 in it; choose others.",
+    ),
+    "a seed too large": (
+        lambda: Design(("a",), (2**63,), "m", 1.0),
+        (
+            "Design(seeds=...): expected a list of whole numbers from -2^63 to 2^63 - 1, "
+            "got 9223372036854775808 in it; choose others."
+        ),
+    ),
+    "one seed": (
+        lambda: Design(("a",), 3, "m", 1.0),
+        ("Design(seeds=...): expected a list of whole numbers from -2^63 to 2^63 - 1, got 3; put it into a list."),
+    ),
+    "no metric": (
+        lambda: Design(("a",), (1,), None, 1.0),
+        "Design(metric=...): expected text, got None; describe it in words.",
+    ),
+    "jobs": (
+        lambda: run(DESIGN, make, jobs=1.5),
+        "run(jobs=...): expected a whole number that is not 0, got 1.5; use 1, or -1 for all cores.",
+    ),
+    "a run without a value": (no_number(None), FINITE.format("None") + FIND_OUT),
+    "a run that gives text": (no_number("98"), FINITE.format("'98'") + FIND_OUT),
+    "a run that is infinite": (no_number(math.inf), FINITE.format("inf") + FIND_OUT),
+    "a run with two values": (no_number([1, 2]), FINITE.format("[1, 2]") + FIND_OUT),
+    "a store without a name": (
+        lambda: run(DESIGN, make, store=""),
+        "Store(path): expected a name of a file, got ''; choose a name.",
+    ),
+    "a store with half a name": (
+        lambda: run(DESIGN, make, store="a\0b"),
+        r"Store(path): expected a name of a file, got 'a\x00b'; choose a name.",
+    ),
+    "a store that is a number": (
+        lambda: run(DESIGN, make, store=5),
+        "Store(path): expected a path: text or a Path, got a int; write it as text.",
     ),
     "unknown arm": (
         lambda: compare(RESULTS, "table", "none"),

@@ -248,9 +248,54 @@ BAD = {
     "successes": (
         lambda: wilson_interval(5, 4),
         (
-            "wilson_interval(successes=5, trials=4): expected 0 <= successes <= trials with at least one trial, "
-            "got these; check the count."
+            "wilson_interval(successes=5, trials=4): expected whole numbers, 0 <= successes <= trials, with at "
+            "least one trial, got these; check the count."
         ),
+    ),
+    "half a success": (
+        lambda: wilson_interval(1.5, 3),
+        (
+            "wilson_interval(successes=1.5, trials=3): expected whole numbers, 0 <= successes <= trials, with at "
+            "least one trial, got these; check the count."
+        ),
+    ),
+    "region of NaN": (
+        lambda: judge("c", [1, 2], (math.nan, 1), quantity="q"),
+        ("judge(region): expected two numbers in order, got (nan, 1); give the smaller first; an end may be infinite."),
+    ),
+    "region turned round": (
+        lambda: judge("c", [1, 2], (5, -5), quantity="q"),
+        ("judge(region): expected two numbers in order, got (5, -5); give the smaller first; an end may be infinite."),
+    ),
+    "region of one": (
+        lambda: judge("c", [1, 2], 5, quantity="q"),
+        "judge(region): expected two numbers in order, got 5; give the smaller first; an end may be infinite.",
+    ),
+    "text for a margin": (
+        lambda: equivalence([1, 2], [1, 3], "1"),
+        "equivalence(a, b): expected a finite margin above 0, got margin='1'; fix one before the runs.",
+    ),
+    "no level": (
+        lambda: equivalence([1, 2], [1, 3], 1, level=None),
+        "level: expected a number between 0.5 and 1, got None; use 0.95, say.",
+    ),
+    "widest of NaN": (
+        lambda: verdict_in_prediction_interval("c", 1, [1, 2], "q", widest=math.nan),
+        (
+            "verdict_in_prediction_interval(widest): expected a number above 0, or infinity, got nan; "
+            "fix one before the runs."
+        ),
+    ),
+    "no number": (
+        lambda: mean_interval([1, None]),
+        (
+            "mean_interval(values): expected finite values, got None at position 1; "
+            "find out why that run failed; leaving it out would bias the rest."
+        ),
+    ),
+    "no list": (
+        lambda: mean_interval(1.5),
+        "mean_interval(values): expected a list of values, got 1.5; give one value a run.",
     ),
     "rounds": (
         lambda: median_interval([1, 2, 3, 4, 5]),

@@ -100,6 +100,13 @@ def test_every_time_is_kept():
             ),
         ),
         (
+            lambda: interleaved_timing({"a": int}, 2.5),
+            (
+                "interleaved_timing: expected an arm, a round and a warm-up of 0 or more, got 1 arms, rounds=2.5, "
+                "warmup=2; give at least these."
+            ),
+        ),
+        (
             lambda: Timing({"a": (1.0,)}).median("b"),
             "Timing: expected one of the arms a, got 'b'; name one of them.",
         ),

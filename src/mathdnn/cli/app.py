@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from mathdnn import __version__
+from mathdnn.cli.spoken import spoken
 from mathdnn.errors import MathdnnError, sentence
 
 _NARROWEST = 20
@@ -119,7 +120,7 @@ def run(argv: Sequence[str]) -> int:
     except CycloptsError as error:
         return _complain(f"{' '.join(str(error).split())} See mathdnn {_command(argv)}--help.", MISUSE)
     except MathdnnError as error:
-        return _complain(str(error), MISUSE)
+        return _complain(spoken(str(error), argv), MISUSE)
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
     except BrokenPipeError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mathdnn.cli.named import reading
+
 
 def report(results: Path, /, *, out: Path = Path("reproduction")) -> int:
     """Draw the page again from a results.json.
@@ -17,7 +19,8 @@ def report(results: Path, /, *, out: Path = Path("reproduction")) -> int:
     """
     from mathdnn.report import prepare_output, read_results, write_report
 
-    document = read_results(results)
+    with reading(f"report {results}"):
+        document = read_results(results)
     prepare_output(out)
     print(f"the page: {write_report(document, out)}")
     return 0

@@ -25,6 +25,7 @@ class _Entry(msgspec.Struct, frozen=True):
     id: str
     status: str
     verdict: Verdict
+    statement: str | None = None
 
 
 class _Results(msgspec.Struct, frozen=True):
@@ -85,21 +86,27 @@ def _results(found: _Results, *, json: bool) -> int:
     else:
         columns = ("claim", "checked", "verdict", "what the verdict says", "why")
         print_table(columns, [[shown(cell) for cell in row.values()] for row in rows])
-        print("What the document itself says of a claim (statement, found) is not compared with its verdict.")
+        print("What the document itself says of a claim's outcome (found, published) is not compared with its verdict.")
         holding, rejected, open_ = (words.count(word) for word in WORD.values())
         print(f"{holding} hold, {rejected} rejected, {open_} not checked (runs, or no checker).")
     return FAILS if "rejected" in words or "holds" not in words else HOLDS
 
 
 def _row(entry: _Entry) -> dict[str, Any]:
-    """What was checked is the verdict's own sentence, whatever the document calls it."""
+    """What was checked is the verdict's own sentence, which has to be one of the claim that the id names."""
     from mathdnn.verify import CLAIM
     from mathdnn.verify import verify as check
+    from mathdnn.verify.claims import is_known, why_another
 
     verdict = entry.verdict
     row = {"claim": entry.id, "checked": "not checked", "verdict": str(verdict.status), "says": verdict.claim[:300]}
     if entry.status != verdict.status.value:
         return {**row, "checked": "rejected", "why": f"the document says {entry.status[:20]}"}
+    if not is_known(entry.id):
+        return {**row, "why": "the homework has no claim of this id: check the verdict alone, saved to a file"}
+    another = why_another(entry.id, entry.statement, verdict)
+    if another:
+        return {**row, "checked": "rejected", "why": another}
     if isinstance(verdict.evidence, Estimate | Undecided):
         return {**row, "why": "runs: repeat them" if isinstance(verdict.evidence, Estimate) else "nothing was decided"}
     checked = check(verdict)

@@ -12,7 +12,7 @@ import importlib.resources
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -99,6 +99,7 @@ def digest(*arrays: Shaped[np.ndarray, ...]) -> str:
 def check_images(images: Shaped[np.ndarray, ...], who: str) -> None:
     """Raise `DataError` unless `images` is (n, h, w) uint8, none of them zero."""
     expected = "images: uint8 pixels, shape (n, h, w)"
+    _check_array(images, who, expected)
     if images.dtype.kind == "f" and np.isnan(images).any():
         got = f"{int(np.isnan(images).sum())} NaN among {images.dtype} values"
         raise DataError(sentence(who, expected, got, "replace the NaN and scale the pixels to 0..255"))
@@ -112,6 +113,7 @@ def check_images(images: Shaped[np.ndarray, ...], who: str) -> None:
 def check_labels(labels: Shaped[np.ndarray, ...], who: str) -> None:
     """Raise `DataError` unless `labels` is (n,) uint8 with values 0 to 9."""
     expected = "labels: uint8, shape (n,)"
+    _check_array(labels, who, expected)
     if labels.ndim == 3:
         raise DataError(sentence(who, expected, f"shape {labels.shape}, as images have", "swap the two"))
     if labels.dtype != np.uint8 or labels.ndim != 1 or not labels.size:
@@ -121,6 +123,12 @@ def check_labels(labels: Shaped[np.ndarray, ...], who: str) -> None:
         where = int(np.argmax(labels >= CLASSES))
         got = f"label {labels[where]} at position {where}"
         raise DataError(sentence(who, f"labels from 0 to {CLASSES - 1}", got, "relabel or leave these images out"))
+
+
+def _check_array(values: Any, who: str, expected: str) -> None:
+    if not isinstance(values, np.ndarray):
+        do = "make it an array of NumPy: np.array(..., dtype=np.uint8)"
+        raise DataError(sentence(who, expected, f"a {type(values).__name__}", do))
 
 
 def _checked(array: Shaped[np.ndarray, ...], stem: str) -> Shaped[np.ndarray, ...]:

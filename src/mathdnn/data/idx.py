@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 import numpy as np
 
 from mathdnn.data.files import checked_path, open_regular, replace_file
-from mathdnn.errors import DataError, InvalidInput, sentence
+from mathdnn.errors import DataError, InvalidInput, as_number, sentence
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
@@ -47,9 +47,13 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Sha
     """The array in an IDX file, plain or gzipped (told by its content, not its name), in the machine's byte order.
 
     `max_bytes` limits the unpacked size that the header may declare; from a gzipped file at most one byte more than
-    declared is ever unpacked. Raises `DataError` for whatever is not exactly one IDX array.
+    declared is ever unpacked. Raises `DataError` for whatever is not exactly one IDX array, `InvalidInput` for a `path`
+    that is none or a limit that is no number.
     """
     checked_path(path, "read_idx(path)")
+    if not as_number(max_bytes) >= 0:
+        got = f"{max_bytes!r:.40}"
+        raise InvalidInput(sentence("read_idx(max_bytes=...)", "a number of bytes, 0 or more", got, "leave it out"))
     who = f"read_idx({os.fspath(path)})"
     with open_regular(path, who) as file:
         try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mathdnn.data.dataset import CLASSES, Dataset, Split, digest
-from mathdnn.errors import DataError, InvalidInput, sentence
+from mathdnn.errors import DataError, InvalidInput, is_whole, sentence
 from mathdnn.native.memory import aligned_rows
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def label_pair(
     twice, `DataError` where the split has no image of a label.
     """
     who = f"label_pair(negative={negative!r}, positive={positive!r})"
-    if negative == positive or not {negative, positive} <= set(range(CLASSES)):
+    _require(split, Split, "label_pair(split)", "pass data.train or data.test")
+    known = all(is_whole(label) and 0 <= label < CLASSES for label in (negative, positive))
+    if not known or negative == positive:
         raise InvalidInput(sentence(who, "two different labels from 0 to 9", "these", "choose others"))
     for label in (negative, positive):
         if not (split.labels == label).any():
@@ -58,18 +60,27 @@ def label_pair(
 def split_train_validation(dataset: Dataset, validation: int = 10_000, seed: int = 0) -> ThreeWay:
     """Hold `validation` training images out, each class in proportion; the same for the same seed, on every machine.
 
-    Both parts keep the order of the data set. Raises `InvalidInput` unless 1 <= validation < n and seed >= 0.
+    Both parts keep the order of the data set. Raises `InvalidInput` unless 1 <= validation < n and seed >= 0, both of
+    them whole numbers.
     """
+    _require(dataset, Dataset, "split_train_validation(dataset)", "pass what load_mnist() gives")
     n = len(dataset.train)
-    if not 1 <= validation < n or seed < 0:
+    if not (is_whole(validation) and is_whole(seed)) or not 1 <= validation < n or seed < 0:
         who = f"split_train_validation(validation={validation!r}, seed={seed!r})"
-        raise InvalidInput(sentence(who, f"1 to {n - 1} images and a seed of 0 or more", "these", "choose others"))
+        raise InvalidInput(
+            sentence(who, f"1 to {n - 1} images and a whole seed of 0 or more", "these", "choose others")
+        )
     held_out = _hold_out(dataset.train.labels, validation, seed)
     train, valid = _part(dataset.train, ~held_out), _part(dataset.train, held_out)
     test = dataset.test
     name = f"{dataset.name} ({validation} held out, seed {seed})"
     contents = digest(train.images, train.labels, valid.images, valid.labels, test.images, test.labels)
     return ThreeWay(name, train, valid, test, contents)
+
+
+def _require(given: object, kind: type, who: str, do: str) -> None:
+    if not isinstance(given, kind):
+        raise InvalidInput(sentence(who, f"a {kind.__name__}", f"a {type(given).__name__}", do))
 
 
 def _part(split: Split, rows: Bool[np.ndarray, "n"]) -> Split:

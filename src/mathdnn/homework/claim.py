@@ -16,6 +16,8 @@ from mathdnn.verdict import Plain, Status, Verdict, require_plain
 if TYPE_CHECKING:
     from mathdnn.homework.resources import Resources
 
+SIGNS = "Red is above 0, blue below."  # how the report draws pixels of either sign
+
 
 @dataclass(frozen=True)
 class Picture:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mathdnn.homework.claim import Claim, Finding, Picture
+from mathdnn.homework.claim import SIGNS, Claim, Finding, Picture
 from mathdnn.homework.combine import all_of
 from mathdnn.verdict import Status, Verdict
 
@@ -128,7 +128,7 @@ def _differences_of_a_digit(resources: Resources) -> Picture:
         {"title": "Y₁ = X[i+1,j] - X[i,j]", "pixels": rows.tolist(), "diverging": True},
         {"title": "Y₂ = X[i,j+1] - X[i,j]", "pixels": columns.tolist(), "diverging": True},
     ]
-    return Picture("images", "A digit and its finite differences.", {"images": images, "columns": 3})
+    return Picture("images", f"A digit and its finite differences. {SIGNS}", {"images": images, "columns": 3})
 
 
 _HOW = (

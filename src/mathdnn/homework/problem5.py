@@ -34,8 +34,9 @@ from mathdnn.verdict import Status
 
 TITLE = "Squares or cross-entropy, 4 against 9"
 INTRODUCTION = (
-    "A linear classifier learns to tell 4 from 9, once by the sum of squares and once by the logistic loss, one "
-    "image at a time. One run says little: the order of the images and the first weights move it by a dozen images."
+    "A linear classifier learns to tell 4 from 9, once by the sum of squares (SOS) and once by the logistic loss (KL), "
+    "one image at a time. Its score z is to be negative for a 4 (y = -1) and positive for a 9 (y = 1). One run says "
+    "little: the order of the images and the first weights move it by a dozen images."
 )
 
 _SEEDS = f"{SEEDS} seeds, each giving both losses the same first weights and the same order"

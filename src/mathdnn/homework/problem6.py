@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TITLE = "Derivatives of a multilayer perceptron"
 INTRODUCTION = (
+    "Layer l of L computes y_l = σ(A_l y_{l-1} + b_l) from the one before it, the last one without σ. "
     "The chain rule, written once for each kind of parameter: every derivative is a product of the layers' factors. "
     "The same product says why gradients vanish: it is as small as its factors' singular values make it."
 )
@@ -52,7 +53,7 @@ def _exact(formula: str):  # type: ignore[no-untyped-def]
         verdict = all_of(f"{FORMULAS[formula].text}, for networks of widths {shapes}", parts)
         given = [f"{_shape(widths)} with σ(t) = {written(sigma)}" for widths, sigma in cases if sigma is not None]
         more = " and ".join(given)
-        found = f"the same polynomials, entry by entry, for {shapes} with any differentiable σ, and for {more}"
+        found = f"the same polynomials, entry by entry, for widths {shapes} with any differentiable σ, and for {more}"
         return Finding(found if verdict.status is Status.PROVED else str(verdict.evidence), verdict)
 
     return decide

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mathdnn.homework.claim import Picture
+from mathdnn.homework.claim import SIGNS, Picture
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +40,8 @@ def filters(model: torch.nn.Module) -> Picture:
         {"title": str(place), "pixels": kernel[0].tolist(), "diverging": True}
         for place, kernel in enumerate(weight.detach())
     ]
-    return Picture("images", "The six filters of the first layer, learnt (seed 0).", {"images": images, "columns": 6})
+    caption = f"The six filters of the first layer, learnt (seed 0). {SIGNS}"
+    return Picture("images", caption, {"images": images, "columns": 6})
 
 
 def feature_maps(model: torch.nn.Module, data: Dataset) -> Picture:
@@ -63,9 +64,8 @@ def feature_maps(model: torch.nn.Module, data: Dataset) -> Picture:
     images += [
         {"title": f"C3 {place}", "pixels": image.tolist(), "diverging": True} for place, image in enumerate(maps[16])
     ]
-    return Picture(
-        "images", "A test digit and what the two convolutions make of it (seed 0).", {"images": images, "columns": 8}
-    )
+    caption = f"A test digit and what the two convolutions make of it, after their tanh (seed 0). {SIGNS}"
+    return Picture("images", caption, {"images": images, "columns": 8})
 
 
 def misclassified(model: torch.nn.Module, data: Dataset) -> tuple[Picture, ...]:

@@ -25,10 +25,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mathdnn.errors import Diverged, InvalidInput, sentence
+from mathdnn.margin.classes import check_known, check_same, named_classes, signs, two_classes
 from mathdnn.margin.fitting import all_or_nothing, check_epochs, check_switches
 from mathdnn.margin.losses import margin_loss, sigmoid
 from mathdnn.margin.run import Implementation, Settings, SgdRun
@@ -118,7 +118,10 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=first, ensure_all_finite=False)
         if not first and classes is not None:
             check_same(classes, self.classes_)
-        classes = two_classes(np.asarray(classes) if classes is not None else y) if first else self.classes_
+        if first:
+            classes = two_classes(y) if classes is None else named_classes(classes)
+        else:
+            classes = self.classes_
         check_known(y, classes)
         rows = training_rows(X, self.fit_intercept)
         rng = check_random_state(self.random_state) if first else self._rng
@@ -177,61 +180,6 @@ class MarginClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
         return tags
-
-
-def two_classes(y: np.ndarray) -> np.ndarray:
-    """The two classes, sorted. Raises `InvalidInput` for any other number of them."""
-    if (both := _two_whole_numbers(y)) is not None:
-        return both
-    check_classification_targets(y)
-    classes = np.unique(y)
-    if len(classes) == 2:
-        return classes
-    if len(classes) > 2:
-        # the second sentence is scikit-learn's own
-        got = f"{len(classes)}. Only binary classification is supported. The type of the target is {type_of_target(y)}"
-        raise InvalidInput(
-            sentence("MarginClassifier(y=...)", "two classes", got, "take PairwiseLinearClassifier for more")
-        )
-    raise InvalidInput(sentence("MarginClassifier(y=...)", "two classes", "1 class", "give examples of both"))
-
-
-def _two_whole_numbers(y: np.ndarray) -> np.ndarray | None:
-    """What np.unique gives for labels of two whole numbers, without sorting; None for all others."""
-    if y.dtype.kind not in "biuf" or y.ndim != 1 or y.size == 0:
-        return None
-    both = np.array([y.min(), y.max()])
-    if (
-        both[0] == both[1]
-        or not (np.isfinite(both) & (both == np.floor(both))).all()
-        or not ((y == both[0]) | (y == both[1])).all()
-    ):
-        return None
-    return both
-
-
-def check_known(y: np.ndarray, classes: np.ndarray) -> None:
-    """Raise `InvalidInput` for a label that is not one of the classes."""
-    check_classification_targets(y)
-    unknown = np.setdiff1d(y, classes)
-    if unknown.size:
-        got = f"the label {unknown[0]!s}"
-        raise InvalidInput(
-            sentence("partial_fit(y=...)", f"the classes {classes[0]!s} and {classes[1]!s}", got, "name both at first")
-        )
-
-
-def check_same(given: object, classes: np.ndarray) -> None:
-    """Raise `InvalidInput` for classes that are not those of the first call; their order is free."""
-    if set(np.asarray(given).ravel().tolist()) != set(classes.tolist()):
-        expected = f"the classes of the first call, {classes[0]!s} and {classes[1]!s}"
-        do = "leave them out, or begin with another classifier"
-        raise InvalidInput(sentence("partial_fit(classes=...)", expected, f"{given!r:.60}", do))
-
-
-def signs(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """-1 for the first class and +1 for the second, as float32."""
-    return np.where(y == classes[1], np.float32(1), np.float32(-1))
 
 
 def training_rows(X: np.ndarray, fit_intercept: bool) -> Float32[np.ndarray, "n d"]:

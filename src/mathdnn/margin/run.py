@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 
 import numpy as np
 
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import InvalidInput, as_number, is_whole, sentence
 from mathdnn.margin.losses import LOSSES
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Implementation = Literal["auto", "native", "literal"]
 DECAYS = ("constant", "inverse", "inverse_sqrt")
 IMPLEMENTATIONS = ("auto", "native", "literal")
+MOST_STEPS = 1 << 53  # a float counts no further one by one
+MOST_THREADS = 1 << 16  # heuristic: more than any machine runs at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,14 +63,16 @@ def check_settings(settings: Settings, threads: int | None, implementation: str)
     ):
         if not isinstance(value, str) or value not in choices:
             refuse(f"sgd({name}=...)", f"one of {', '.join(choices)}", repr(value), "choose one of them")
-    if not (_is_real(settings.lr) and 0 < settings.lr < math.inf):
-        refuse("sgd(lr=...)", "a finite number above 0", repr(settings.lr), "choose a step")
-    if not (_is_real(settings.weight_decay) and 0 <= settings.weight_decay < math.inf):
-        refuse("sgd(weight_decay=...)", "a finite number from 0", repr(settings.weight_decay), "choose another")
-    if not isinstance(settings.steps_before, int | np.integer) or settings.steps_before < 0:
-        refuse("sgd(steps_before=...)", "a whole number from 0", repr(settings.steps_before), "choose another")
-    if threads is not None and (not isinstance(threads, int | np.integer) or threads < 1):
-        refuse("sgd_many(threads=...)", "None or a whole number from 1", repr(threads), "choose another")
+    if not (_is_real(settings.lr) and 0 < as_number(settings.lr) < math.inf):
+        refuse("sgd(lr=...)", "a finite number above 0", f"{settings.lr!r:.40}", "choose a step")
+    if not (_is_real(settings.weight_decay) and 0 <= as_number(settings.weight_decay) < math.inf):
+        refuse("sgd(weight_decay=...)", "a finite number from 0", f"{settings.weight_decay!r:.40}", "choose another")
+    if not is_whole(settings.steps_before) or not 0 <= settings.steps_before <= MOST_STEPS:
+        expected, got = "a whole number from 0 to 2^53", f"{settings.steps_before!r:.40}"
+        refuse("sgd(steps_before=...)", expected, got, "choose another")
+    if threads is not None and (not is_whole(threads) or not 1 <= threads <= MOST_THREADS):
+        expected = f"None or a whole number from 1 to {MOST_THREADS:,}"
+        refuse("sgd_many(threads=...)", expected, f"{threads!r:.40}", "choose another")
 
 
 def _is_real(value: object) -> bool:
@@ -88,15 +92,27 @@ def checked_rows(X: Rows) -> Rows:
 def checked_run(rows: Rows, run: SgdRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The run's order, flat, the labels of the rows, and a fresh copy of its initial weights."""
     n, d = rows.shape
-    order, y, w0 = np.asarray(run.order), np.asarray(run.y), np.asarray(run.w0)
+    if not isinstance(run, SgdRun):
+        refuse("sgd_many(runs=...)", "runs that are each a SgdRun", f"a {type(run).__name__}", "SgdRun(y, order, w0)")
+    order, y, w0 = (_array(name, getattr(run, name)) for name in ("order", "y", "w0"))
     if order.ndim != 2 or order.dtype.kind not in "iu":
         refuse("sgd(order=...)", "whole numbers (epochs, n)", f"shape {order.shape}, dtype {order.dtype}", "reshape it")
     if y.shape != (n,):
         refuse("sgd(y=...)", f"{n} labels, one a row", f"shape {y.shape}", "give one label a row")
-    if w0.shape != (d,) or w0.dtype.kind != "f" or not np.isfinite(w0).all():
-        refuse("sgd(w0=...)", f"{d} finite floats", f"shape {w0.shape}, dtype {w0.dtype}", "give one weight a column")
+    if y.dtype.kind not in "biuf":
+        refuse("sgd(y=...)", "labels -1 and +1", f"dtype {y.dtype}", "map the two classes to -1 and +1")
     dtype = weight_dtype(rows)
+    if w0.shape != (d,) or w0.dtype.kind != "f" or not (np.abs(w0) <= np.finfo(dtype).max).all():
+        got = f"shape {w0.shape}, dtype {w0.dtype}"
+        refuse("sgd(w0=...)", f"{d} floats that are finite in {dtype}", got, "give one weight a column")
     return order.astype(np.int64, copy=False).ravel(), y.astype(dtype, copy=False), w0.astype(dtype)
+
+
+def _array(name: str, values: object) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        refuse(f"sgd({name}=...)", "an array", "rows of several lengths", "make them equally long")
 
 
 def check_visits(orders: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> None:

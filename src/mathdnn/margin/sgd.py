@@ -146,6 +146,8 @@ def _processors() -> int:
 
 
 def _batches(runs: Iterable[SgdRun]) -> Iterator[list[SgdRun]]:
+    if not isinstance(runs, Iterable):
+        refuse("sgd_many(runs=...)", "runs that are each a SgdRun", f"a {type(runs).__name__}", "put them into a list")
     remaining = iter(runs)
     while batch := list(islice(remaining, BATCH)):
         yield batch
@@ -213,7 +215,7 @@ def _explain(rows: Rows, order: np.ndarray, step: int, settings: Settings) -> No
             f"sgd(loss={settings.loss!r}, lr={settings.lr:g})",
             "weights that stay finite",
             f"a score or weights that are not at {at} of {order.size}",
-            "take a smaller lr, or scale the data",
+            f"take a smaller lr{' or weight_decay' if settings.weight_decay else ''}, or scale the data",
         )
     )
 

@@ -18,7 +18,7 @@ MAX_BYTES = 256_000_000  # a thousand times what a run of all problems writes
 def prepare_output(folder: str | os.PathLike[str]) -> Path:
     """Make `folder` where it is missing, and see that a file can be written in it. Raises `OutputError`."""
     folder = Path(folder)
-    who, do = f"prepare_output({os.fspath(folder)})", "choose a folder that may be written"
+    who, do = f"prepare_output(folder={os.fspath(folder)})", "choose a folder that may be written"
     if os.path.lexists(folder) and not folder.is_dir():
         raise OutputError(sentence(who, "a folder", "something that is not a folder", do))
     try:

@@ -16,15 +16,15 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import InvalidInput, as_number, is_whole, sentence
 from mathdnn.study.statistics import judge, paired_values
 from mathdnn.study.store import Store
 from mathdnn.verdict import Verdict
 
 Arm = Callable[[int], float]
-Outcome = tuple[str, int, float, float]  # arm, seed, value, seconds
+Outcome = tuple[str, int, float | str, float]  # arm, seed, value or the words for what is no number, seconds
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Design:
 
     `metric` names what a run gives, `unit` its unit, `margin` the difference that matters (0 where any does), `level`
     one minus the probability of either error, `notes` whatever else tells this study from another (recipe, data).
-    Raises `InvalidInput` for arms or seeds that are missing or named twice, or a margin or level out of range.
+    Raises `InvalidInput` for arms that are no names, seeds that are no whole numbers of 64 bits, either missing or
+    named twice, a margin or level out of range, or other fields that are no text.
     """
 
     arms: tuple[str, ...]
@@ -45,17 +46,22 @@ class Design:
     notes: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "arms", tuple(self.arms))
-        object.__setattr__(self, "seeds", tuple(int(seed) for seed in self.seeds))
-        for name, values in (("arms", self.arms), ("seeds", self.seeds)):
-            if not values or len(set(values)) < len(values):
-                who, expected = f"Design({name}=...)", f"{name} that differ, at least one"
-                raise InvalidInput(sentence(who, expected, f"{list(values)}", "name each once"))
-        if not (math.isfinite(self.margin) and self.margin >= 0 and 0.5 < self.level < 1):
+        arms = _listed(self.arms, "arms", lambda arm: isinstance(arm, str), "names")
+        seeds = _listed(self.seeds, "seeds", _is_seed, "whole numbers from -2^63 to 2^63 - 1")
+        margin, level = as_number(self.margin), as_number(self.level)
+        if not (math.isfinite(margin) and margin >= 0 and 0.5 < level < 1):
             got = f"margin={self.margin!r}, level={self.level!r}"
             raise InvalidInput(
                 sentence("Design", "a margin of 0 or more and a level in (0.5, 1)", got, "use 0.95, say")
             )
+        for name in ("metric", "unit", "notes"):
+            if not isinstance(getattr(self, name), str):
+                got = f"{getattr(self, name)!r:.80}"
+                raise InvalidInput(sentence(f"Design({name}=...)", "text", got, "describe it in words"))
+        # as the digest is taken: 1 and 1.0, or NumPy's 3 and Python's, are one design
+        fixed = {"arms": arms, "seeds": tuple(map(int, seeds)), "margin": margin, "level": level}
+        for name, value in fixed.items():
+            object.__setattr__(self, name, value)
 
     @property
     def digest(self) -> str:
@@ -89,14 +95,18 @@ def run(
 
     `jobs` processes share the work (joblib; -1 for all cores), this one alone writes. With a `store`, a file, finished
     runs are kept as they end and are not run again after an interruption. `progress(done, total)` hears of each.
-    Raises `InvalidInput` for a run whose metric is not a finite number; what an arm raises passes through.
+    Raises `InvalidInput` for a run whose metric is not one finite number, or jobs that are none; what an arm raises
+    passes through.
     """
+    if not is_whole(jobs) or jobs == 0:
+        got, do = f"{jobs!r:.40}", "use 1, or -1 for all cores"
+        raise InvalidInput(sentence("run(jobs=...)", "a whole number that is not 0", got, do))
     with contextlib.ExitStack() as stack:
         kept = stack.enter_context(Store(store)) if store is not None else None
         found = kept.results(design.digest) if kept else {}
         todo = [task for task in design.order if task not in found]
         for arm, seed, value, seconds in _outcomes(todo, make, jobs):
-            if not math.isfinite(value):
+            if isinstance(value, str) or not math.isfinite(value):
                 got = f"{value} from arm {arm!r} with seed {seed}"
                 do = "find out why; finished runs are kept where a store was given"
                 raise InvalidInput(sentence("run(design)", f"a finite {design.metric}", got, do))
@@ -166,5 +176,26 @@ def _parallel(todo: list[tuple[str, int]], make: Callable[[str], Arm], jobs: int
 def _one(make: Callable[[str], Arm], arm: str, seed: int) -> Outcome:
     function = make(arm)
     start = time.perf_counter()
-    value = float(function(seed))
-    return arm, seed, value, time.perf_counter() - start
+    given = function(seed)
+    value = as_number(given)
+    seconds = time.perf_counter() - start
+    return arm, seed, f"{given!r:.80}" if math.isnan(value) else value, seconds
+
+
+def _listed(values: Any, name: str, fits: Callable[[Any], bool], what: str) -> tuple[Any, ...]:
+    """The values as a tuple. Raises `InvalidInput` unless there is one, all fit and all differ."""
+    who, expected = f"Design({name}=...)", f"a list of {what}"
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InvalidInput(sentence(who, expected, f"{values!r:.80}", "put it into a list"))
+    found = tuple(values)
+    for value in found:
+        if not fits(value):
+            raise InvalidInput(sentence(who, expected, f"{value!r:.80} in it", "choose others"))
+    if not found or len(set(found)) < len(found):
+        expected = f"{name} that differ, at least one"
+        raise InvalidInput(sentence(who, expected, f"{list(found)}", "name each once"))
+    return found
+
+
+def _is_seed(value: Any) -> bool:
+    return is_whole(value) and -(2**63) <= value < 2**63  # what a store can keep

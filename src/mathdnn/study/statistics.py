@@ -19,10 +19,10 @@ from __future__ import annotations
 import math
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import InvalidInput, as_number, is_whole, sentence
 from mathdnn.verdict import Estimate, Status, Verdict, undecided
 
 
@@ -69,11 +69,10 @@ def paired_difference(a: Sequence[float], b: Sequence[float], level: float = 0.9
 
 def wilson_interval(successes: int, trials: int, level: float = 0.95) -> Interval:
     """Where the probability of a success lies. Raises `InvalidInput` unless 0 <= successes <= trials, trials >= 1."""
-    if trials < 1 or not 0 <= successes <= trials:
+    if not (is_whole(successes) and is_whole(trials)) or trials < 1 or not 0 <= successes <= trials:
         who = f"wilson_interval(successes={successes!r}, trials={trials!r})"
-        raise InvalidInput(
-            sentence(who, "0 <= successes <= trials with at least one trial", "these", "check the count")
-        )
+        expected = "whole numbers, 0 <= successes <= trials, with at least one trial"
+        raise InvalidInput(sentence(who, expected, "these", "check the count"))
     z = statistics.NormalDist().inv_cdf((1 + _check_level(level)) / 2)
     p, n = successes / trials, trials
     middle, scale = p + z * z / (2 * n), 1 + z * z / n
@@ -99,8 +98,9 @@ def equivalence(
     Raises `InvalidInput` for unequal lengths, values that are not finite, or a margin that is not positive.
     """
     who = "equivalence(a, b)"
-    if not (math.isfinite(margin) and margin > 0):
+    if not 0 < as_number(margin) < math.inf:
         raise InvalidInput(sentence(who, "a finite margin above 0", f"margin={margin!r}", "fix one before the runs"))
+    level = _check_level(level, above=0.5)
     claim = claim or f"the difference is less than {margin:g}{' ' * bool(unit)}{unit}"
     method = f"paired equivalence test (TOST) at {1 - level:.2g}"
     return judge(claim, paired_values(a, b, who), (-margin, margin), level, quantity=quantity, unit=unit, method=method)
@@ -119,10 +119,13 @@ def verdict_in_prediction_interval(
 
     An interval that reaches further than `widest` (fixed before the runs) to either side holds nearly anything, and
     supports nothing: undecided, like one value, or values that are all the same. Raises `InvalidInput` for values not
-    finite.
+    finite, or a `widest` that is not above 0.
     """
     values = check_values(values, "verdict_in_prediction_interval(values)")
     (published,) = check_values([published], "verdict_in_prediction_interval(published)")
+    if not as_number(widest) > 0:
+        expected, do = "a number above 0, or infinity", "fix one before the runs"
+        raise InvalidInput(sentence("verdict_in_prediction_interval(widest)", expected, f"{widest!r:.80}", do))
     why_not = _no_spread(values)
     if why_not:
         return undecided(claim, why_not, "more runs with seeds of their own")
@@ -146,9 +149,17 @@ def judge(
     unit: str = "",
     method: str = "t interval of the mean",
 ) -> Verdict:
-    """Does the mean lie in the open `region` that the claim allows? An end may be infinite; see the module's top."""
+    """Does the mean lie in the open `region` that the claim allows? An end may be infinite; see the module's top.
+
+    Raises `InvalidInput` for values that are not finite, a region whose ends are not two numbers in order, or a level
+    outside (0.5, 1).
+    """
     values = check_values(values, "judge(values)")
-    low_end, high_end = region
+    ends = [as_number(end) for end in region] if isinstance(region, Iterable) else []
+    if len(ends) != 2 or not ends[0] < ends[1]:
+        do = "give the smaller first; an end may be infinite"
+        raise InvalidInput(sentence("judge(region)", "two numbers in order", f"{region!r:.80}", do))
+    low_end, high_end = region = (ends[0], ends[1])
     why_not = _no_spread(values)
     if why_not:
         return undecided(claim, why_not, "more runs with seeds of their own")
@@ -164,13 +175,16 @@ def judge(
 
 def check_values(values: Sequence[float], who: str) -> tuple[float, ...]:
     """The values as floats. Raises `InvalidInput` for none at all, or one that is not a finite number."""
-    found = tuple(float(value) for value in values)
+    if not isinstance(values, Iterable):
+        raise InvalidInput(sentence(who, "a list of values", f"{values!r:.80}", "give one value a run"))
+    given = tuple(values)
+    found = tuple(as_number(value) for value in given)
     if not found:
         raise InvalidInput(sentence(who, "at least one value", "none", "give one value a run"))
     for index, value in enumerate(found):
         if not math.isfinite(value):
             do = "find out why that run failed; leaving it out would bias the rest"
-            raise InvalidInput(sentence(who, "finite values", f"{value} at position {index}", do))
+            raise InvalidInput(sentence(who, "finite values", f"{given[index]!r:.80} at position {index}", do))
     return found
 
 
@@ -231,9 +245,9 @@ def _no_spread(values: tuple[float, ...]) -> str:
 
 
 def _check_level(level: float, above: float = 0.0) -> float:
-    if not above < level < 1:
+    if not above < as_number(level) < 1:
         raise InvalidInput(sentence("level", f"a number between {above:g} and 1", repr(level), "use 0.95, say"))
-    return level
+    return as_number(level)
 
 
 def _what_would_decide(interval: Interval, region: tuple[float, float]) -> str:

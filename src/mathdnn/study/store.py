@@ -6,7 +6,8 @@ import os
 import sqlite3
 from types import TracebackType
 
-from mathdnn.errors import OutputError, RunError, sentence
+from mathdnn.data import checked_path
+from mathdnn.errors import InvalidInput, OutputError, RunError, sentence
 
 _FORMAT = 0x6D646E31  # "mdn1", SQLite's application_id: tells this file from any other database
 _TABLE = """CREATE TABLE IF NOT EXISTS result (
@@ -17,14 +18,17 @@ _TABLE = """CREATE TABLE IF NOT EXISTS result (
 class Store:
     """Open or create the file `path`; use it in a `with` statement. Results are keyed by design digest, arm and seed.
 
-    Raises `RunError` for a file that is something else, damaged, or held by another process, `OutputError` where it
-    cannot be created.
+    Raises `InvalidInput` for a path that names no file, `RunError` for a file that is something else, damaged, or held
+    by another process, `OutputError` where it cannot be created.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._who = f"Store({os.fspath(path)})"
-        try:
-            self._database = sqlite3.connect(os.fspath(path), timeout=0, isolation_level=None)
+        file = checked_path(path, "Store(path)")
+        self._who = f"Store({file})"
+        if not os.fspath(path) or "\0" in str(file):  # SQLite takes "" for a database that is deleted when closed
+            raise InvalidInput(sentence("Store(path)", "a name of a file", repr(path), "choose a name"))
+        try:  # absolute, for SQLite keeps nothing of ":memory:"
+            self._database = sqlite3.connect(file.absolute(), timeout=0, isolation_level=None)
         except sqlite3.Error as error:
             raise OutputError(
                 sentence(self._who, "a place to write", f"the answer '{error}'", "choose a folder that exists")

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import InvalidInput, as_number, is_whole, sentence
 from mathdnn.study.statistics import Interval, check_values
 
 
@@ -74,9 +74,10 @@ def interleaved_timing(
 ) -> Timing:
     """Time each arm once a round, after `warmup` rounds that do not count; the order rotates from round to round.
 
-    `clock` gives seconds. Raises `InvalidInput` without arms or rounds; what an arm raises passes through.
+    `clock` gives seconds. Raises `InvalidInput` without arms or rounds, or for parts of rounds; what an arm raises
+    passes through.
     """
-    if not arms or rounds < 1 or warmup < 0:
+    if not arms or not (is_whole(rounds) and rounds >= 1) or not (is_whole(warmup) and warmup >= 0):
         got = f"{len(arms)} arms, rounds={rounds!r}, warmup={warmup!r}"
         raise InvalidInput(
             sentence("interleaved_timing", "an arm, a round and a warm-up of 0 or more", got, "give at least these")
@@ -100,7 +101,7 @@ def median_interval(values: list[float], level: float = 0.95) -> Interval:
     Level 0 is the narrowest one. Raises `InvalidInput` for a level below 0 or from 1 on, or where even the smallest and
     the largest value do not make such an interval.
     """
-    if not 0 <= level < 1:
+    if not 0 <= as_number(level) < 1:
         raise InvalidInput(sentence("level", "a number from 0 to below 1", repr(level), "use 0.95, say"))
     raw = check_values(values, "median_interval(values)")
     n, k, tail = len(raw), 0, 0.0
