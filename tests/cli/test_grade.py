@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -548,6 +549,64 @@ def test_every_answer_for_a_derivative_is_verified_from_its_file(case, folder, c
     assert words in capsys.readouterr().out
     assert main(["verify", "c.json"]) == 0
     assert capsys.readouterr().out.startswith("HOLDS: ")
+
+
+LINEAR = [[Fraction(a * b, 16) for b in (1, 3, 3, 1)] for a in (1, 3, 3, 1)]
+UP = ("conv", "--transposed", "--stride", "2", "--target")
+TRANSPOSED = {
+    "nearest": ([[1, 1], [1, 1]], [*UP, "upsample-nearest-2"], ""),
+    "linear": (LINEAR, [*UP, "upsample-bilinear-2", "--padding", "1", "--padding-mode", "replicate"], ""),
+    "zeros between": ([[1]], [*UP, "zero-insertion-2", "--output-padding", "1"], ""),
+    "two outputs": ([[[1]], [[2]]], [*UP, "ups:two", "--output-padding", "1"], ""),
+    "plain": (
+        [[1, 1], [1, 1]],
+        ["conv", "--stride", "2", "--target", "upsample-nearest-2"],
+        "The target is a transposed convolution, with stride (2, 2), padding 0 and padding mode zeros: hand the kernel in as one.",
+    ),
+    "plain target": (
+        [[1, 0, -1]],
+        ["conv", "--transposed", "--padding", "0,1", "--target", "central-difference-x"],
+        "The target is no transposed convolution: hand the kernel in as a plain one.",
+    ),
+    "zeros outside": (
+        LINEAR,
+        [*UP, "upsample-bilinear-2", "--padding", "1"],
+        "The kernel is right, and the padding mode is zeros, where the target has replicate.",
+    ),
+    "cut too short": (
+        [[1]],
+        [*UP, "zero-insertion-2"],
+        "The kernel is right, and the output padding is wrong (the output is 13 x 15, and the target's is 14 x 16).",
+    ),
+    "moved": (
+        [[0, 1], [0, 0]],
+        [*UP, "zero-insertion-2"],
+        "It is the right kernel shifted by (0, 1): each pixel is put down that far off.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRANSPOSED)
+def test_a_transposed_kernel_is_graded(name, folder, capsys):
+    weight, argv, remark = TRANSPOSED[name]
+    (folder / "ups.py").write_text(
+        "import torch\n\n\ndef two(x):\n    up = torch.zeros_like(x).repeat(1, 2, 2, 2)\n"
+        "    up[:, :1, ::2, ::2] = x\n    up[:, 1:, ::2, ::2] = 2 * x\n    return up\n"
+    )
+    typed = json.dumps(weight, default=str)
+    assert grade_conv(typed, *argv, "--save", "t.json") == (1 if remark else 0)
+    said = capsys.readouterr().out
+    assert said.startswith("WRONG: " if remark else "RIGHT: on 1 x 7 x 8 images, the transposed convolution handed in")
+    assert remark in said
+    assert main(["verify", "t.json"]) == 0
+
+
+def test_output_padding_is_of_transposed_kernels(folder, capsys):
+    assert grade_conv([[1]], "conv", "--target", "identity", "--output-padding", "1") == 2
+    assert capsys.readouterr().err == (
+        "mathdnn: ConvForm(output_padding=...): expected none for a convolution that is not transposed, got (1, 1); "
+        "say transposed=True, or leave it out.\n"
+    )
 
 
 @pytest.mark.parametrize("command", ["conv", "count", "derivative"])

@@ -439,4 +439,48 @@ def _scipy() -> list[Case]:
     return cases
 
 
-CASES = [*_layers(), *_pools(), *_filters(), *_by_hand(), *_linear_but_not(), *_transposed(), *_nonlinear(), *_scipy()]
+def _by_columns(matrix: torch.Tensor) -> Callable[[Any], Any]:
+    """Rows of 8 pixels times a matrix that is kept sparse."""
+    return lambda x: torch.sparse.mm(matrix, x.reshape(-1, 8).T).T.reshape(x.shape)
+
+
+def _rewritten() -> list[Case]:
+    """Linear ones among operations that mostly are not, and sums that torch writes in other ways."""
+    shape = (1, 6, 8)
+    inf, every = float("inf"), torch.ones(6, 8, dtype=torch.bool)
+    after, mirrored = ((torch.arange(8) + 1) % 8).expand(1, 1, 6, 8), torch.arange(7, -1, -1).expand(1, 1, 6, 8)
+    moved, uneven = torch.eye(8).roll(1, 0).to_sparse(), torch.diag(torch.arange(1.0, 9.0)).to_sparse()
+    squares = torch.arange(48).reshape(6, 8) % 2 == 1
+    deep = {"scale_factor": (1, 2, 2), "mode": "trilinear"}
+    return [
+        Case("leaky relu of slope 1", lambda x: F.leaky_relu(x, 1.0), shape, True),
+        Case("leaky relu of slope 0.999", lambda x: F.leaky_relu(x, 0.999), shape, False),
+        Case("clamped to all numbers", lambda x: x.clamp(-inf, inf), shape, True),
+        Case("clamped from minus infinity", lambda x: x.clamp_min(-inf), shape, True),
+        Case("clamped to infinity", lambda x: x.clamp_max(inf) + 1, shape, True),
+        Case("clamped at one end", lambda x: x.clamp(-inf, 1e3), shape, False),
+        Case("hardtanh of all numbers", lambda x: F.hardtanh(x, -inf, inf), shape, True),
+        Case("hardtanh", lambda x: F.hardtanh(x), shape, False),
+        Case("columns added one further", lambda x: x.scatter_add(-1, after, 2 * x), shape, True),
+        Case("columns added mirrored", lambda x: x.scatter_add(-1, mirrored, x), shape, False),
+        Case("some columns added", lambda x: x.scatter_add(-1, after[..., :4], x), shape, False),
+        Case("columns added to zeros", lambda x: torch.zeros_like(x).scatter_add(-1, after, x), shape, True),
+        Case("nansum of windows", lambda x: x.unfold(-2, 2, 2).unfold(-2, 2, 2).nansum((-1, -2)), shape, True),
+        Case("nansum of all rows", lambda x: x - x.nansum(-1, keepdim=True), shape, True),
+        Case("nansum of everything", lambda x: x - x.nansum(), shape, True),
+        Case("a sparse matrix", _by_columns(moved), shape, True),
+        Case("an uneven sparse matrix", _by_columns(uneven), shape, False),
+        Case("a sparse matrix and a sum",
+             lambda x: torch.sparse.addmm(x[0, 0].T, moved, x[0, 0].T, beta=3, alpha=2).T[None, None], shape, True),
+        Case("scattered everywhere", lambda x: x.masked_scatter(every, x.roll(1, -1)), shape, True),
+        Case("scattered to every other", lambda x: x.masked_scatter(squares, x.roll(1, -1)), shape, False),
+        Case("scattered to the positive", lambda x: x.masked_scatter(x > 0, x), shape, False),
+        Case("trilinear of one layer", lambda x: F.interpolate(x[:, :, None], **deep)[:, :, 0], shape, True),
+        Case("trilinear of three layers", lambda x: F.interpolate(x[:, None], **deep)[:, 0], (3, 5, 6), True),
+        Case("trilinear with corners",
+             lambda x: F.interpolate(x[:, None], **deep, align_corners=True)[:, 0], (3, 5, 6), False),
+    ]  # fmt: skip
+
+
+CASES = [*_layers(), *_pools(), *_filters(), *_by_hand(), *_linear_but_not(), *_transposed(), *_nonlinear(),
+         *_rewritten(), *_scipy()]  # fmt: skip

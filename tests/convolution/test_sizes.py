@@ -29,6 +29,7 @@ from mathdnn.convolution.watched import NotTraced
 from mathdnn.verdict import Status
 from mathdnn.verify import verify
 from mathdnn.verify.growing import Grid
+from mathdnn.verify.numbers import Malformed
 from mathdnn.verify.sizes import RULES as CHECKER_RULES
 from mathdnn.verify.stationary import track_of
 from mathdnn.verify.stationary.reader import Reader
@@ -113,6 +114,20 @@ ALL = {
 SOME = {
     "even sizes": (nn.PixelUnshuffle(2), 1, "height of at least 4 with remainder 0 modulo 2"),
     "even widths": (lambda x: x if x.shape[-1] % 2 else 2 * x, 1, "width of at least 2 with remainder 0 modulo 2"),
+    "patches by half its size": (
+        lambda x: x.reshape(x.shape[0], x.shape[1], x.shape[2] // 2, 2, x.shape[3] // 2, 2).mean((3, 5)),
+        1,
+        "width of at least 4 with remainder 0 modulo 2",
+    ),
+    "patches to channels": (
+        lambda x: (
+            x.reshape(1, x.shape[-3], x.shape[-2] // 2, 2, x.shape[-1] // 2, 2)
+            .permute(0, 1, 3, 5, 2, 4)
+            .reshape(1, -1, x.shape[-2] // 2, x.shape[-1] // 2)
+        ),
+        2,
+        "width of at least 4 with remainder 0 modulo 2",
+    ),
     "wider than 20": (lambda x: F.avg_pool2d(x, 3, 1) if x.shape[-1] > 20 else x.flip(-1), 1, "width of at least 21"),
     "other than 28": (lambda x: x.flip(-1) if x.shape[-2] == 28 else x, 1, "every height of at least 29"),
 }
@@ -220,9 +235,7 @@ def test_some_sizes(name):
 
 
 SAID_BY_TORCH = {
-    "half its size": lambda x: F.interpolate(x, scale_factor=0.5, recompute_scale_factor=True),
     "bytes": lambda x: x * (1 + 0 * x.nbytes),
-    "two sides of one size": lambda x: F.interpolate(x, size=(x.shape[-1] - 6, x.shape[-1])),
 }
 
 
@@ -233,6 +246,56 @@ def test_why_other_sizes_are_open_names_no_place_in_torchs_code(name):
     why = verdict.evidence.method.partition("is left open, since ")[2]
     assert not re.search(r"/|cpp|frame|c10|Exception raised", why.replace("sizes/strides", "")), why
     assert re.search(r"Error: [A-Z][A-Za-z ]{10}", why), why
+
+
+A_NUMBER = "torch takes the image's height or width as a number in "
+FIXED = {
+    "nearest-exact": (
+        lambda x: F.interpolate(x, scale_factor=2, mode="nearest-exact"),
+        A_NUMBER + "interpolate(scale_factor=2, mode='nearest-exact')",
+    ),
+    "antialiased": (
+        lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", antialias=True),
+        A_NUMBER + "interpolate(scale_factor=2, mode='bilinear', antialias=True)",
+    ),
+    "a third": (
+        lambda x: F.interpolate(x, scale_factor=1 / 3),
+        A_NUMBER + "interpolate(scale_factor=0.3333333333333333, mode='nearest')",
+    ),
+    "lines": (
+        lambda x: F.interpolate(x[:, 0], scale_factor=2, mode="linear")[:, None],
+        A_NUMBER + "interpolate(scale_factor=2, mode='linear')",
+    ),
+    "to one size": (
+        lambda x: F.interpolate(x, size=(36, 48)),
+        A_NUMBER + "interpolate(size=(36, 48), mode='nearest')",
+    ),
+    "half, and its size again": (
+        lambda x: F.interpolate(x, scale_factor=0.5, recompute_scale_factor=True),
+        A_NUMBER + "interpolate(scale_factor=0.5, mode='nearest', recompute_scale_factor=True)",
+    ),
+    "two sides of one size": (
+        lambda x: F.interpolate(x, size=(x.shape[-1] - 6, x.shape[-1])),
+        A_NUMBER + "interpolate(mode='nearest')",
+    ),
+    "blocks": (lambda x: torch.kron(x, torch.ones(1, 1, 2, 2)), A_NUMBER + "kron()"),
+    "volume": (
+        lambda x: F.interpolate(x[:, :, None], size=(1, x.shape[-2], 2 * x.shape[-1]))[:, :, 0],
+        A_NUMBER + "interpolate(mode='nearest')",
+    ),
+    "its own code": (
+        lambda x: x * int(x.shape[-2]),
+        "its code takes the image's height or width as a number",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_what_fixes_the_size_is_named(name):
+    op, why = FIXED[name]
+    verdict, sizes = _statement(op, (1, 18, 24))
+    assert sizes is None
+    assert verdict.evidence.method.partition("is left open, since ")[2] == why
 
 
 @pytest.mark.parametrize("shape", [(1, 70, 10), (1, 10, 70)])
@@ -410,6 +473,31 @@ def test_conditions_are_shown_or_not():
     assert not sizes.holds(["!=", "W", 12])
     with pytest.raises(Unclear, match=r"^a size is divided with a remainder that is not the same along the class$"):
         sizes.holds(["==", ["%", "W", 2], 1])
+
+
+DIVIDED = [  # a size, and what it is on all heights 8, 10, 12, ... and widths 9, 12, 15, ...; None where it changes
+    (["//", "H", ["//", "H", 2]], 2),
+    (["%", ["+", "H", 1], ["//", "H", 2]], 1),
+    (["//", ["+", "H", -1], ["//", "H", 2]], 1),
+    (["//", 3, "H"], 0),
+    (["//", "H", ["+", "H", -7]], None),  # 8, 3, 2, 2, 1, ...
+    (["//", ["*", "H", "H"], "H"], None),
+    (["//", "H", "W"], None),
+    (["%", "H", ["+", 20, ["*", -1, "H"]]], None),
+    (["//", ["*", -1, "H"], "H"], -1),
+]
+
+
+@pytest.mark.parametrize(("size", "value"), DIVIDED)
+def test_a_size_divided_by_a_size(size, value):
+    """The prover and the checker, each on its own, say what the quotient is where it is one number."""
+    prover, checker = Class((8, 9), (2, 3)), Grid((8, 9), (2, 3))
+    for read in (lambda: prover.holds(["==", size, value]), lambda: checker.holds(["==", size, value])):
+        if value is None:
+            with pytest.raises((Unclear, Malformed), match=r"the quotient is not the same|quotient of two sizes"):
+                read()
+        else:
+            assert read()
 
 
 SABOTEURS = [

@@ -26,3 +26,10 @@ def answer(verdict: Verdict, *, json: bool = False, save: Path | None = None, wo
         if save is not None:
             print(f"saved: {save}; check it with mathdnn verify {save}")
     return HOLDS if verdict.status.value in ("proved", "supported") else FAILS
+
+
+def marked(verdict: Verdict, *, json: bool, save: Path | None) -> int:
+    """Print and save a verdict on something handed in, with RIGHT or WRONG at its head."""
+    mark = {"proved": "RIGHT", "refuted": "WRONG"}.get(verdict.status.value, verdict.status.value.upper())
+    lines = [f"{mark}: {verdict.claim}", f"  {verdict.evidence}"]
+    return answer(verdict, json=json, save=save, words="\n".join(lines))

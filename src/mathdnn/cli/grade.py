@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from mathdnn.cli.answer import answer
+from mathdnn.cli.answer import marked
 from mathdnn.cli.formulas import check_typed
-from mathdnn.cli.named import foreign, load_operation, require_place, require_time_limit, sizes
-from mathdnn.cli.output import Json, Whole
-from mathdnn.cli.weights import read_list, read_numbers
+from mathdnn.cli.grade_conv import EXAMPLES, conv
+from mathdnn.cli.named import require_place, sizes
+from mathdnn.cli.output import Json
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
@@ -28,13 +28,6 @@ mathdnn grade derivative dyl/dyl-1 "diag(s[l]) @ A[l]"
 
 Exit codes: 0 right, 1 wrong or undecided (the answer says which), 2 misuse."""
 
-CONV = """Examples:
-
-mathdnn grade conv --target finite-difference --weight kernel.npy --padding 1
-mathdnn grade conv --target filters:blur --weight "[[1/4, 1/2, 1/4]]"
-
-FILE is NPY (no pickles) or JSON; typed numbers may be fractions."""
-
 COUNT = """Examples:
 
 mathdnn grade count 60806 --of lenet5
@@ -49,132 +42,8 @@ A[l], b[l], y[l], s[l] = sigma'(z_l), G[l] = dy_L/dy_l, I, l, L;
 diag(v), outer(u, v), X.T, @, *, +, - and whole numbers; or as
 on paper and in LaTeX: A_l, y_{l-1}^T, sigma'(A_l y_{l-1} + b_l)."""
 
-WIDEST = 256  # of stride, padding and dilation
-
 grade = App(name="grade", help="Grade a kernel, a count or a derivative.", help_epilogue=EPILOGUE)
-
-
-@grade.command(help_epilogue=CONV)
-def conv(
-    *,
-    target: str,
-    weight: Annotated[str, Parameter(allow_leading_hyphen=True)],
-    bias: str | None = None,
-    stride: str = "1",
-    padding: str = "0",
-    padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
-    dilation: str = "1",
-    groups: Whole = 1,
-    shape: str | None = None,
-    time_limit: float = 60.0,
-    json: Json = False,
-    save: Path | None = None,
-) -> int:
-    """Does a convolution compute what it should?
-
-    Parameters
-    ----------
-    target
-        A name from the catalogue (a wrong one lists them), or MODULE:NAME.
-    weight
-        FILE or typed: (out, in / groups, h, w), (out, h, w) or (h, w).
-    bias
-        FILE or typed, one number for each output channel.
-    stride
-        One number, or height,width.
-    padding
-        One number, height,width, or top,bottom,left,right.
-    padding_mode
-        What lies outside of the image.
-    dilation
-        One number, or height,width.
-    groups
-        Of channels.
-    shape
-        Of the images. [default: channels x 7 x 8]
-    time_limit
-        Seconds for each call of a target of yours.
-    json
-        Print the verdict as one JSON document.
-    save
-        File for the verdict, for mathdnn verify.
-    """
-    require_time_limit(time_limit, "grade conv --time-limit")
-    require_place(save, "grade conv --save")
-    layer: dict[str, Any] = {
-        "bias": None if bias is None else read_list(bias, "grade conv --bias"),
-        "stride": _geometry(stride, "stride", (1, 2)),
-        "padding": _geometry(padding, "padding", (1, 2, 4)),
-        "padding_mode": padding_mode,
-        "dilation": _geometry(dilation, "dilation", (1, 2)),
-        "groups": groups,
-        "input_shape": None if shape is None else _image(shape),
-        "seconds": time_limit,
-        "name": target,
-    }
-    numbers = read_numbers(weight, "grade conv --weight")
-    goal = load_operation(target, f"grade conv --target {target}") if ":" in target else target
-    with foreign(f"grade conv --target {target}"):
-        verdict = _grade(numbers, goal, layer)
-    return _mark(verdict, json=json, save=save)
-
-
-def _geometry(text: str, name: str, lengths: tuple[int, ...]) -> Any:
-    who = f"grade conv --{name}"
-    found = sizes(text, who, "1 or 1,2")
-    if len(found) not in lengths or max(found) > WIDEST:
-        expected = f"{' or '.join(map(str, lengths))} numbers up to {WIDEST}"
-        raise InvalidInput(sentence(who, expected, repr(text[:60]), "write them with commas"))
-    if len(found) == 4:
-        return found[:2], found[2:]
-    return found[0] if len(found) == 1 else found
-
-
-def _image(text: str) -> tuple[int, ...]:
-    found = sizes(text, "grade conv --shape", "1,7,8")
-    if len(found) != 3:
-        raise InvalidInput(sentence("grade conv --shape", "channels, height, width", repr(text[:60]), "give three"))
-    return found
-
-
-def _grade(numbers: Any, goal: Any, layer: dict[str, Any]) -> Verdict:
-    """The exact verdict; where that is no, and every weight is the float next to the right one, the proof of that."""
-    from mathdnn.convolution import grade as grade_kernel
-    from mathdnn.convolution.catalogue import CATALOGUE
-
-    verdict = grade_kernel(numbers, goal, **layer)
-    if verdict.status.value != "refuted" or not isinstance(goal, str):
-        return verdict
-    form, floats = CATALOGUE[goal](), _floats(numbers)
-    for dtype in ("float64", "float32"):
-        if form.is_exact_in(dtype):
-            continue
-        near = grade_kernel(floats, form.rounded(dtype), **layer)
-        if near.status.value == "proved":
-            return _rounded(near, verdict.claim, dtype)
-    return verdict
-
-
-def _rounded(near: Verdict, claim: str, dtype: str) -> Verdict:
-    """The proof for the rounded target, which says so and is sealed anew."""
-    from mathdnn.convolution.certificate import certified
-    from mathdnn.verdict import Certificate
-
-    evidence = near.evidence
-    assert isinstance(evidence, Certificate)
-    data = {key: value for key, value in evidence.data.items() if key != "seal"}
-    words = f"{claim}, every weight the nearest {dtype}"
-    return certified(words, evidence.method, data, equality=near.equality, assumptions=near.assumptions)
-
-
-def _floats(numbers: Any) -> Any:
-    return [_floats(part) for part in numbers] if isinstance(numbers, list) else float(numbers)
-
-
-def _mark(verdict: Verdict, *, json: bool, save: Path | None) -> int:
-    mark = {"proved": "RIGHT", "refuted": "WRONG"}.get(verdict.status.value, verdict.status.value.upper())
-    lines = [f"{mark}: {verdict.claim}", f"  {verdict.evidence}"]
-    return answer(verdict, json=json, save=save, words="\n".join(lines))
+grade.command(help_epilogue=EXAMPLES)(conv)
 
 
 @grade.command(help_epilogue=COUNT)
@@ -211,7 +80,7 @@ def count(
     if of == "lenet5-1998" and c3 == "full":
         expected, do = "the table, which the paper's network always has", "leave --c3 out, or grade lenet5"
         raise InvalidInput(sentence("grade count --of lenet5-1998 --c3", expected, "full", do))
-    return _mark(_count(int(number.replace(",", "")), of, c3, what), json=json, save=save)
+    return marked(_count(int(number.replace(",", "")), of, c3, what), json=json, save=save)
 
 
 def _count(claimed: int, of: str, c3: str, what: str) -> Verdict:
@@ -294,4 +163,4 @@ def derivative(
     parts = [check_typed(of, formula, shape, None, "grade derivative") for shape in shapes]
     read = parts[0].claim.partition(" for every ")[0]
     claim = f"{read.partition(' = ')[0]} = {' '.join(formula.split())}"
-    return _mark(all_of(claim if claim == read else f"{claim}, read as {read}", parts), json=json, save=save)
+    return marked(all_of(claim if claim == read else f"{claim}, read as {read}", parts), json=json, save=save)

@@ -13,25 +13,46 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any
 
+from mathdnn.convolution.checked import exactly, one_of, values, whole
+from mathdnn.convolution.factors import (
+    MOST_CHANNELS,
+    each,
+    pixel_shuffle,
+    pixel_unshuffle,
+    require_few,
+    subsample,
+    upsample_bicubic,
+    upsample_bilinear,
+    upsample_nearest,
+    zero_insertion,
+)
 from mathdnn.convolution.form import ConvForm
-from mathdnn.convolution.resampling import keys
 from mathdnn.errors import InvalidInput, sentence
 
-Number = int | Fraction
+Number = int | float | Fraction
+_WIDEST = 255  # taps along a side: wider filters are not written down as a kernel (heuristic)
+_FARTHEST = 512  # pixels that an image is moved (heuristic)
 
 
-def _each(kernel: list[list[Any]], channels: int, **more: Any) -> ConvForm:
-    """One kernel for every channel on its own."""
-    if channels < 1:
-        raise InvalidInput(
-            sentence("catalogue(channels=...)", "at least one channel", str(channels), "give a positive number")
-        )
-    return ConvForm.of([[kernel]] * channels, groups=channels, **more)
+def _odd(k: Any, who: str) -> int:
+    """The width of a kernel that has a middle."""
+    if not whole(k, who, 1, _WIDEST) % 2:
+        raise InvalidInput(sentence(who, "an odd number", str(k), "give one, so that the kernel has a middle"))
+    return int(k)
+
+
+def _table(given: Any, axes: int, who: str, expected: str) -> Any:
+    """Numbers in lists of equal length, with that many axes."""
+    array = values(given, who)
+    if array.ndim != axes or array.size == 0:
+        raise InvalidInput(sentence(who, expected, f"{given!r:.60}", "give those, in lists of equal length"))
+    require_few(array.size, who)
+    return array.tolist()
 
 
 def _same(kernel: list[list[Any]], channels: int, padding_mode: str = "zeros") -> ConvForm:
     """The kernel with the padding that keeps the size (odd sizes)."""
-    return _each(kernel, channels, padding=(len(kernel) // 2, len(kernel[0]) // 2), padding_mode=padding_mode)
+    return each(kernel, channels, padding=(len(kernel) // 2, len(kernel[0]) // 2), padding_mode=padding_mode)
 
 
 def finite_differences() -> ConvForm:
@@ -43,16 +64,19 @@ def finite_differences() -> ConvForm:
 
 def average_pool(k: int, channels: int = 1) -> ConvForm:
     """AvgPool2d(k): kernel k, stride k, every weight 1/k^2, each channel on its own."""
-    return _each([[Fraction(1, k * k)] * k] * k, channels, stride=k)
+    k = whole(k, "catalogue.average_pool(k)", 1, _WIDEST)
+    return each([[Fraction(1, k * k)] * k] * k, channels, stride=k)
 
 
 def box(k: int, channels: int = 1, padding_mode: str = "zeros") -> ConvForm:
     """The mean of k x k pixels around each pixel (k odd)."""
+    k = _odd(k, "catalogue.box(k)")
     return _same([[Fraction(1, k * k)] * k] * k, channels, padding_mode)
 
 
 def gaussian(k: int, channels: int = 1, padding_mode: str = "zeros") -> ConvForm:
     """The binomial approximation of a Gaussian with k x k taps (k odd), which is exact in rationals."""
+    k = _odd(k, "catalogue.gaussian(k)")
     line = [math.comb(k - 1, a) for a in range(k)]
     return _same([[Fraction(a * b, 4 ** (k - 1)) for b in line] for a in line], channels, padding_mode)
 
@@ -73,13 +97,14 @@ def scharr(axis: int = 1, channels: int = 1, padding_mode: str = "zeros") -> Con
 
 
 def _along(axis: int, smooth: list[int], channels: int, padding_mode: str) -> ConvForm:
+    one_of(axis, "catalogue(axis=...)", (0, 1))
     kernel = [[-s, 0, s] for s in smooth]
     return _same(kernel if axis == 1 else [list(row) for row in zip(*kernel, strict=True)], channels, padding_mode)
 
 
 def laplacian(neighbours: int = 4, channels: int = 1, padding_mode: str = "zeros") -> ConvForm:
     """The sum of the 4 or 8 neighbours less as many times the pixel."""
-    corner = int(neighbours == 8)
+    corner = int(one_of(neighbours, "catalogue.laplacian(neighbours)", (4, 8)) == 8)
     kernel = [[corner, 1, corner], [1, -neighbours, 1], [corner, 1, corner]]
     return _same(kernel, channels, padding_mode)
 
@@ -107,15 +132,15 @@ def laplacian_of_gaussian(channels: int = 1, padding_mode: str = "zeros") -> Con
 
 def unsharp(amount: Number = 1, channels: int = 1, padding_mode: str = "zeros") -> ConvForm:
     """The pixel and `amount` times what a 3 x 3 box blur takes from it."""
-    centre = 1 + Fraction(amount) * Fraction(8, 9)
-    return _same(
-        [[centre if a == b == 1 else -Fraction(amount, 9) for b in range(3)] for a in range(3)], channels, padding_mode
-    )
+    taken = exactly(amount, "catalogue.unsharp(amount)") / 9
+    kernel = [[1 + 8 * taken if a == b == 1 else -taken for b in range(3)] for a in range(3)]
+    return _same(kernel, channels, padding_mode)
 
 
 def motion_blur(k: int, axis: int = 1, channels: int = 1, padding_mode: str = "zeros") -> ConvForm:
     """The mean of k pixels in a row (axis 1), a column (axis 0) or down the diagonal (axis 2); k odd."""
-    if axis == 2:
+    k = _odd(k, "catalogue.motion_blur(k)")
+    if one_of(axis, "catalogue.motion_blur(axis)", (0, 1, 2)) == 2:
         return _same([[Fraction(int(a == b), k) for b in range(k)] for a in range(k)], channels, padding_mode)
     return _same([[Fraction(1, k)] * k] if axis == 1 else [[Fraction(1, k)]] * k, channels, padding_mode)
 
@@ -131,37 +156,44 @@ def second_difference(axis: int = 1, channels: int = 1, padding_mode: str = "zer
 
 
 def _line(taps: list[Any], axis: int, channels: int, padding_mode: str) -> ConvForm:
+    one_of(axis, "catalogue(axis=...)", (0, 1))
     return _same([taps] if axis == 1 else [[tap] for tap in taps], channels, padding_mode)
 
 
 def depthwise(kernels: list[list[list[Any]]], padding_mode: str = "zeros") -> ConvForm:
     """A kernel of its own for every channel, with the padding that keeps the size (odd sizes)."""
+    kernels = _table(kernels, 3, "catalogue.depthwise(kernels)", "a kernel (h, w) for each channel, all of one size")
     sizes = (len(kernels[0]) // 2, len(kernels[0][0]) // 2)
     return ConvForm.of([[kernel] for kernel in kernels], groups=len(kernels), padding=sizes, padding_mode=padding_mode)
 
 
 def identity(channels: int = 1) -> ConvForm:
     """Every pixel as it is."""
-    return _each([[1]], channels)
+    return each([[1]], channels)
 
 
 def shift(down: int, right: int, channels: int = 1) -> ConvForm:
     """The image moved down and to the right (negative: up, left), zeros coming in."""
+    down = whole(down, "catalogue.shift(down)", -_FARTHEST, _FARTHEST)
+    right = whole(right, "catalogue.shift(right)", -_FARTHEST, _FARTHEST)
     height, width = abs(down) + 1, abs(right) + 1
     kernel = [[0] * width for _ in range(height)]
     kernel[0 if down > 0 else -1][0 if right > 0 else -1] = 1
     pads = ((max(0, down), max(0, -down)), (max(0, right), max(0, -right)))
-    return _each(kernel, channels, padding=pads)
+    return each(kernel, channels, padding=pads)
 
 
 def channel_mix(matrix: list[list[Any]], bias: list[Any] | None = None) -> ConvForm:
     """A 1x1 convolution: out channel l is sum_g matrix[l][g] times channel g."""
-    return ConvForm.of([[[[value]] for value in row] for row in matrix], bias)
+    rows = _table(matrix, 2, "catalogue.channel_mix(matrix)", "a row of numbers for each output channel")
+    return ConvForm.of([[[[value]] for value in row] for row in rows], bias)
 
 
 def grey(weights: tuple[Any, Any, Any] | None = None) -> ConvForm:
     """Red, green, blue to grey: 299/1000, 587/1000, 114/1000 exactly, unless other weights are given."""
-    return channel_mix([list(weights or (Fraction(299, 1000), Fraction(587, 1000), Fraction(114, 1000)))])
+    if weights is None:
+        weights = (Fraction(299, 1000), Fraction(587, 1000), Fraction(114, 1000))
+    return channel_mix([_table(weights, 1, "catalogue.grey(weights)", "a list of three numbers")])
 
 
 def grey_bt709() -> ConvForm:
@@ -177,55 +209,17 @@ def rgb_to_yuv() -> ConvForm:
 
 def channel_mean(channels: int = 3) -> ConvForm:
     """The mean of all channels."""
+    channels = whole(channels, "catalogue.channel_mean(channels)", 1, MOST_CHANNELS)
     return channel_mix([[Fraction(1, channels)] * channels])
 
 
 def swap_channels(order: tuple[int, ...]) -> ConvForm:
     """Out channel l is channel order[l]."""
+    order = tuple(_table(order, 1, "catalogue.swap_channels(order)", "a list of channels"))
+    require_few(len(order) ** 2, "catalogue.swap_channels(order)")
+    for source in order:
+        whole(source, "catalogue.swap_channels(order)", 0, len(order) - 1)
     return channel_mix([[int(g == source) for g in range(len(order))] for source in order])
-
-
-def pixel_unshuffle(r: int, channels: int = 1) -> ConvForm:
-    """r x r pixels become r^2 channels: kernel r, stride r, one tap each."""
-    taps = [[[[int((a, b) == (i, j)) for b in range(r)] for a in range(r)]] for i in range(r) for j in range(r)]
-    return ConvForm.of(taps * channels, stride=r, groups=channels)
-
-
-def subsample(r: int, channels: int = 1) -> ConvForm:
-    """Every r-th pixel of every r-th row, starting with the first."""
-    return _each([[1]], channels, stride=r)
-
-
-def upsample_nearest(r: int, channels: int = 1) -> ConvForm:
-    """Every pixel r times down and across: no convolution but a transposed one, kernel r, stride r, all ones."""
-    return _each([[1] * r] * r, channels, stride=r, transposed=True)
-
-
-def upsample_bilinear(r: int, channels: int = 1) -> ConvForm:
-    """Linear interpolation to r times the size (corners not aligned), on an image that its border pixels continue."""
-    below = r // 2 if r % 2 == 0 else (r - 1) // 2
-    line = [Fraction(2 * r - abs(2 * (k - below) + 1 - r), 2 * r) for k in range(r + 2 * below)]
-    kernel = [[a * b for b in line] for a in line]
-    return _each(kernel, channels, stride=r, padding=below, padding_mode="replicate", transposed=True)
-
-
-def upsample_bicubic(r: int, channels: int = 1) -> ConvForm:
-    """Cubic interpolation to r times the size (Keys 1981, a = -3/4; corners not aligned), the image continued."""
-    below = (3 * r + 2) // 2 - 1
-    line = [keys(abs(Fraction(2 * k + 1 - r, 2 * r)), Fraction(-3, 4)) for k in range(-below, r + below)]
-    return _each([[a * b for b in line] for a in line], channels, stride=r, padding=below, padding_mode="replicate",
-                 transposed=True)  # fmt: skip
-
-
-def zero_insertion(r: int, channels: int = 1) -> ConvForm:
-    """Every pixel followed by r - 1 zeros, along rows and columns."""
-    return _each([[1]], channels, stride=r, transposed=True, output_padding=r - 1)
-
-
-def pixel_shuffle(r: int, channels: int = 1) -> ConvForm:
-    """r^2 channels become r x r pixels: `pixel_unshuffle` the other way."""
-    taps = [[[[int((a, b) == (i, j)) for b in range(r)] for a in range(r)]] for i in range(r) for j in range(r)]
-    return ConvForm.of(taps * channels, stride=r, groups=channels, transposed=True)
 
 
 CATALOGUE: Mapping[str, Callable[[], ConvForm]] = MappingProxyType(

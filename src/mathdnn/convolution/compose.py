@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mathdnn.convolution import compose_transposed
-from mathdnn.convolution.form import ConvForm, exactly
+from mathdnn.convolution.checked import exactly, require_form
+from mathdnn.convolution.form import ConvForm
 from mathdnn.errors import InvalidInput, is_whole, sentence
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def _refuse(who: str, expected: str, got: str) -> InvalidInput:
 def after(second: ConvForm, first: ConvForm) -> ConvForm:
     """The one form that equals `second` of `first`. Raises `InvalidInput` where no form does at the borders."""
     who = "after(second, first)"
+    require_form(who, second, first)
     if second.in_channels != first.out_channels:
         raise _refuse(who, f"a second form for {first.out_channels} channels", f"one for {second.in_channels}")
     if first.transposed or second.transposed:
@@ -82,6 +84,7 @@ def _bias_after(first: ConvForm, second: ConvForm, v: np.ndarray) -> list[Fracti
 def padded(form: ConvForm, top: int, bottom: int, left: int, right: int, mode: str = "zeros") -> ConvForm:
     """The form after a padding of its input. Raises `InvalidInput` where the form pads in another mode already, or goes
     on round or by reflection from where the padding ends, and for sides that are no whole numbers from 0."""
+    require_form("padded(form)", form)
     if any(not is_whole(side) or side < 0 for side in (top, bottom, left, right)):
         raise _refuse("padded(top, bottom, left, right)", "whole numbers from 0", f"{(top, bottom, left, right)}")
     if form.transposed:
@@ -95,6 +98,7 @@ def padded(form: ConvForm, top: int, bottom: int, left: int, right: int, mode: s
 def added(a: ConvForm, b: ConvForm) -> ConvForm:
     """The form whose output is the sum of two: equal strides, channels and output sizes. Raises `InvalidInput`."""
     who = "added(a, b)"
+    require_form(who, a, b)
     if a.transposed or b.transposed:
         return compose_transposed.added(a, b)
     modes = {f.padding_mode for f in (a, b) if any((*f.padding[0], *f.padding[1]))}
@@ -145,6 +149,7 @@ def scaled(form: ConvForm, factor: Fraction | float) -> ConvForm:
 
     Raises `InvalidInput` for a factor that is none.
     """
+    require_form("scaled(form)", form)
     exact_factor = exactly(factor, "scaled(factor)")
 
     def times(value: Fraction) -> Fraction:

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mathdnn.convolution.checked import constants, exactly, padding_of, pair, values
 from mathdnn.convolution.rational import nearest
-from mathdnn.errors import InvalidInput, sentence
+from mathdnn.errors import InvalidInput, is_whole, sentence
 
 if TYPE_CHECKING:
     import torch
@@ -35,25 +36,6 @@ Kernel = tuple[tuple[tuple[tuple[Fraction, ...], ...], ...], ...]
 Pair = tuple[int, int]
 MODES = ("zeros", "reflect", "replicate", "circular")
 _TORCH_MODE = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
-
-
-def exactly(value: Any, who: str = "ConvForm(weight=...)") -> Fraction:
-    """The rational number that a number of any kind stands for. Raises `InvalidInput` for what is none."""
-    try:
-        return Fraction(value.item() if hasattr(value, "item") else value)
-    except (ValueError, OverflowError, TypeError, ZeroDivisionError) as error:
-        raise InvalidInput(sentence(who, "finite numbers", f"{value!r:.60}", f"give finite ones ({error})")) from None
-
-
-def _pair(value: Any, name: str, least: int) -> Pair:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or any(type(part) is not int or part < least for part in pair):
-        raise InvalidInput(
-            sentence(
-                f"ConvForm({name}=...)", f"one or two whole numbers of at least {least}", f"{value!r:.60}", "give those"
-            )
-        )
-    return pair
 
 
 @dataclass(frozen=True)
@@ -86,13 +68,13 @@ class ConvForm:
                     "choose one of these",
                 )
             )
-        if self.groups < 1 or not self.exact or len(self.exact) % self.groups:
+        if not is_whole(self.groups) or self.groups < 1 or not self.exact or len(self.exact) % self.groups:
             side = "input" if self.transposed else "output"
             raise InvalidInput(
                 sentence(
                     "ConvForm(groups=...)",
                     f"a positive divisor of the {side} channels",
-                    f"{self.groups} with {len(self.exact)} {side} channels",
+                    f"{self.groups!r:.60} with {len(self.exact)} {side} channels",
                     f"give every group the same number of {side}s",
                 )
             )
@@ -134,7 +116,7 @@ class ConvForm:
         `padding`: one number, (height, width), or ((top, bottom), (left, right)); `transposed`: a transposed
         convolution, with weights of shape (in, out / groups, h, w). Raises `InvalidInput`.
         """
-        array = np.array(weight.detach().cpu().double().numpy() if hasattr(weight, "detach") else weight, dtype=object)
+        array = values(weight, "ConvForm.of(weight)")
         if array.ndim != 4 or array.size == 0:
             raise InvalidInput(
                 sentence(
@@ -147,26 +129,21 @@ class ConvForm:
         exact = tuple(
             tuple(tuple(tuple(exactly(v) for v in row) for row in plane) for plane in filters) for filters in array
         )
-        offsets = (
-            None
-            if bias is None
-            else tuple(exactly(value) for value in (bias.tolist() if hasattr(bias, "tolist") else bias))
-        )
-        if not isinstance(padding, int) and not isinstance(padding[0], int):
-            sides = (_pair(padding[0], "padding", 0), _pair(padding[1], "padding", 0))
-        else:
-            p, q = _pair(padding, "padding", 0)
-            sides = ((p, p), (q, q))
         steps, more = (
-            (_pair(stride, "stride", 1), _pair(dilation, "dilation", 1)),
-            _pair(output_padding, "output_padding", 0),
+            (pair(stride, "stride", 1), pair(dilation, "dilation", 1)),
+            pair(output_padding, "output_padding", 0),
         )
+        offsets, sides = constants(bias, "ConvForm(bias=...)"), padding_of(padding)
         return cls(exact, offsets, steps[0], sides, padding_mode, steps[1], groups, transposed, more)
 
     @classmethod
-    def from_module(cls, layer: torch.nn.Conv2d | torch.nn.ConvTranspose2d) -> ConvForm:
-        """The exact form of an `nn.Conv2d` or `nn.ConvTranspose2d`: its float weights as the rationals they are."""
-        from mathdnn.convolution.form_data import from_module
+    def from_module(cls, layer: torch.nn.Module) -> ConvForm:
+        """The exact form of an `nn.Conv2d` or `nn.ConvTranspose2d`: its float weights as the rationals they are.
+
+        Also of what `to_module` gives: an `nn.Sequential` of a pad before and a crop behind. Raises `InvalidInput` for
+        any other module, and for one with hooks, with a forward of its own, or without values.
+        """
+        from mathdnn.convolution.layer import from_module
 
         return from_module(layer)
 

@@ -1,9 +1,9 @@
-"""A `ConvForm` from a torch layer, and to plain data and back."""
+"""A `ConvForm` to plain data and back."""
 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,34 +11,7 @@ from mathdnn.convolution.form import ConvForm
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
-    import torch
-
     from mathdnn.verdict import Plain
-
-
-def from_module(layer: torch.nn.Conv2d | torch.nn.ConvTranspose2d) -> ConvForm:
-    """The exact form of a layer: its float weights as the rationals they are."""
-    import torch
-
-    padding: Any = layer.padding
-    if padding == "valid":
-        padding = (0, 0)
-    elif padding == "same":
-        total = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
-        padding = tuple((all_ // 2, all_ - all_ // 2) for all_ in total)
-    more: dict[str, Any] = {}
-    if isinstance(layer, torch.nn.ConvTranspose2d):
-        more = {"transposed": True, "output_padding": (layer.output_padding[0], layer.output_padding[1])}
-    return ConvForm.of(
-        layer.weight,
-        layer.bias,
-        stride=(layer.stride[0], layer.stride[1]),
-        padding=padding,
-        padding_mode=layer.padding_mode,
-        dilation=(layer.dilation[0], layer.dilation[1]),
-        groups=layer.groups,
-        **more,
-    )
 
 
 def to_plain(form: ConvForm) -> dict[str, Plain]:

@@ -16,8 +16,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from mathdnn.convolution import compose_transposed
 from mathdnn.convolution.catalogue import CATALOGUE
 from mathdnn.convolution.certificate import form_of
+from mathdnn.convolution.checked import values
 from mathdnn.convolution.compose import dense
 from mathdnn.convolution.equal import equal_maps
 from mathdnn.convolution.form import ConvForm
@@ -39,26 +41,38 @@ def grade(
     padding_mode: str = "zeros",
     dilation: int | tuple[int, int] = 1,
     groups: int = 1,
+    transposed: bool = False,
+    output_padding: int | tuple[int, int] = 0,
     input_shape: tuple[int, int, int] | None = None,
     seconds: float = 60.0,
     name: str | None = None,
 ) -> Verdict:
     """Whether the convolution handed in computes the target on images of `input_shape` (default: C x 7 x 8).
 
-    weight: numbers of shape (out, in / groups, h, w), or (h, w), or (out, h, w) for one input channel; target: a name
-    of `catalogue.CATALOGUE`, a `ConvForm`, or a torch operation; seconds: time limit of each call of that operation;
-    name: what the claim calls the target.
+    weight: numbers of shape (out, in / groups, h, w), or (h, w), or (out, h, w) for one input channel; transposed: it
+    is the kernel of a transposed convolution, (in, out / groups, h, w), with output_padding rows and columns more;
+    target: a name of `catalogue.CATALOGUE`, a `ConvForm`, or a torch operation; seconds: time limit of each call of
+    that operation; name: what the claim calls the target.
     Returns a `Verdict`: proved or refuted, with the remark at the end of the counterexample's sentence. Raises
     `InvalidInput`.
     """
     form = ConvForm.of(
-        _four(weight), bias, stride=stride, padding=padding, padding_mode=padding_mode, dilation=dilation, groups=groups
+        _four(weight, transposed),
+        bias,
+        stride=stride,
+        padding=padding,
+        padding_mode=padding_mode,
+        dilation=dilation,
+        groups=groups,
+        transposed=transposed,
+        output_padding=output_padding,
     )
     goal = _target(target)
     channels = goal.in_channels if isinstance(goal, ConvForm) else form.in_channels
     shape = input_shape or (channels, 7, 8)
     name = name or (target if isinstance(target, str) else "the target")
-    claim = f"on {' x '.join(map(str, shape))} images, the convolution handed in computes {name}"
+    kind = "transposed convolution" if transposed else "convolution"
+    claim = f"on {' x '.join(map(str, shape))} images, the {kind} handed in computes {name}"
     if form.in_channels != shape[0]:
         raise InvalidInput(
             sentence(
@@ -79,11 +93,13 @@ def grade(
     return sealed(verdict.claim, evidence, equality=verdict.equality, assumptions=verdict.assumptions)
 
 
-def _four(weight: Any) -> Any:
-    array = np.array(weight.detach().cpu().double().numpy() if hasattr(weight, "detach") else weight, dtype=object)
+def _four(weight: Any, transposed: bool) -> Any:
+    array = values(weight, "grade(weight)")
     if array.ndim == 2:
         return array[None, None]
-    return array[:, None] if array.ndim == 3 else array
+    if array.ndim == 3:  # one input channel, several outputs
+        return array[None] if transposed else array[:, None]
+    return array
 
 
 def _target(target: Any) -> Any:
@@ -102,8 +118,9 @@ def _recognised(operation: Any, shape: tuple[int, int, int], seconds: float) -> 
 
 
 def taps(form: ConvForm) -> Taps:
-    """The weights that are not 0, by their place relative to the output's own pixel."""
-    weight: Any = dense(form)
+    """The weights that are not 0, by their place relative to the output's own pixel; of a transposed form by where it
+    puts them, relative to the place of the input's pixel."""
+    weight: Any = _dense(form)
     (top, _), (left, _) = form.padding
     return {
         (o, g, a - top, b - left): Fraction(weight[o, g, a, b])
@@ -112,14 +129,20 @@ def taps(form: ConvForm) -> Taps:
     }
 
 
+def _dense(form: ConvForm) -> np.ndarray:
+    """The kernel of shape (out, in, height, width), of either kind."""
+    return np.swapaxes(compose_transposed.dense(form), 0, 1) if form.transposed else dense(form)
+
+
 def remark(form: ConvForm, goal: ConvForm | None, shape: tuple[int, int, int]) -> str:
     """How a wrong kernel comes from the right one, and what else is wrong on images of a shape; or nothing to say."""
-    if (
-        goal is None
-        or goal.transposed
-        or (form.out_channels, form.in_channels) != (goal.out_channels, goal.in_channels)
-    ):
+    if goal is None or (form.out_channels, form.in_channels) != (goal.out_channels, goal.in_channels):
         return ""
+    if goal.transposed and not form.transposed:
+        sides = f"stride {goal.stride}, padding {_sides(goal)} and padding mode {goal.padding_mode}"
+        return f"The target is a transposed convolution, with {sides}: hand the kernel in as one."
+    if form.transposed and not goal.transposed:
+        return "The target is no transposed convolution: hand the kernel in as a plain one."
     outputs = [one.output_size(*shape[1:]) for one in (form, goal)]
     also = _also(form, goal)
     have, want = taps(form), taps(goal)
@@ -128,12 +151,13 @@ def remark(form: ConvForm, goal: ConvForm | None, shape: tuple[int, int, int]) -
         rest = rest or ("" if have == want else "Besides, the kernel is wrong.")
         return f"The stride is {form.stride}, and it should be {goal.stride}. {rest}".strip()
     unlike = have != want or outputs[0] != outputs[1]
-    if unlike and form.padding != goal.padding and np.array_equal(dense(form), dense(goal)):
+    if unlike and form.padding != goal.padding and np.array_equal(_dense(form), _dense(goal)):
         sides = f"{_sides(form)}, where the target has {_sides(goal)}"
         return f"The kernel is right, and the padding is not: {sides}.{_besides(also)}"
     if outputs[0] != outputs[1]:
         sizes = ["{} x {}".format(*output) for output in outputs]
-        also = [f"the padding is wrong (the output is {sizes[0]}, and the target's is {sizes[1]})", *also]
+        wrong = "output padding" if form.padding == goal.padding and form.transposed else "padding"
+        also = [f"the {wrong} is wrong (the output is {sizes[0]}, and the target's is {sizes[1]})", *also]
     if have == want:
         return f"The kernel is right, and {', and '.join(also)}." if also else ""
     said = _changed(form, goal, have, want)
@@ -186,13 +210,13 @@ def _variants(want: Taps, form: ConvForm, goal: ConvForm) -> Iterator[tuple[str,
     """The mistakes, as sentences with the taps that each of them gives."""
     have = taps(form)
     if have and want:
+        reads = (
+            "each pixel is put down that far off" if form.transposed else "each output reads the pixels that far off"
+        )
         down, right = (min(k[axis] for k in have) - min(k[axis] for k in want) for axis in (2, 3))
         moved = {(o, g, y + down, x + right): v for (o, g, y, x), v in want.items()}
         yield (
-            (
-                f"It is the right kernel shifted by ({down}, {right}): each output reads the pixels that far off"
-                f"{_padding_hint(form, goal, down, right)}."
-            ),
+            (f"It is the right kernel shifted by ({down}, {right}): {reads}{_padding_hint(form, goal, down, right)}."),
             moved,
         )
         ratio = _ratio(want, have)
@@ -206,6 +230,8 @@ def _padding_hint(form: ConvForm, goal: ConvForm, down: int, right: int) -> str:
     """Whether the shift is the padding at the top and left: then all of it belongs at the bottom and right."""
     (top, bottom), (left, beyond) = form.padding
     sizes = [[sum(sides) - n for sides, n in zip(one.padding, one.extent, strict=True)] for one in (form, goal)]
+    if form.transposed:
+        return ""
     same = sizes[0] == sizes[1] and form.padding_mode == goal.padding_mode == "zeros"
     if same and (-down, -right) == (top, left) and (top or left) and form.exact_bias == goal.exact_bias:
         sides = f"with {top + bottom} at the bottom and {left + beyond} at the right"

@@ -91,12 +91,26 @@ def number(poly: Poly) -> int | None:
 def _divided(a: Poly, b: Poly, operator: str) -> Poly:
     """floor(a / d) and a mod d for a whole number d that divides every coefficient of a but the constant."""
     divisor = number(b)
-    if divisor is None or divisor < 1 or any(value % divisor for key, value in a.items() if key != (0, 0)):
+    if divisor is None:
+        return _divided_by_size(a, b, operator)
+    if divisor < 1 or any(value % divisor for key, value in a.items() if key != (0, 0)):
         raise Unclear("a size is divided with a remainder that is not the same along the class")
     constant = a.get((0, 0), 0)
     if operator == "%":
         return {(0, 0): constant % divisor} if constant % divisor else {}
     return {key: part for key, value in a.items() if (part := value // divisor)}
+
+
+def _divided_by_size(a: Poly, b: Poly, operator: str) -> Poly:
+    """The same by what grows, where a = c b + r for one whole number c and 0 <= r < b everywhere: W // (W // 2) is 2.
+    That c can only be what it is at the start."""
+    times = a.get((0, 0), 0) // max(1, b.get((0, 0), 0))
+    rest = subtract(a, {k: times * value for k, value in b.items()} if times else {})
+    if not at_least(rest, 0) or not at_least(subtract(b, rest), 1):
+        raise Unclear("a size is divided by another, and the quotient is not the same along the class")
+    if operator == "%":
+        return rest
+    return {(0, 0): times} if times else {}
 
 
 def _extreme(parts: list[Poly], largest: bool) -> Poly:

@@ -11,17 +11,31 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 _MOST = 16  # times larger
+A_NUMBER = "torch takes the image's height or width as a number"
 _MADE = {torch.zeros: "new_zeros", torch.ones: "new_ones", torch.full: "new_full", torch.empty: "new_empty"}
 
 
 class Resizing(TorchFunctionMode):
     """`interpolate` by a whole factor, given as one or by its sizes, or by 1/2, 1/4, 1/8, keeps its sizes symbols, and
-    so does `torch.zeros`."""
+    so does `torch.zeros`. Of what does not, it knows the call."""
 
     image: torch.Tensor | None = None  # the image that is being traced
+    call = ""  # the call of torch that runs, or ran last
+    fixed = ""  # what made the image's sizes numbers
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        self._look("its code takes the image's height or width as a number")
+        self.call = _written(func, kwargs)
+        made = self._called(func, args, kwargs)
+        self._look(f"{A_NUMBER} in {self.call}")
+        return made
+
+    def _look(self, why: str) -> None:
+        if self.image is not None and not self.fixed and not all(map(_is_symbol, self.image.shape[-2:])):
+            self.fixed = why
+
+    def _called(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if func is torch.nn.functional.interpolate:
             made = _resized(*args, **kwargs)
             if made is not None:
@@ -31,6 +45,23 @@ class Resizing(TorchFunctionMode):
             sizes = args if func is torch.full or not args or not isinstance(args[0], (int, torch.SymInt)) else (args,)
             return getattr(self.image, _MADE[func])(*sizes, **kwargs)
         return func(*args, **kwargs)
+
+
+def _is_symbol(size: Any) -> bool:
+    return isinstance(size, torch.SymInt) and size.node.expr.is_Symbol
+
+
+def _written(func: Any, kwargs: dict[str, Any]) -> str:
+    """A call of torch in words, with what it is told by name: interpolate(scale_factor=2, mode='linear')."""
+    told = [f"{name}={value!r:.40}" for name, value in kwargs.items() if value is not None and _is_plain(value)]
+    return f"{getattr(func, '__name__', 'a call')}({', '.join(told)})"
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is numbers or text that say something: False says nothing."""
+    if isinstance(value, (tuple, list)):
+        return all(type(part) in (int, float) for part in value)
+    return type(value) in (int, float, str) or value is True
 
 
 def _is_open(sizes: Any) -> bool:

@@ -6,6 +6,7 @@ are the operation's own. Images keep their axes (n, channels, rows, columns).
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from torch._subclasses import FakeTensor
 
 aten = torch.ops.aten
+_LARGEST = 1 << 22  # products of one scattering: a second of exact arithmetic (heuristic)
 
 # By torch's rules, with the constants that torch computes.
 _DECOMPOSED = [
@@ -42,7 +44,7 @@ def functional(module: torch.fx.GraphModule, image: FakeTensor, table: Any) -> t
 
 def in_simpler(pure: torch.fx.GraphModule, image: FakeTensor, of_image: set[torch.fx.Node]) -> torch.fx.GraphModule:
     """A graph of functions with the nodes `of_image` in simpler operations, and all others as they are."""
-    known = decomposition_table()
+    known = {**decomposition_table(), **_OF_IMAGES}
     if not any(node.target in known for node in of_image):
         return pure
     steps = _Steps(pure)
@@ -80,6 +82,16 @@ def _convolution(*given: Any) -> Any:
 
 def _power(x: torch.Tensor, exponent: Any) -> Any:
     return aten.clone.default(x) if exponent == 1 and x.is_floating_point() else NotImplemented
+
+
+def _leaky_relu(x: torch.Tensor, slope: Any = 0.01) -> Any:
+    return aten.clone.default(x) if slope == 1 else NotImplemented
+
+
+def _clamp(x: torch.Tensor, low: Any = None, high: Any = None) -> Any:
+    """Between bounds that no number is beyond."""
+    endless = low in (None, -math.inf) and high in (None, math.inf)
+    return aten.clone.default(x) if endless and x.is_floating_point() else NotImplemented
 
 
 def _convolution_backward(slope: Any, image: Any, weight: Any, *given: Any) -> Any:
@@ -156,7 +168,65 @@ def _index_add(x: Any, axis: int, index: Any, part: Any, alpha: Any = 1) -> Any:
     return x + (torch.matmul(part.movedim(axis, -1), put) * alpha).movedim(-1, axis)
 
 
+def _scatter_add(x: Any, axis: int, places: Any, part: Any) -> Any:
+    """Each element of the part, times 1 at its own place along the axis and 0 elsewhere, summed: from lines of one
+    form, (.., j), come lines (.., j, k)."""
+    if x.dim() == 0 or places.dim() != x.dim() or not x.is_floating_point():
+        return NotImplemented
+    axis %= x.dim()
+    if part.numel() * x.shape[axis] > _LARGEST:
+        return NotImplemented
+    if any(n != own for k, (n, own) in enumerate(zip(places.shape, x.shape, strict=True)) if k != axis):
+        return NotImplemented
+    part = part[tuple(slice(0, n) for n in places.shape)].movedim(axis, -1)
+    put = places.movedim(axis, -1)[..., None] == torch.arange(x.shape[axis], device=x.device)
+    return x + (part[..., None] * put.to(part.dtype)).sum(-2).movedim(-1, axis)
+
+
+def _masked_scatter(x: Any, mask: Any, part: Any) -> Any:
+    """Where the mask says so, the part's elements in their order: the k-th place takes element k."""
+    if part.numel() == 0:
+        return NotImplemented
+    mask = mask.expand(x.shape)
+    order = (mask.reshape(-1).to(torch.int64).cumsum(0) - 1).clamp(0, part.numel() - 1)
+    return aten.where.self(mask, part.reshape(-1)[order].reshape(x.shape), x)
+
+
+def _nansum(x: Any, axes: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
+    """The sum: an image is made of numbers, and what affine operations make of it too."""
+    if dtype not in (None, x.dtype) or axes == [] or not x.is_floating_point():
+        return NotImplemented
+    return aten.sum.dim_IntList(x, list(range(x.dim())) if axes is None else axes, keepdim)
+
+
+def _trilinear(x: Any, size: Any, align: bool, deep: Any = None, high: Any = None, wide: Any = None) -> Any:
+    """Each layer on its own where their number stays and with it their places, which torch then computes exactly."""
+    if size[0] != x.shape[2] or deep not in (None, 1):
+        return NotImplemented
+    layers = x.reshape(x.shape[0], -1, *x.shape[3:])
+    return aten.upsample_bilinear2d.default(layers, size[1:], align, high, wide).reshape(*x.shape[:2], *size)
+
+
+def _sparse_addmm(x: Any, a: Any, b: Any, beta: Any = 1, alpha: Any = 1) -> Any:
+    """alpha a b + beta x, without x where beta is 0: so torch has it, too."""
+    made = aten.mm.default(a, b)
+    made = made if alpha == 1 else made * alpha
+    return made if beta == 0 else made + x * beta
+
+
+_OF_IMAGES = {  # for what depends on the image alone: a constant may be NaN, and is summed in torch's own order
+    aten._sparse_addmm.default: _sparse_addmm,
+    aten.masked_scatter.default: _masked_scatter,
+    aten.nansum.default: _nansum,
+    aten.scatter_add.default: _scatter_add,
+    aten.upsample_trilinear3d.default: _trilinear,
+}
 _OWN = {
+    aten.leaky_relu.default: _leaky_relu,
+    aten.clamp.default: _clamp,
+    aten.clamp_min.default: lambda x, low: _clamp(x, low),
+    aten.clamp_max.default: lambda x, high: _clamp(x, None, high),
+    aten.hardtanh.default: lambda x, low=-1, high=1: _clamp(x, low, high),
     aten.col2im.default: _fold,
     aten.index_add.default: _index_add,
     aten.put.default: _put,

@@ -24,7 +24,7 @@ from mathdnn.convolution.graph import Graph, Node
 from mathdnn.convolution.growing import Class, Unclear, number
 from mathdnn.convolution.kept import put_back
 from mathdnn.convolution.reading import EMPTY, FakeImages, read_code
-from mathdnn.convolution.resizing import Resizing
+from mathdnn.convolution.resizing import A_NUMBER, Resizing
 from mathdnn.convolution.simpler import decomposition_table, functional
 from mathdnn.convolution.symbols import SYMBOLS, guarded
 from mathdnn.convolution.trace import _SHAPE_ONLY, _Reader, base_of
@@ -145,24 +145,26 @@ def trace_sizes(
     example = torch.zeros((*shape[:lead], height, width), dtype=dtype)
     fake = _OpenSizes(shape_env=environment)
     image = fake.from_tensor(example, symbolic_context=context)
+    resizing = Resizing()
     with put_back(operation), torch.no_grad():
-        module = _read(operation, image, fake)
+        module = _read(operation, image, fake, resizing)
     symbols: dict[Any, str] = {}
     sizes: Any = image.shape[lead:]
     for name, size in zip("HW", sizes, strict=True):
         found = size.node.expr if isinstance(size, torch.SymInt) else None
         if not isinstance(found, sympy.Symbol):
-            raise Unclear("the operation fixes the image's size")
+            raise Unclear(resizing.fixed or "its code takes the image's height or width as a number")
         symbols[found] = name
     graph = _SymbolicReader(module, symbols).read()
     guards = tuple(_expression(guard.expr, symbols) for guard in environment.guards)
     return SymbolicGraph(graph, tuple({str(guard): guard for guard in guards}.values()), fake.shared)
 
 
-def _read(operation: Callable[[Any], Any], image: FakeTensor, fake: _OpenSizes) -> torch.fx.GraphModule:
+def _read(
+    operation: Callable[[Any], Any], image: FakeTensor, fake: _OpenSizes, resizing: Resizing
+) -> torch.fx.GraphModule:
     """The graph of pure functions. Raises `NotTraced`, `Unclear`."""
     reading = Reading()
-    resizing = Resizing()
 
     def traced(x: torch.Tensor) -> Any:
         resizing.image = x
@@ -181,6 +183,8 @@ def _read(operation: Callable[[Any], Any], image: FakeTensor, fake: _OpenSizes) 
     except Exception as error:
         said = str(error).partition("Exception raised from")[0]  # then come places in torch's own code
         text = " ".join(re.sub(_PLACE, "", said).split())
+        if "SymInt" in text:  # words about a type within torch
+            raise NotTraced(f"{A_NUMBER} in {resizing.call}") from error
         raise NotTraced(f"with sizes left open it raised {type(error).__name__}: {text[:200]}") from error
     return module
 

@@ -215,6 +215,8 @@ class _Reader:
 
     def _array(self, tensor: torch.Tensor) -> np.ndarray:
         tensor = tensor.detach()
+        if tensor.layout is torch.sparse_csr or (tensor.layout is torch.sparse_coo and tensor.is_coalesced()):
+            tensor = tensor.to_dense()  # the same numbers, and 0 where it has none
         if tensor.is_complex() or tensor.is_quantized or tensor.layout is not torch.strided:
             raise NotTraced(f"it holds a constant of dtype {tensor.dtype}, layout {tensor.layout}")
         if tensor.dtype in (torch.bfloat16, torch.float16):

@@ -85,10 +85,21 @@ class Grid:
 
     def _divided(self, operator: str, values: list[Size], degrees: list[int]) -> tuple[Size, int]:
         value, by = values
+        if degrees[1]:
+            return self._by_size(operator, value, by, max(degrees))
         divisor = int(by[0, 0])
-        if degrees[1] or divisor < 1 or any(c % divisor for c in newton(value).ravel()[1:]):
+        if divisor < 1 or any(c % divisor for c in newton(value).ravel()[1:]):
             raise Malformed("a division whose remainder is not the same along the class")
         return (value // divisor, degrees[0]) if operator == "//" else (value % divisor, 0)
+
+    def _by_size(self, operator: str, value: Size, by: Size, degree: int) -> tuple[Size, int]:
+        """By a size that grows: value = c by + r with 0 <= r < by everywhere, for the c that it is at the start."""
+        times = int(value[0, 0]) // max(1, int(by[0, 0]))
+        rest = value - times * by
+        lowest, gap = least(rest), least(by - rest)
+        if lowest is None or lowest < 0 or gap is None or gap < 1:
+            raise Malformed("a quotient of two sizes that changes along the class")
+        return (whole(times), 0) if operator == "//" else (rest, degree)
 
     def _extreme(self, operator: str, values: list[Size]) -> Size:
         for value in values:
