@@ -34,6 +34,14 @@ def with_sigma(verdict, widths, coefficients):
     data |= {"widths": widths, "coefficients": coefficients, "sigma": sigma}
     data["entries"] = widths[-1] ** 2
     plain["claim"] = f"{data['text']} for every {'-'.join(map(str, widths))} perceptron and sigma = {sigma}"
+    if "method" in plain["evidence"]:
+        entries = (
+            "they are the same polynomial"
+            if widths[-1] == 1
+            else f"all {widths[-1] ** 2} entries are the same polynomials"
+        )
+        method = "both sides were written out as polynomials in the weights, biases and inputs"
+        plain["evidence"]["method"] = f"{method}, and the sums z of every unit: {entries}"
     return resealed(plain)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 import re
 
 import msgspec
@@ -16,6 +17,7 @@ from mathdnn.convolution import ConvForm, as_conv2d, equal_maps
 from mathdnn.convolution.trace import trace
 from mathdnn.verdict import Certificate, Counterexample, Equality, Status, Verdict, pack_array
 from mathdnn.verify import verify
+from mathdnn.verify.counterexamples import check
 
 SOBEL = torch.tensor([[1.0, 2.0, 1.0], [0.0, 0.0, 0.0], [-1.0, -2.0, -1.0]])[None, None]
 
@@ -235,3 +237,50 @@ def test_refutations_by_steps_and_large_numbers_verify(case, dtype):
     verdict = as_conv2d(STEPS[case], (1, 4, 5), dtype=dtype)
     assert verdict.status is Status.REFUTED
     assert verify(verdict).status is Status.PROVED, str(verify(verdict))
+
+
+AT_WHOLE_NUMBERS = {
+    "a round half up": lambda x: torch.round(x + 0.5),
+    "a sign at 0": lambda x: torch.sgn(x - 1),
+    "a threshold reached": lambda x: torch.where(x >= 1, 1.0, 0.0),
+    "a sum": lambda x: torch.floor(F.conv2d(x, torch.ones(1, 1, 2, 2)) + 1),
+}
+
+
+@pytest.mark.parametrize("case", AT_WHOLE_NUMBERS)
+def test_a_step_at_numbers_that_floats_did_not_round_is_a_step(case):
+    verdict = as_conv2d(AT_WHOLE_NUMBERS[case], (1, 4, 5))
+    assert verdict.status is Status.REFUTED
+    assert verify(verdict).status is Status.PROVED, str(verify(verdict))
+
+
+def by_rounding(step):
+    """Over the reals both are 0: what decides is the rounding of x + 2^60, up in half of the tries."""
+
+    def decided_by_rounding(x):
+        lost = (x + 2.0**60) - 2.0**60 - x
+        return torch.where(lost * x.abs() > 0, 1.0, 0.0) + getattr(torch, step)(x * 0)
+
+    def decided_by_rounding_in_a_step(x):
+        lost = (x + 2.0**60) - 2.0**60 - x
+        return getattr(torch, step)(torch.clamp(lost * x.abs(), -0.6, 0.6) * 2)
+
+    return decided_by_rounding, decided_by_rounding_in_a_step
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("step", ["floor", "round", "trunc", "sign"])
+def test_a_step_in_the_graph_lets_no_rounding_pass(step, which, monkeypatch):
+    assert as_conv2d(by_rounding(step)[which], (1, 3, 3)).status is Status.UNDECIDED
+    monkeypatch.setattr("mathdnn.convolution.nonlinear._lasts", lambda *_: True)
+    verdict = as_conv2d(by_rounding(step)[which], (1, 3, 3))
+    assert verdict.status is Status.REFUTED
+    holds, why = check(verdict, random.Random(1))
+    assert (holds, why.partition(":")[0]) == (False, "the law fails by rounding")
+
+
+@pytest.mark.parametrize(("divisor", "factor"), [(3, 3), (7, 7), (0.1, 0.1)])
+def test_what_is_refuted_verifies_though_a_step_lies_at_a_rounded_number(divisor, factor):
+    """floor(x + 1), but for what floats make of it: whether that is whole at x = 0 they decide."""
+    verdict = as_conv2d(lambda x: torch.floor((x + 1) / divisor * factor), (1, 4, 4))
+    assert verdict.status is Status.UNDECIDED or verify(verdict).status is Status.PROVED

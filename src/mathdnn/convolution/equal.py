@@ -257,7 +257,7 @@ def _with(small: Counterexample, asked: Counterexample) -> Counterexample:
 
 def _unread(claim: str, name: str, error: Unread, f: Any, g: Any, shape: Shape, how: Settings) -> Verdict:
     """One side is not shown affine: where both run, a random image may still tell them apart; else undecided."""
-    found = find_nonlinearity(f if name == "first" else g, shape, how)
+    found = find_nonlinearity(f if name == "first" else g, shape, how, error.graph)
     other = g if name == "first" else f
     if found is not None:
         try:

@@ -13,6 +13,7 @@ response as it came, and says how far the convolution is from them at most.
 from __future__ import annotations
 
 import math
+from decimal import ROUND_CEILING, Context
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -171,7 +172,7 @@ def _proved(
     kind = "transposed convolution" if found.form.transposed else "convolution"
     claim = (
         f"on {size} images, the operation's response to every pixel is that of this {kind}, to within "
-        f"{worst:.1e}: {found.form}"
+        f"{_up(worst)}: {found.form}"
     )
     data: dict[str, Plain] = {
         "left": side.plain,
@@ -181,3 +182,8 @@ def _proved(
     }
     method = f"the operation was called once for each of {len(responses)} pixels, and every response was compared"
     return certified(claim, method, data, assumptions=assumptions)
+
+
+def _up(value: float) -> str:
+    """Two digits, never less than the value."""
+    return f"{float(Context(prec=2, rounding=ROUND_CEILING).create_decimal_from_float(value)):.1e}"

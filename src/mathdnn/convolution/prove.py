@@ -223,7 +223,7 @@ def _proved(side: Side, found: Found, pool: Pool, size: str, how: Settings) -> V
 
 def _unread(op: Any, shape: Shape, size: str, error: Unread, how: Settings) -> Verdict:
     claim = f"on {size} images, the operation is a convolution"
-    found = find_nonlinearity(op, shape, how)
+    found = find_nonlinearity(op, shape, how, error.graph)
     if found is not None:
         return sealed(f"{claim}, so it is affine", _blaming(found, error), equality=Equality.REALS)
     return undecided(

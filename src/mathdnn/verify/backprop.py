@@ -37,11 +37,12 @@ def check(verdict: Verdict) -> Answer:
     if verdict.equality is not Equality.REALS or verdict.assumptions != assumed:
         return False, "the equality or the assumptions are not what the evidence rests on"
     try:
-        return (
-            _check(verdict, evidence.data)
-            if isinstance(evidence, Certificate)
-            else wrong_formula.check(verdict, evidence)
-        )
+        if isinstance(evidence, Counterexample):
+            return wrong_formula.check(verdict, evidence)
+        answer = _check(verdict, evidence.data)
+        if answer[0] and evidence.method != _method(evidence.data):
+            return False, "the method is not that of such a certificate"
+        return answer
     except (
         LookupError, TypeError, ValueError, AttributeError, ArithmeticError, SyntaxError, MemoryError, RecursionError,
     ) as error:  # fmt: skip
@@ -66,6 +67,15 @@ def _check(verdict: Verdict, d: dict[str, Any]) -> Answer:
     if compared != 4 * d["entries"]:
         return False, f"{compared // 4} entries were compared, not {d['entries']}"
     return True, ""
+
+
+def _method(d: dict[str, Any]) -> str:
+    """How the formula was found right."""
+    units = "sigma and sigma' of every unit" if d["coefficients"] is None else "the sums z of every unit"
+    entries = (
+        f"all {d['entries']} entries are the same polynomials" if d["entries"] > 1 else "they are the same polynomial"
+    )
+    return f"both sides were written out as polynomials in the weights, biases and inputs, and {units}: {entries}"
 
 
 class _Net:

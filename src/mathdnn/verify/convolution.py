@@ -1,10 +1,9 @@
 """Checks certificates of convolutions and of equal maps, with code of its own.
 
 A certificate holds both sides as data: a graph of operations with its constants, or the weights of a convolution. Two
-affine maps with rational coefficients that differ give different values at a random point modulo a random prime, but
-for a chance below 2^-28 a point (Schwartz 1980, Zippel 1979: at most 1/p for the point, and as much for the prime,
-drawn from some 5 * 10^7, to divide a difference of thousands of bits). `POINTS` independent points make that 2^-84. So
-the check is another method than the prover's, which multiplies out every coefficient, and it is quicker.
+affine maps with rational coefficients that differ give different values at random points modulo random primes, but for
+a chance below 2^-60 (`chances`). So the check is another method than the prover's, which multiplies out every
+coefficient, and it is quicker.
 """
 
 from __future__ import annotations
@@ -20,8 +19,10 @@ import numpy as np
 
 from mathdnn.verdict import Certificate, Status, Verdict, unpack_array
 from mathdnn.verify import rounded
+from mathdnn.verify.chances import agree
 from mathdnn.verify.forms import form_output
-from mathdnn.verify.numbers import Absolute, Malformed, Modular, draw, require_room
+from mathdnn.verify.methods import wrong_method
+from mathdnn.verify.numbers import Absolute, Malformed, Modular, require_room
 from mathdnn.verify.sides import full, pixels, run
 from mathdnn.verify.sizes import check_sizes
 from mathdnn.verify.wording import own_words, rounded_up, wrong_words
@@ -29,7 +30,6 @@ from mathdnn.verify.wording import own_words, rounded_up, wrong_words
 Answer = tuple[bool | None, str]
 KINDS = ("convolution",)
 sentence_of = own_words
-POINTS = 3
 _ROOM = 1 << 28  # values in one array: a certificate is data, and must not fill the memory
 _FAR = 2.0**60  # a pixel: magnitudes are convex in the image, so that what they gain per unit is largest far out
 _AT_ONCE, _LOST = 256, 2.0**-48  # images of one pixel; what sums of few floats lose of them
@@ -53,7 +53,7 @@ def check(verdict: Verdict, generator: random.Random | None = None) -> Answer:
         _require_small(data)
         with np.errstate(all="ignore"):
             holds, words = _check(data, generator or random.SystemRandom())
-        wrong = wrong_words(verdict) if holds else ""
+        wrong = wrong_words(verdict) or wrong_method(evidence.method, data, _outputs(data["left"])) if holds else ""
         return (False, wrong) if wrong else (holds, words)
     except _WRONG as error:
         return False, f"the certificate is malformed: {type(error).__name__}: {str(error)[:120]}"
@@ -69,13 +69,15 @@ def _check(data: dict[str, Any], generator: random.Random) -> Answer:
     if relation == "equal":
         if not _same(left, right, generator):
             return False, "the two sides are different maps"
-        words = f"both sides are the same map on {size} images (checked at {POINTS} random points modulo random primes)"
+        words = f"both sides are the same map on {size} images (checked at random points modulo random primes)"
         more = check_sizes(data, lambda a, b: _same(a, b, generator))
         words += f", and for {more}" if more else ""
     elif relation in ("rounded to float32", "rounded to float64"):
-        if (number := rounded.coefficients(left)) > rounded.MOST:
-            return None, f"it has {number:,} coefficients, and up to {rounded.MOST:,} are compared one by one"
-        if not rounded.rounds(left, right, relation.removeprefix("rounded to "), range(-1, pixels(left))):
+        try:
+            fits = rounded.all_round(left, right, relation.removeprefix("rounded to "), generator)
+        except rounded.TooMany as error:
+            return None, str(error)
+        if not fits:
             return False, "a coefficient of the second side is not the nearest float of the first's"
         words = f"on {size} images every coefficient of the second side is the first's, {relation}"
     else:
@@ -85,13 +87,18 @@ def _check(data: dict[str, Any], generator: random.Random) -> Answer:
 
 def _same(left: dict[str, Any], right: dict[str, Any], generator: random.Random) -> bool:
     """Whether two sides are one map, at random points modulo random primes."""
-    for _ in range(POINTS):
-        prime = _prime(generator)
-        point = draw(generator, pixels(left), prime)
-        a, b = (run(side, point, Modular(prime))[0] for side in (left, right))
-        if a.shape != b.shape or not np.array_equal(a, b):
-            return False
-    return True
+    return agree(
+        generator,
+        pixels(left),
+        lambda numbers, point: (run(left, point, numbers)[0], run(right, point, numbers)[0]),
+    )
+
+
+def _outputs(side: dict[str, Any]) -> int:
+    """How many numbers a result has."""
+    if "responses" in side:
+        return math.prod(side["output"])
+    return run(side, np.zeros(pixels(side), np.int64), Modular(2**31 - 1))[0].size
 
 
 def _require_small(data: Any) -> None:
@@ -109,26 +116,6 @@ def _require_small(data: Any) -> None:
             todo += item
         elif type(item) is int and abs(item) > _ROOM and item != 2**63 - 1:
             raise Malformed(f"the number {item}")
-
-
-def _prime(generator: random.Random) -> int:
-    """A random prime between 2^30 and 2^31 (Miller-Rabin, deterministic below 3.2 * 10^9 for the bases 2, 3, 5, 7)."""
-    while True:
-        n = generator.randrange(2**30 + 1, 2**31, 2)
-        odd = (n - 1) >> ((n - 1) & -(n - 1)).bit_length() - 1
-        if all(n % q for q in (3, 5, 7, 11, 13)) and all(_passes(n, base, odd) for base in (2, 3, 5, 7)):
-            return n
-
-
-def _passes(n: int, base: int, odd: int) -> bool:
-    power = pow(base, odd, n)
-    if power in (1, n - 1):
-        return True
-    while odd != n - 1:
-        power, odd = power * power % n, 2 * odd
-        if power == n - 1:
-            return True
-    return False
 
 
 def _bound_holds(bound: dict[str, Any], left: dict[str, Any], right: dict[str, Any]) -> bool:

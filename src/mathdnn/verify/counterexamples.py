@@ -19,11 +19,12 @@ import numpy as np
 
 from mathdnn.verdict import Counterexample, Status, Verdict, unpack_array
 from mathdnn.verify import convolution as maps
+from mathdnn.verify.chances import random_prime
 from mathdnn.verify.excluded import Map, no_strides
 from mathdnn.verify.forms import form_output
 from mathdnn.verify.numbers import Modular
 from mathdnn.verify.rounded import rounds
-from mathdnn.verify.running import Unlisted, run, widened
+from mathdnn.verify.running import Program, Unlisted, run, widened
 from mathdnn.verify.sealing import BROKEN, seal_holds
 from mathdnn.verify.sides import full as full_shape
 from mathdnn.verify.sides import pixels
@@ -35,11 +36,7 @@ KINDS = ("maps differ", "no convolution", "not affine")
 sentence_of = own_words
 _FAR, _NEAR = 5e-4, 1e-4  # a violation, and how well outputs agree with the file's, as shares of the largest value
 _MOVE, _TRIES, _TINY = 2.0**-30, 32, 2.0**-960
-_CLOSE, _MOST, _OF_STEPS = 0.1, 0.75, 0.2  # of the difference; shares of the tries
-_STEPS = frozenset(
-    f"aten.{name}"
-    for name in ("floor", "ceil", "round", "trunc", "frac", "sign", "sgn", "fmod", "remainder", "floor_divide")
-)
+_CLOSE, _MOST = 0.1, 0.75  # of the difference; share of the tries
 _RUN = "has to be run itself: mathdnn.convolution.reproduces(verdict, operation) does that"
 _NO_GRAPH = (
     "the operation left no graph in the file (a function of NumPy arrays, or Python code that looks at pixels), so it "
@@ -65,6 +62,15 @@ def check(verdict: Verdict, generator: random.Random | None = None) -> Answer:
         return None, f"its graph holds {error}, which is not on the list of what a file may have run, so it {_RUN}"
     except _WRONG as error:
         return False, f"the counterexample is malformed: {type(error).__name__}: {str(error)[:120]}"
+
+
+def shows_not_affine(evidence: Counterexample, generator: random.Random) -> bool | None:
+    """Whether a violation is one of the operation, not of its rounding; None where the graph cannot be run."""
+    try:
+        with np.errstate(all="ignore"):
+            return _not_affine(_plain(evidence), generator)[0]
+    except (Unlisted, *_WRONG):
+        return None
 
 
 def _outs(data: dict[str, Any]) -> tuple[int, ...]:
@@ -122,7 +128,7 @@ def _differ_at(evidence: dict[str, Any], generator: random.Random) -> Answer:
         return False, "no such relation"
     if data["relation"] != "equal":
         return _not_rounded(sides, pixel, data["relation"].removeprefix("rounded to "))
-    prime = maps._prime(generator)
+    prime = random_prime(generator)
     whole = image.ravel().astype(np.int64)
     a, b = (run_side(side, whole, Modular(prime))[0] for side in sides)
     if np.array_equal(a, b):
@@ -195,7 +201,7 @@ def _not_affine(evidence: dict[str, Any], generator: random.Random) -> Answer:
     factor, graph = data["factor"], side["graph"]
     if factor is not None and (factor not in (-1, 2) or "y" in images):
         return False, "no such law"
-    expected, found, size = _law(graph, images, factor)
+    expected, found, size = _law(Program(graph), images, factor)
     law = "f(x + y) = f(x) + f(y) - f(0)" if factor is None else f"f({factor} x) = {factor} f(x) + {1 - factor} f(0)"
     said = [unpack_array(evidence[name]) for name in ("claimed", "found")]
     for value, other in zip((expected, found), said, strict=True):
@@ -210,13 +216,13 @@ def _not_affine(evidence: dict[str, Any], generator: random.Random) -> Answer:
 
 
 def _law(
-    graph: dict[str, Any], images: dict[str, np.ndarray], factor: int | None, after: Any = None
+    program: Program, images: dict[str, np.ndarray], factor: int | None, after: Any = None
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """The two sides of the law, and the largest value on the way to the first."""
     x = images["x"]
     others = [images["y"], x + images["y"]] if factor is None else [x * x.dtype.type(factor)]
     at_zero, at_x, *at_others = (
-        run(graph, image, after, finite=after is None).astype(np.float64) for image in (np.zeros_like(x), x, *others)
+        program.at(image, after, finite=after is None).astype(np.float64) for image in (np.zeros_like(x), x, *others)
     )
     expected = at_x + at_others[0] - at_zero if factor is None else factor * at_x + (1 - factor) * at_zero
     return expected, at_others[-1], max(float(np.abs(v).max()) for v in (expected, at_others[-1], at_x, at_zero))
@@ -227,23 +233,23 @@ def _stays(
 ) -> bool:
     """Whether the sides of the law differ by the same in float64, where they differ most, with every result on the way
     moved by up to 2^-30 of itself, millions of its roundings, and below 2^-960 by up to as much: what rounding makes,
-    that makes another. It has to be the same in most tries; where a step is among the operations (a floor of a whole
-    number), of which half of the moves go down, in some.
+    that makes another. It has to be the same in most tries. What floats rounded nothing in is left (`unrounded`), for a
+    step in a graph (a floor of a whole number) goes down by half of the moves.
     """
     import torch
 
-    wide = widened(graph)
+    wide = Program(widened(graph))
     moved = {name: image.astype(np.float64) if image.dtype.kind == "f" else image for name, image in images.items()}
     source = torch.Generator().manual_seed(generator.getrandbits(60))
 
     def move(value: torch.Tensor) -> torch.Tensor:
-        way = 2 * torch.rand(value.shape, generator=source, dtype=torch.float64) - 1
+        way = torch.rand(value.shape, generator=source, dtype=torch.float64).mul_(2).sub_(1)
         lost = (value != 0) & (value.abs() < _TINY)  # floats have few digits there, or none: no relative move shows
-        return torch.where(lost, value + _TINY * way, value * (1 + _MOVE * way))
+        made = value * (1 + _MOVE * way)
+        return torch.where(lost, value + _TINY * way, made) if lost.any() else made
 
     where = np.unravel_index(np.abs(gap).argmax(), gap.shape)
-    needed = _TRIES * (_OF_STEPS if any(node["op"].rpartition(".")[0] in _STEPS for node in graph["nodes"]) else _MOST)
-    stayed = 0
+    needed, stayed = _TRIES * _MOST, 0
     for tried in range(_TRIES):
         if stayed >= needed or stayed + _TRIES - tried < needed:
             break

@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from mathdnn.verify import convolution as maps
+from mathdnn.verify.chances import agree, random_prime
 from mathdnn.verify.forms import form_output
-from mathdnn.verify.numbers import Malformed, Modular, draw
+from mathdnn.verify.numbers import Malformed, Modular
 from mathdnn.verify.sides import pixels, run
 
 Answer = tuple[bool | None, str]
@@ -36,7 +36,7 @@ class Map:
     """A side's exact map modulo a random prime: responses to pixels, and values at images."""
 
     def __init__(self, side: dict[str, Any], generator: random.Random) -> None:
-        self.side, self.numbers = side, Modular(maps._prime(generator))
+        self.side, self.numbers = side, Modular(random_prime(generator))
         self.pixels = pixels(side)
         self.at_zero = self.value(np.zeros(self.pixels, np.int64))
         self.known: dict[int, np.ndarray] = {}
@@ -166,8 +166,7 @@ def _shows(
 ) -> bool:
     """Whether the layer and the operation are one map at the middle output (at random points)."""
     at: Any = (0, slice(None), *middle)
-    for _ in range(maps.POINTS):
-        image = draw(generator, found.pixels, found.numbers.prime)
-        if not np.array_equal(form_output(form, image.reshape(full), found.numbers)[0][at], found.value(image)[at]):
-            return False
-    return True
+    sides = ({"form": form, "input": full}, found.side)
+    return agree(generator, found.pixels, lambda numbers, image: (
+        run(sides[0], image, numbers)[0][at], run(sides[1], image, numbers)[0][at]
+    ))  # fmt: skip

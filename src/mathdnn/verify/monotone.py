@@ -68,7 +68,7 @@ def _scan(verdict: Verdict, evidence: Certificate) -> Answer:
     assumed = [_ELEMENTWISE.format(d["function"]), _MODE, _BODY]
     if _assumed(verdict) != assumed or verdict.equality is not None:
         return False, _OTHERS
-    return _beside(f, verdict, _BODY, KEYS)
+    return _beside(f, verdict, _BODY, KEYS) if evidence.method == _method(d) else (False, _METHOD)
 
 
 def _beside(f: Callable[..., Any], verdict: Verdict, about: str, keys: set[str]) -> Answer:
@@ -89,6 +89,15 @@ _POOL = "max pooling compares values and returns the first of equal ones"
 _PLACE = "the same value gives the same bits wherever it lies in a tensor"
 _KEPT = "the scan that an earlier run kept is this function's"
 _OTHERS = "the assumptions are not those that the evidence rests on"
+_METHOD = "the method is not that of such a certificate"
+
+
+def _method(d: dict[str, Any]) -> str:
+    """How a scan shows what it shows."""
+    return (
+        f"all {d['values']:,} values of {d['dtype']} that are not NaN were evaluated in order and each of the "
+        f"{d['values'] - 1:,} pairs of neighbours was compared: none falls"
+    )
 
 
 def _assumed(verdict: Verdict) -> list[str]:
@@ -118,6 +127,8 @@ def _commutes(verdict: Verdict, evidence: Certificate) -> Answer:
     assumed = [_POOL, _PLACE, _ELEMENTWISE.format(d["function"]), _MODE]  # and nothing of NaN, as none comes out
     if _assumed(verdict) != assumed:
         return False, _OTHERS
+    if evidence.method != f"{_method(d)}; a nondecreasing function commutes with a maximum, {how}":
+        return False, _METHOD
     return _beside(f, verdict, _PLACE, {*KEYS, "equality"})
 
 
@@ -127,6 +138,8 @@ def _rescan(f: Callable[..., Any], d: dict[str, Any], bitwise: bool = False, val
     if chunk % 4096 or not 4096 <= chunk <= 1 << 20:
         return False, f"a chunk of {chunk} values reaches a scalar tail"
     jobs = list(_ranges(width, mantissa, chunk))
+    if d["values"] != sum(last - first + 1 for _, first, last in jobs):  # before a scan of minutes
+        return False, f"the format does not have {d['values']} values"
     with _one_thread(d["library"]) as quiet, ThreadPoolExecutor(os.cpu_count(), initializer=quiet) as pool:
         batches = [jobs[i : i + 32] for i in range(0, len(jobs), 32)]
         parts = [p for batch in pool.map(lambda b: _batch(f, b, chunk, d["dtype"]), batches) for p in batch]
@@ -137,8 +150,6 @@ def _rescan(f: Callable[..., Any], d: dict[str, Any], bitwise: bool = False, val
     ends = np.array([part[:2] for part in parts], dtype=f"<i{width // 8}")
     if hashlib.sha256(ends.tobytes()).hexdigest() != d["digest"] or d["decreasing"] != 0 or d["nan_outputs"] != 0:
         return False, "the outputs are not those of the certificate"
-    if d["values"] != sum(last - first + 1 for _, first, last in jobs):
-        return False, f"the format does not have {d['values']} values"
     zeros = {z for part in parts for z in part[3]}
     if values_only and len({float(v) for v in floats(np.array(_at_zeros(f, width)), d["dtype"])}) != 1:
         return False, "the two zeros have different values"

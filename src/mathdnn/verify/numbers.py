@@ -1,27 +1,41 @@
 """The arithmetics of the checker, and the convolution that it has written once for all of them.
 
 `Modular`: the integers modulo a prime, where every rational has its place and nothing is ever rounded. `Absolute`:
-sums of
-absolute values, which bound what float arithmetic can lose.
+sums of absolute values, which bound what float arithmetic can lose. Those that only rounded weights take are in
+`rounded`, `twofold` and `colours`.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 _AT_ONCE = 1 << 22  # terms of a convolution held at once
 _FEW = 4  # output channels: from here on one large product is quicker
 ROOM = 1 << 27  # numbers in the results that are held at once, of 8 bytes at most
+_LOWEST = -1073  # exponent of the smallest float, as frexp has it
 MARK = -1  # stands for uninitialised memory: no value of either arithmetic is negative
 
 
 class Malformed(ValueError):
     """The data is no graph that can be evaluated."""
+
+
+class Numbers(Protocol):
+    """An arithmetic: what stands for a fraction, for floats, and how arrays of that are computed with."""
+
+    def fraction(self, value: Fraction) -> Any: ...
+    def array(self, values: np.ndarray) -> np.ndarray: ...
+    def add(self, a: np.ndarray, b: np.ndarray) -> np.ndarray: ...
+    def sub(self, a: np.ndarray, b: np.ndarray) -> np.ndarray: ...
+    def mul(self, a: np.ndarray, b: Any) -> np.ndarray: ...
+    def total(self, a: np.ndarray, axes: tuple[int, ...]) -> np.ndarray: ...
+    def dot(self, a: np.ndarray, terms: list[np.ndarray]) -> np.ndarray: ...
 
 
 class Modular:
@@ -36,9 +50,24 @@ class Modular:
         return value.numerator * pow(value.denominator, -1, self.prime) % self.prime
 
     def array(self, values: np.ndarray) -> np.ndarray:
-        different, place = np.unique(values, return_inverse=True)
-        codes = [self.fraction(Fraction(value)) for value in different.tolist()]
-        return np.array(codes, np.int64)[place.reshape(values.shape)]
+        """Floats, or whole numbers of 64 bits: a float is a whole number of 53 bits times a power of two."""
+        if values.dtype.kind in "biu":
+            whole = values.astype(np.uint64 if values.dtype.kind == "u" else np.int64)
+            return np.asarray(whole % whole.dtype.type(self.prime)).astype(np.int64)
+        if values.dtype.itemsize > 8 or not np.isfinite(values).all():
+            raise Malformed("a constant that is not finite, or no float64")
+        shares, exponents = np.frexp(values.astype(np.float64))
+        whole = np.ldexp(shares, 53).astype(np.int64) % self.prime
+        return np.asarray(whole * self._powers[exponents - _LOWEST] % self.prime)
+
+    @functools.cached_property
+    def _powers(self) -> np.ndarray:
+        """2^(e - 53) for every exponent e of a float."""
+        power, made = pow(2, _LOWEST - 53, self.prime), []
+        for _ in range(_LOWEST, 1025):
+            made.append(power)
+            power = 2 * power % self.prime
+        return np.array(made, np.int64)
 
     def add(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.asarray((a + b) % self.prime)
@@ -105,9 +134,6 @@ class Absolute:
         return np.asarray(np.tensordot(a, np.stack(terms), 1))
 
 
-Numbers = Modular | Absolute
-
-
 def require_room(*sizes: int) -> None:
     """Refuse a result before it is made: a few numbers in a file can ask for any size."""
     if math.prod(sizes) > ROOM:
@@ -127,7 +153,9 @@ def padded(value: np.ndarray, sides: Any, **how: Any) -> np.ndarray:
 
 
 def clean(value: np.ndarray) -> np.ndarray:
-    if value.dtype != object and value.size and value.min() < 0:
+    """The value, where none of it is uninitialised. Fractions and complex numbers may be negative: they are looked at
+    after a run in another arithmetic."""
+    if value.dtype.kind not in "Oc" and value.size and value.min() < 0:
         raise Malformed("uninitialised memory is used")
     return value
 

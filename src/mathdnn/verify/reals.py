@@ -151,6 +151,12 @@ def check_two_cells(verdict: Verdict, evidence: Counterexample) -> Answer:
     return (True, "") if falls else (False, f"{name} does not fall from {a} to {b}")
 
 
+_BY_ORDERS = (
+    "let a < b and fill a window with a, but for one cell b: commuting says f(b) = max(f(a), f(b)), that is "
+    "f(a) <= f(b); the three orders of f(a) and f(b) are listed with what each gives"
+)
+
+
 def check_orders(verdict: Verdict, evidence: Certificate) -> Answer:
     """f(b) = max(f(a), f(b)) in each of the three orders of f(a), f(b)."""
     wanted = [[f"f(a) {sign} f(b)", max(a, b) == b] for sign, a, b in (("<", 0, 1), ("=", 0, 0), (">", 1, 0))]
@@ -158,5 +164,7 @@ def check_orders(verdict: Verdict, evidence: Certificate) -> Answer:
         return False, "the evidence is for another claim"
     if not _bare(verdict, evidence.data, {"commutes"}):
         return _OTHERS
+    if evidence.method != _BY_ORDERS:
+        return False, "the method is not that of such a certificate"
     right = evidence.data["commutes"] == wanted
     return (True, "") if right else (False, "the three orders are not as listed")

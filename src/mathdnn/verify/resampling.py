@@ -6,6 +6,7 @@ that would lie beyond an end are those of the end, or, with antialiasing, left o
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -107,42 +108,49 @@ def _resize(kind: str, weight: Callable[[Fraction], Fraction], radius: int) -> C
             if n == wanted and (kind == "cut" or radius == 1):
                 continue  # torch copies such a line, whatever the factor, but for cubic weights
             require_room(value.size // n, wanted)
-            centres = [_centre(i, n, wanted, align, scale) for i in range(wanted)]
-            off = _off(m, n, wanted, align, scale)
-            if kind == "cut":
-                wide = max(Fraction(1), _ratio(n, wanted, scale))
-                sums, off = _cut(n, centres, weight, radius, wide, m.precision(), off == 0 and wide <= _BROADEST)
-                m.count(2 * max(len(found) for found in sums) + off)
-            else:
-                sums = _held(n, centres, weight, radius)
-                if radius == 2:
-                    short = all(_SHORT % centre.denominator == 0 for centre in centres)
-                    off = math.ceil(Fraction(15 * off, 7)) + (0 if short and not off else 128)
-                m.count(2 * radius + off)
+            sums, off, terms = line(n, wanted, align, scale, m.precision())
+            m.count(terms + off)
             value = _summed(m, value, axis, sums, bool(off))
         return value
+
+    @functools.lru_cache(4)  # a graph is run at many images
+    def line(n: int, wanted: int, align: bool, scale: float | None, bits: int) -> tuple[Sums, int, int]:
+        """The sums, what positions count for, and the terms of a sum."""
+        centres = [_centre(i, n, wanted, align, scale) for i in range(wanted)]
+        off = _off(n, wanted, align, scale, bits)
+        if kind == "cut":
+            wide = max(Fraction(1), _ratio(n, wanted, scale))
+            sums, off = _cut(n, centres, weight, radius, wide, bits, off == 0 and wide <= _BROADEST)
+            return sums, off, 2 * max(len(found) for found in sums)
+        if radius == 2:
+            short = all(_SHORT % centre.denominator == 0 for centre in centres)
+            off = math.ceil(Fraction(15 * off, 7)) + (0 if short and not off else 128)
+        return _held(n, centres, weight, radius), off, 2 * radius
 
     return rule
 
 
 def _summed(m: Machine, value: np.ndarray, axis: int, sums: Sums, off: bool) -> np.ndarray:
-    planes = []
-    for found in sums:
-        total = np.zeros_like(np.take(value, 0, axis=axis))
-        for pixel, part in found.items():
-            total = m.numbers.add(total, m.numbers.mul(np.take(value, pixel, axis=axis), m.numbers.fraction(part)))
-        planes.append(total)
-    made = np.stack(planes, axis=axis)
+    """The first pixel of every sum, the second, and so on; where a sum has fewer, 0 times the line's first pixel."""
+    weight = {part: m.numbers.fraction(part) for found in sums for part in found.values()}
+    lines = [list(found.items()) for found in sums]
+    sides = [-1 if k == axis else 1 for k in range(value.ndim)]
+    made = np.zeros_like(value[:0], shape=(*value.shape[:axis], len(sums), *value.shape[axis + 1 :]))
+    for k in range(max(map(len, lines))):
+        places = [line[k][0] if k < len(line) else 0 for line in lines]
+        weights = np.array([weight[line[k][1]] if k < len(line) else 0 for line in lines], dtype=value.dtype)
+        part = m.numbers.mul(np.take(value, places, axis=axis), weights.reshape(sides))
+        made = m.numbers.add(made, part)
     if off and isinstance(m.numbers, Absolute):  # a position that is off a little may have other neighbours
         made = np.maximum(made, value.max(axis=axis, keepdims=True))
     return made
 
 
-def _off(m: Machine, n: int, wanted: int, align: bool, scale: float | None) -> int:
+def _off(n: int, wanted: int, align: bool, scale: float | None, bits: int) -> int:
     """The roundings that positions computed in floats count for."""
     if align:
-        return of_positions(Fraction(n - 1, max(1, wanted - 1)), Fraction(0), wanted, m.precision())
-    return of_positions(_ratio(n, wanted, scale), Fraction(1, 2), wanted, m.precision())
+        return of_positions(Fraction(n - 1, max(1, wanted - 1)), Fraction(0), wanted, bits)
+    return of_positions(_ratio(n, wanted, scale), Fraction(1, 2), wanted, bits)
 
 
 RESAMPLING: dict[str, Callable[..., Any]] = {

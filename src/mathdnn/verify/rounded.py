@@ -1,23 +1,42 @@
-"""Whether each coefficient of a side is the nearest float of another side's: exactly, one pixel after the other.
+"""Whether each coefficient of a side is the nearest float of another side's.
 
-A pixel's response is 0 at most outputs. So fractions are made, and counted with, where a number is not 0.
+For a few pixels exactly, one after the other. A pixel's response is 0 at most outputs, so fractions are made, and
+counted with, where a number is not 0.
+
+For all of them, the first side's coefficients are computed to some 100 bits (`twofold`), those of pixels that share no
+output together (`colours`). Most have one nearest float whatever the error is. Others seem to be 0, or in the middle of
+two floats: whether they are is seen modulo random primes; what is left is computed in fractions. That the second side
+is the map of these floats is then seen at random points modulo random primes, as where two maps are the same.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from mathdnn.verdict import unpack_array
+from mathdnn.verify.chances import SURE, Measured, points_for, random_prime
+from mathdnn.verify.colours import Colours
 from mathdnn.verify.forms import form_output
-from mathdnn.verify.numbers import Malformed, Modular
+from mathdnn.verify.numbers import Malformed, Modular, draw
 from mathdnn.verify.sides import machine, pixels, run
+from mathdnn.verify.twofold import Sized, Twofold, error_of, nearest_floats
 
 MOST = 1 << 25  # coefficients that are compared one by one
+EXACTLY = 1 << 18  # of them in fractions
+_AT_ONCE = 1 << 16  # of them held at once
+Point = tuple[Modular, np.ndarray]  # a random prime, and a random image modulo it
+
+
+class TooMany(Exception):
+    """Comparing them one by one would take minutes; the message says how many there are."""
 
 
 class _Exact:
@@ -65,8 +84,8 @@ class _Exact:
 def exactly(side: dict[str, Any], image: np.ndarray) -> np.ndarray:
     """Like `sides.run` in fractions, which may be negative: so uninitialised memory is to be excluded before."""
     if "form" in side:
-        return form_output(side["form"], image.reshape(side["input"]), _Exact())[0]  # type: ignore[arg-type]
-    return machine(side, _Exact()).run(image.reshape(side["input"]))[0]  # type: ignore[arg-type]
+        return form_output(side["form"], image.reshape(side["input"]), _Exact())[0]
+    return machine(side, _Exact()).run(image.reshape(side["input"]))[0]
 
 
 def require_initialised(side: dict[str, Any]) -> None:
@@ -98,10 +117,120 @@ def rounds(left: dict[str, Any], right: dict[str, Any], dtype: str, chosen: rang
     return True
 
 
-def coefficients(left: dict[str, Any]) -> int:
-    """How many coefficients a side has."""
-    value, _ = run(left, np.zeros(pixels(left), np.int64), Modular(2**31 - 1))
-    return (pixels(left) + 1) * max(pixels(left), value.size)
+def all_round(left: dict[str, Any], right: dict[str, Any], dtype: str, generator: random.Random) -> bool:
+    """Whether every coefficient of the second side is the nearest float of the first's. Raises `TooMany`."""
+    points = _points(left, right, generator)
+    at_points = [run(right, point, numbers)[0] for numbers, point in points]
+    nearest_map = _Nearest(left, dtype, [numbers for numbers, _ in points])
+    if any(made.shape != nearest_map.output for made in at_points):
+        return False
+    expected = [numbers.array(nearest_map.constants) for numbers, _ in points]
+    for floats, places in nearest_map.columns():
+        for k, (numbers, point) in enumerate(points):
+            some = numbers.total(numbers.mul(numbers.array(floats), point[places]), (0,))
+            expected[k] = numbers.add(expected[k], some)
+    return all(np.array_equal(made.ravel(), wanted) for made, wanted in zip(at_points, expected, strict=True))
+
+
+def _points(left: dict[str, Any], right: dict[str, Any], generator: random.Random) -> list[Point]:
+    """A float next to a coefficient of B bits has less than 2^64 times its size and denominator, and so has a middle.
+
+    Up to `MOST` coefficients are guessed: by so much must it be less likely for each that a wrong guess seems right.
+    """
+    bits = []
+    for side in (left, right):
+        numbers = Measured(2**31 - 1)
+        run(side, np.zeros(pixels(side), np.int64), numbers)
+        bits.append(numbers.bits)
+    wanted = points_for(2 * bits[0] + bits[1] + 64, SURE + MOST.bit_length())
+    fields = [Modular(random_prime(generator)) for _ in range(wanted)]
+    return [(numbers, draw(generator, pixels(left), numbers.prime)) for numbers in fields]
+
+
+class _Nearest:
+    """The nearest floats of a side's coefficients, as float64."""
+
+    def __init__(self, side: dict[str, Any], dtype: str, fields: list[Modular]) -> None:
+        if "graph" in side:  # its constants are looked at once
+            constants = [unpack_array(constant) for constant in side["graph"]["constants"]]
+            side = {**side, "graph": {**side["graph"], "constants": constants}}
+        self.side, self.dtype, self.fields = side, dtype, fields
+        self.zero = np.zeros(pixels(side), np.int64)
+        self.at_zero = [run(side, self.zero, numbers)[0].ravel() for numbers in fields]
+        self.colours = Colours(side)
+        sized = Sized()
+        magnitudes, roundings = run(side, np.ones(pixels(side)), sized)
+        self.output, self.left = magnitudes.shape, EXACTLY
+        if (number := (len(self.colours) + 1) * max(pixels(side), magnitudes.size)) > MOST:
+            raise TooMany(f"it has {number:,} coefficients, and up to {MOST:,} are compared one by one")
+        self.error = error_of(magnitudes.ravel(), roundings) if sized.within else None
+        self.constant = None if self.error is None else self._computed(self.zero)
+        self.constants = self._floats([self.zero], [self.constant], np.ones((1, magnitudes.size), bool))[0]
+
+    def columns(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(images, outputs): for each output a coefficient's float, or 0, and its pixel, until each had its turn."""
+        colours = iter(self.colours)
+        while some := list(itertools.islice(colours, max(1, _AT_ONCE // max(1, self.constants.size)))):
+            images = [image for image, _, _ in some]
+            if self.constant is None:
+                values: list[np.ndarray | None] = [None] * len(some)
+            else:
+                values = [Twofold().sub(self._computed(image), self.constant) for image in images]
+            yield self._floats(images, values, np.stack([k for _, _, k in some])), np.stack([k for _, k, _ in some])
+
+    def _computed(self, image: np.ndarray) -> np.ndarray:
+        if "form" in self.side:
+            shaped = image.astype(np.complex128).reshape(self.side["input"])
+            return form_output(self.side["form"], shaped, Twofold())[0].ravel()
+        return machine(self.side, Twofold()).run(image.astype(np.complex128).reshape(self.side["input"]))[0].ravel()
+
+    def _floats(self, images: list[np.ndarray], values: Sequence[np.ndarray | None], asked: np.ndarray) -> np.ndarray:
+        """Where asked, the floats nearest to the responses to images, or to the constants, from computed values."""
+        known = [value for value in values if value is not None]
+        if len(known) < len(images) or self.error is None:
+            rows = zip(images, asked, strict=True)
+            return np.stack([self._exactly(image, np.zeros(row.size), np.flatnonzero(row)) for image, row in rows])
+        value = np.stack(known)
+        found, sure, middle = nearest_floats(value, self.error, self.dtype)
+        found[~asked] = 0
+        unsure = asked & ~sure
+        for k in np.flatnonzero(unsure.any(axis=1)):
+            at = np.flatnonzero(unsure[k])
+            found[k] = self._decided(images[k], value[k].real, found[k], middle[k], at)
+        return found
+
+    def _decided(
+        self, image: np.ndarray, value: np.ndarray, found: np.ndarray, middle: np.ndarray, at: np.ndarray
+    ) -> np.ndarray:
+        """The floats found, those at places that the computed values leave open by what they seem to be."""
+        error = np.zeros(found.size) if self.error is None else self.error
+        guesses = [
+            Fraction(0) if abs(v) <= e else Fraction(f) + Fraction(m) if math.isfinite(f) and math.isfinite(m) else None
+            for v, e, f, m in zip(value[at], error[at], found[at], middle[at], strict=True)
+        ]
+        holds = self._are(image, at, guesses)
+        for k, guess in enumerate(guesses):
+            found[at[k]] = float(nearest(guess or Fraction(0), self.dtype))
+        return found if holds.all() else self._exactly(image, found, at[~holds])
+
+    def _are(self, image: np.ndarray, at: np.ndarray, guesses: list[Fraction | None]) -> np.ndarray:
+        """Which responses are the numbers guessed, modulo every prime."""
+        holds = np.array([guess is not None for guess in guesses])
+        for numbers, at_zero in zip(self.fields, self.at_zero, strict=True):
+            made = run(self.side, image, numbers)[0].ravel()[at]
+            made = numbers.sub(made, at_zero[at]) if image.any() else made
+            holds &= made == np.array([numbers.fraction(guess or Fraction(0)) for guess in guesses])
+        return holds
+
+    def _exactly(self, image: np.ndarray, found: np.ndarray, at: np.ndarray) -> np.ndarray:
+        self.left -= found.size
+        if self.left < 0:
+            raise TooMany(f"more than {EXACTLY:,} of its coefficients would have to be compared in fractions")
+        made = exactly(self.side, image.astype(object)).ravel()
+        made = _Exact().sub(made, exactly(self.side, self.zero.astype(object)).ravel()) if image.any() else made
+        for k in at:
+            found[k] = float(nearest(Fraction(made[k]), self.dtype))
+        return found
 
 
 @functools.lru_cache(1 << 16)
@@ -116,4 +245,7 @@ def nearest(value: Fraction, dtype: str) -> Fraction:
     while abs(value) < Fraction(2) ** exponent:
         exponent -= 1
     unit = Fraction(2) ** max(exponent - bits + 1, least)
-    return round(value / unit) * unit
+    made = round(value / unit) * unit
+    if abs(made) >= Fraction(2) ** (128 if dtype == "float32" else 1024):
+        raise Malformed(f"a coefficient beyond the largest {dtype}")
+    return made

@@ -18,7 +18,7 @@ from typing import Any
 from mathdnn.verify.numbers import Malformed
 
 _PRECISION = {"float32": 24, "float64": 53}
-LONGEST = 1 << 22  # a line for which i + 1/2 is a float32
+LONGEST = 1 << 15  # a line, whose weights take seconds then; up to 2^22 i + 1/2 would be a float32
 
 
 def precision(graph: dict[str, Any], node: dict[str, Any], used: list[int]) -> int:
@@ -69,9 +69,5 @@ def of_weights(last: Fraction, wide: Fraction, weights: list[Fraction], cubic: b
 
 def _exact(value: Fraction, bits: int) -> bool:
     """Whether a float of so many bits has this value (far from overflow and underflow)."""
-    scaled = abs(value)
-    while scaled >= 2**bits:
-        scaled /= 2
-    while 0 < scaled < 2 ** (bits - 1):
-        scaled *= 2
-    return scaled.denominator == 1
+    top, bottom = abs(value.numerator), value.denominator
+    return bottom & (bottom - 1) == 0 and (top // (top & -top or 1)) < 2**bits

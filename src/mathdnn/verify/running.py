@@ -16,6 +16,7 @@ import numpy as np
 from mathdnn.verdict import unpack_array
 from mathdnn.verify.keeping import Kept
 from mathdnn.verify.numbers import ROOM, Malformed
+from mathdnn.verify.unrounded import is_short, unrounded
 
 if TYPE_CHECKING:
     import torch
@@ -63,33 +64,83 @@ def run(
     *,
     finite: bool = False,
 ) -> np.ndarray:
-    """The graph's output for one image, as torch computes it here, with `after` done to each result on the way.
+    """The graph's output for one image: see `Program.at`."""
+    return Program(graph).at(image, after, finite=finite)
 
-    finite: refuse what overflows on the way. Raises `Malformed`, `Unlisted`, torch's errors.
-    """
-    import torch
 
-    constants = [
-        torch.from_numpy(item if isinstance(item, np.ndarray) else unpack_array(item)) for item in graph["constants"]
-    ]
-    kept = Kept(graph, len(constants))
-    for place, node in enumerate(graph["nodes"]):
+class Program:
+    """A graph to be run at several images: what does not depend on the image is looked at once."""
+
+    def __init__(self, graph: dict[str, Any]) -> None:
+        import torch
+
+        self.graph = graph
+        self.constants = [
+            torch.from_numpy(item if isinstance(item, np.ndarray) else unpack_array(item))
+            for item in graph["constants"]
+        ]
+        self.known = [node["op"] in ("input", "getitem") for node in graph["nodes"]]  # what is no operation, or fits
+
+    def at(
+        self,
+        image: np.ndarray,
+        after: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        *,
+        finite: bool = False,
+    ) -> np.ndarray:
+        """The output for one image, as torch computes it here, with `after` done to what is rounded on the way.
+
+        finite: refuse what overflows on the way. Raises `Malformed`, `Unlisted`, torch's errors.
+        """
+        import torch
+
+        kept, exact = Kept(self.graph, len(self.constants)), [is_short(torch.from_numpy(image))]
+        for place, node in enumerate(self.graph["nodes"]):
+            value = self._value(place, node, kept.values, image)
+            if finite and place:
+                _require_no_overflow(node, kept.values, self.constants, value)
+            if after is not None:
+                exact += [self._is_exact(node, kept.values, exact, value)] if place else []
+                if not exact[place] and isinstance(value, torch.Tensor) and value.is_floating_point():
+                    value = after(value)
+            kept.add(value)
+        output = self.graph["output"]
+        found = self.constants[output["constant"]] if "constant" in output else kept.values[output["node"]]
+        result: np.ndarray = found.numpy()
+        return result
+
+    def _value(self, place: int, node: dict[str, Any], values: list[Any], image: np.ndarray) -> Any:
+        import torch
+
         if place == 0:
             if node["op"] != "input" or node["shape"] != list(image.shape) or node["dtype"] != image.dtype.name:
                 raise Malformed("the image is no input of the graph")
-            value: Any = torch.from_numpy(image.copy())
-        elif node["op"] == "getitem":
-            value = kept.values[node["args"][0]["node"]][node["args"][1]]
-        else:
-            value = _node(node, kept.values, constants)
-        if finite and place:
-            _require_no_overflow(node, kept.values, constants, value)
-        if after is not None and isinstance(value, torch.Tensor) and value.is_floating_point():
-            value = after(value)
-        kept.add(value)
-    output = graph["output"]
-    result: torch.Tensor = constants[output["constant"]] if "constant" in output else kept.values[output["node"]]
-    return result.numpy()
+            return torch.from_numpy(image.copy())
+        if node["op"] == "getitem":
+            return values[node["args"][0]["node"]][node["args"][1]]
+        made = _node(node, values, self.constants, fits=self.known[place])
+        self.known[place] = True
+        return made
+
+    def _is_exact(self, node: dict[str, Any], values: list[Any], exact: list[bool], made: Any) -> bool:
+        """Whether floats rounded nothing in a result, nor on the way to it."""
+        if node["op"] == "getitem":
+            return bool(exact[node["args"][0]["node"]])
+        read = _arrays_in(node)
+        if not all(exact[part["node"]] for part in read if "node" in part):
+            return False
+        operands = [values[part["node"]] if "node" in part else self.constants[part["constant"]] for part in read]
+        written = _numbers_in([node["args"], list(node["kwargs"].values())])
+        return unrounded(node["op"].split(".")[1], _MOVING, [*operands, *written], made)
+
+
+def _numbers_in(argument: Any) -> list[Any]:
+    """The numbers that a node's arguments write out; those that JSON does not write are as long as any."""
+    if isinstance(argument, dict):
+        return [math.inf] if "float" in argument else []
+    if isinstance(argument, list):
+        return [number for part in argument for number in _numbers_in(part)]
+    return [argument]
 
 
 def _require_no_overflow(node: dict[str, Any], values: list[Any], constants: list[Any], made: Any) -> None:
@@ -135,7 +186,8 @@ def _wide(part: Any) -> Any:
     return "float64" if isinstance(part, str) and part in ("float16", "bfloat16", "float32") else part
 
 
-def _node(node: dict[str, Any], values: list[Any], constants: list[Any]) -> Any:
+def _node(node: dict[str, Any], values: list[Any], constants: list[Any], *, fits: bool) -> Any:
+    """A node's value; fits: its shape was derived before."""
     import torch
 
     library, base, overload = node["op"].split(".")
@@ -170,12 +222,13 @@ def _node(node: dict[str, Any], values: list[Any], constants: list[Any]) -> Any:
             key: known(value, device) for key, value in node["kwargs"].items()
         })  # fmt: skip
 
-    try:
-        shape = _shape(result("meta"))
-    except NotImplementedError:
-        shape = node["shape"]  # no rule for it without computing: as the file says
-    if shape != node["shape"] or (shape is not None and math.prod(shape) > ROOM):
-        raise Malformed(f"{node['op']} gives {shape}, not {node['shape']}")
+    if not fits:
+        try:
+            shape = _shape(result("meta"))
+        except NotImplementedError:
+            shape = node["shape"]  # no rule for it without computing: as the file says
+        if shape != node["shape"] or (shape is not None and math.prod(shape) > ROOM):
+            raise Malformed(f"{node['op']} gives {shape}, not {node['shape']}")
     with torch.no_grad():
         made = result("cpu")
     if node["dtype"] is not None and str(made.dtype) != f"torch.{node['dtype']}":

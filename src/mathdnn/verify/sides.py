@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mathdnn.verdict import unpack_array
+from mathdnn.verify.chances import Measured, MeasuringMachine
 from mathdnn.verify.forms import form_output
 from mathdnn.verify.graphs import Machine
 from mathdnn.verify.numbers import Malformed, Numbers, clean, require_room
@@ -34,7 +35,10 @@ def pixels(side: dict[str, Any]) -> int:
 def run(side: dict[str, Any], image: np.ndarray, numbers: Numbers) -> tuple[np.ndarray, int]:
     """A side's output (n, o, i, j) for one flat image, and the roundings of its float computation."""
     if "form" in side:
-        return form_output(side["form"], image.reshape(side["input"]), numbers)
+        made = form_output(side["form"], image.reshape(side["input"]), numbers)
+        if isinstance(numbers, Measured):
+            numbers.bits += numbers.entered(1) + made[1].bit_length()
+        return made
     pixels(side)
     value, roundings = machine(side, numbers).run(image.reshape(side["input"]))
     value = clean(value)
@@ -44,4 +48,7 @@ def run(side: dict[str, Any], image: np.ndarray, numbers: Numbers) -> tuple[np.n
 def machine(side: dict[str, Any], numbers: Numbers) -> Machine:
     """What runs a side's graph, once."""
     graph = side["graph"]
-    return Machine(graph, [c if isinstance(c, np.ndarray) else unpack_array(c) for c in graph["constants"]], numbers)
+    constants = [c if isinstance(c, np.ndarray) else unpack_array(c) for c in graph["constants"]]
+    if isinstance(numbers, Measured):
+        return MeasuringMachine(graph, constants, numbers)
+    return Machine(graph, constants, numbers)
