@@ -120,6 +120,16 @@ def test_results_of_a_broadcast_are_refused_too():
         assert memory < 50e6
 
 
+@pytest.mark.parametrize("kind", ["upsample_bilinear2d", "_upsample_bicubic2d_aa"])
+def test_a_line_that_takes_minutes_is_refused(kind):
+    plain = equal_maps(lambda x: x * 1, lambda x: x * 1, (1, 4, 4)).to_plain()
+    wide = step(f"aten.{kind}.default", [1, 1, 4, 1 << 20], FIRST, [4, 1 << 20], False)
+    plain["evidence"]["data"]["left"]["graph"] = graph(IMAGE, wide)
+    said, memory = peak(lambda: verify(resealed(plain)))
+    assert "a line too long" in said
+    assert memory < 50e6
+
+
 def many():
     """A result of 8 MB, and 15 more made of it one after the other."""
     large = [1, 1, 1024, 1024]

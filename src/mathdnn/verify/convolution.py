@@ -22,7 +22,7 @@ from mathdnn.verify import rounded
 from mathdnn.verify.chances import agree
 from mathdnn.verify.forms import form_output
 from mathdnn.verify.methods import wrong_method
-from mathdnn.verify.numbers import Absolute, Malformed, Modular, require_room
+from mathdnn.verify.numbers import Absolute, Malformed, Modular, TooMany, require_room
 from mathdnn.verify.sides import full, pixels, run
 from mathdnn.verify.sizes import check_sizes
 from mathdnn.verify.wording import own_words, rounded_up, wrong_words
@@ -55,6 +55,8 @@ def check(verdict: Verdict, generator: random.Random | None = None) -> Answer:
             holds, words = _check(data, generator or random.SystemRandom())
         wrong = wrong_words(verdict) or wrong_method(evidence.method, data, _outputs(data["left"])) if holds else ""
         return (False, wrong) if wrong else (holds, words)
+    except TooMany as error:
+        return None, str(error)
     except _WRONG as error:
         return False, f"the certificate is malformed: {type(error).__name__}: {str(error)[:120]}"
 
@@ -73,11 +75,7 @@ def _check(data: dict[str, Any], generator: random.Random) -> Answer:
         more = check_sizes(data, lambda a, b: _same(a, b, generator))
         words += f", and for {more}" if more else ""
     elif relation in ("rounded to float32", "rounded to float64"):
-        try:
-            fits = rounded.all_round(left, right, relation.removeprefix("rounded to "), generator)
-        except rounded.TooMany as error:
-            return None, str(error)
-        if not fits:
+        if not rounded.all_round(left, right, relation.removeprefix("rounded to "), generator):
             return False, "a coefficient of the second side is not the nearest float of the first's"
         words = f"on {size} images every coefficient of the second side is the first's, {relation}"
     else:

@@ -26,6 +26,10 @@ class Malformed(ValueError):
     """The data is no graph that can be evaluated."""
 
 
+class TooMany(Malformed):
+    """A certificate that may be right and would take minutes to check; the message says of what there is too much."""
+
+
 class Numbers(Protocol):
     """An arithmetic: what stands for a fraction, for floats, and how arrays of that are computed with."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mathdnn.verify.numbers import Absolute, Malformed, clean, require_room
+from mathdnn.verify.numbers import Absolute, Malformed, TooMany, clean, require_room
 from mathdnn.verify.rounding import LONGEST, of_positions, of_weights
 
 if TYPE_CHECKING:
@@ -103,8 +103,10 @@ def _resize(kind: str, weight: Callable[[Fraction], Fraction], radius: int) -> C
         for k, wanted in enumerate(size):
             axis = value.ndim - len(size) + k
             n, scale = value.shape[axis], factor(scales, k)
-            if max(n, wanted) > LONGEST or min(n, wanted) < 1 or (kind == "cut" and align):
-                raise Malformed("a line too long or empty, or an antialiased resizing with aligned corners")
+            if min(n, wanted) < 1 or (kind == "cut" and align):
+                raise Malformed("an empty line, or an antialiased resizing with aligned corners")
+            if max(n, wanted) > LONGEST:
+                raise TooMany(f"a line too long: {max(n, wanted):,} pixels, and up to {LONGEST:,} are checked")
             if n == wanted and (kind == "cut" or radius == 1):
                 continue  # torch copies such a line, whatever the factor, but for cubic weights
             require_room(value.size // n, wanted)

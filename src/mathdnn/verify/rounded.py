@@ -25,18 +25,14 @@ from mathdnn.verdict import unpack_array
 from mathdnn.verify.chances import SURE, Measured, points_for, random_prime
 from mathdnn.verify.colours import Colours
 from mathdnn.verify.forms import form_output
-from mathdnn.verify.numbers import Malformed, Modular, draw
+from mathdnn.verify.numbers import Malformed, Modular, TooMany, draw
 from mathdnn.verify.sides import machine, pixels, run
 from mathdnn.verify.twofold import Sized, Twofold, error_of, nearest_floats
 
-MOST = 1 << 25  # coefficients that are compared one by one
+MOST = 1 << 24  # coefficients that are compared one by one
 EXACTLY = 1 << 18  # of them in fractions
 _AT_ONCE = 1 << 16  # of them held at once
 Point = tuple[Modular, np.ndarray]  # a random prime, and a random image modulo it
-
-
-class TooMany(Exception):
-    """Comparing them one by one would take minutes; the message says how many there are."""
 
 
 class _Exact:
@@ -119,6 +115,7 @@ def rounds(left: dict[str, Any], right: dict[str, Any], dtype: str, chosen: rang
 
 def all_round(left: dict[str, Any], right: dict[str, Any], dtype: str, generator: random.Random) -> bool:
     """Whether every coefficient of the second side is the nearest float of the first's. Raises `TooMany`."""
+    _require_few(2 * pixels(left))  # a response to an image, and the constants, before much is made for them
     points = _points(left, right, generator)
     at_points = [run(right, point, numbers)[0] for numbers, point in points]
     nearest_map = _Nearest(left, dtype, [numbers for numbers, _ in points])
@@ -147,6 +144,11 @@ def _points(left: dict[str, Any], right: dict[str, Any], generator: random.Rando
     return [(numbers, draw(generator, pixels(left), numbers.prime)) for numbers in fields]
 
 
+def _require_few(number: int) -> None:
+    if number > MOST:
+        raise TooMany(f"it has {number:,} coefficients, and up to {MOST:,} are compared one by one")
+
+
 class _Nearest:
     """The nearest floats of a side's coefficients, as float64."""
 
@@ -161,8 +163,7 @@ class _Nearest:
         sized = Sized()
         magnitudes, roundings = run(side, np.ones(pixels(side)), sized)
         self.output, self.left = magnitudes.shape, EXACTLY
-        if (number := (len(self.colours) + 1) * max(pixels(side), magnitudes.size)) > MOST:
-            raise TooMany(f"it has {number:,} coefficients, and up to {MOST:,} are compared one by one")
+        _require_few((len(self.colours) + 1) * max(pixels(side), magnitudes.size))
         self.error = error_of(magnitudes.ravel(), roundings) if sized.within else None
         self.constant = None if self.error is None else self._computed(self.zero)
         self.constants = self._floats([self.zero], [self.constant], np.ones((1, magnitudes.size), bool))[0]
