@@ -29,6 +29,9 @@ REFUTED = {
     "batch": lambda: as_conv2d(lambda x: x - x.mean(0, keepdim=True), (2, 1, 4, 5)),
     "second image": lambda: as_conv2d(lambda x: torch.cat([x[:1], 2 * x[1:]]), (2, 1, 4, 5)),
     "relu": lambda: as_conv2d(nn.ReLU(), (1, 4, 5)),
+    "layers": lambda: as_conv2d(
+        lambda x: F.interpolate(x[:, None], scale_factor=2, mode="trilinear")[:, 0].abs(), (1, 3, 4)
+    ),
     "sums": lambda: as_conv2d(lambda x: F.max_pool2d(x, 2), (1, 4, 4)),
     "infinite": lambda: as_conv2d(lambda x: F.pad(x, (1, 1), value=float("-inf")).unfold(-1, 3, 1).amax(-1), (1, 4, 4)),
     "equal": lambda: equal_maps(nn.AvgPool2d(3), ConvForm.of([[[[1, 0], [0, 0]]]]), (1, 5, 6)),

@@ -29,17 +29,16 @@ _NAMES = """
     erfc exp exp2 expand expm1 fill flip floor floor_divide fmod frac full_like gather ge gelu grid_sampler_2d gt
     hardsigmoid hardswish hardtanh im2col index index_put index_select kthvalue le leaky_relu lift_fresh_copy
     _linalg_solve_ex linalg_inv_ex linalg_vector_norm log log10 log1p log2 log_sigmoid_forward logical_and logical_not
-    logical_or logical_xor
-    logsumexp lt masked_fill max max_pool2d_with_indices maximum mean median min minimum mish mm mode mul
-    native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training native_channel_shuffle
-    native_group_norm native_layer_norm ne neg new_zeros norm ones_like permute pixel_shuffle pixel_unshuffle positive
-    pow prod reciprocal reflection_pad1d reflection_pad2d reflection_pad3d relu remainder repeat replication_pad1d
-    replication_pad2d replication_pad3d reshape roll rot90 round rsqrt rsub scalar_tensor select select_scatter selu
-    sigmoid sign sgn silu sin sinh slice slice_scatter softplus softshrink sort split split_with_sizes sqrt square
-    squeeze stack std sub sum t tan tanh topk transpose tril triu trunc unbind unfold unsqueeze upsample_bicubic2d
-    upsample_bilinear2d _upsample_bicubic2d_aa _upsample_bilinear2d_aa upsample_linear1d upsample_nearest1d
-    upsample_nearest2d var var_mean view where
-    zeros_like"""
+    logical_or logical_xor logsumexp lt masked_fill masked_scatter max max_pool2d_with_indices maximum mean median min
+    minimum mish mm mode mul native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training
+    native_channel_shuffle nansum native_group_norm native_layer_norm ne neg new_zeros norm ones_like permute
+    pixel_shuffle pixel_unshuffle positive pow prod reciprocal reflection_pad1d reflection_pad2d reflection_pad3d relu
+    remainder repeat replication_pad1d replication_pad2d replication_pad3d reshape roll rot90 round rsqrt rsub
+    scalar_tensor scatter scatter_add select select_scatter selu sigmoid sign sgn silu sin sinh slice slice_scatter
+    softplus softshrink sort split split_with_sizes sqrt square squeeze stack std sub sum t tan tanh topk transpose
+    tril triu trunc unbind unfold unsqueeze upsample_bicubic2d upsample_bilinear2d _upsample_bicubic2d_aa
+    _upsample_bilinear2d_aa upsample_linear1d upsample_nearest1d upsample_nearest2d upsample_nearest3d
+    upsample_trilinear3d var var_mean view where zeros_like"""
 ALLOWED = frozenset(_NAMES.split())
 _MOVES = """
     getitem _unsafe_view adaptive_max_pool2d alias amax amin cat channel_shuffle clamp clamp_max clamp_min clone
