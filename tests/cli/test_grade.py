@@ -604,8 +604,8 @@ def test_a_transposed_kernel_is_graded(name, folder, capsys):
 def test_output_padding_is_of_transposed_kernels(folder, capsys):
     assert grade_conv([[1]], "conv", "--target", "identity", "--output-padding", "1") == 2
     assert capsys.readouterr().err == (
-        "mathdnn: ConvForm(output_padding=...): expected none for a convolution that is not transposed, got (1, 1); "
-        "say transposed=True, or leave it out.\n"
+        "mathdnn: grade conv --output-padding: expected none for a convolution that is not transposed, got 1; "
+        "add --transposed, or leave it out.\n"
     )
 
 

@@ -81,6 +81,10 @@ def conv(
     """
     require_time_limit(time_limit, "grade conv --time-limit")
     require_place(save, "grade conv --save")
+    more = _geometry(output_padding, "output-padding", (1, 2))
+    if not transposed and more not in (0, (0, 0)):
+        who, expected = "grade conv --output-padding", "none for a convolution that is not transposed"
+        raise InvalidInput(sentence(who, expected, output_padding, "add --transposed, or leave it out"))
     layer: dict[str, Any] = {
         "bias": None if bias is None else read_list(bias, "grade conv --bias"),
         "stride": _geometry(stride, "stride", (1, 2)),
@@ -89,7 +93,7 @@ def conv(
         "dilation": _geometry(dilation, "dilation", (1, 2)),
         "groups": groups,
         "transposed": transposed,
-        "output_padding": _geometry(output_padding, "output-padding", (1, 2)),
+        "output_padding": more,
         "input_shape": None if shape is None else _image(shape),
         "seconds": time_limit,
         "name": target,
