@@ -327,7 +327,7 @@ def test_noise_is_no_refutation(last):
     nodes.append(_step(op, {"node": len(nodes)}, {"node": len(nodes)} if other is None else other))
     sign = -1 if last == "the other way round" else 1
     plain = _broken_law(nodes, 1.0, 0.0, 2.0 * sign, np.float32, TWICE)
-    why = "the law fails by rounding" if other is None else "the operation is affine over the reals"
+    why = "the law is not seen to fail over the reals" if other is None else "the operation is affine over the reals"
     assert why in said_of(plain)
 
 

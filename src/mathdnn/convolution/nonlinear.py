@@ -1,11 +1,13 @@
-"""A concrete image that shows that an operation is not affine: f(x + y) - f(x) - f(y) + f(0), or f(a x) - a f(x) - (1
-- a) f(0).
+"""Concrete images that show that an operation is not affine: they break a law that every affine f keeps,
 
-Both are 0 for every affine f. Small images come first: one pixel, two pixels, then random ones. Only a violation far
-beyond rounding counts: more than 1/1000 of the size of the terms (float32 rounding of a well-behaved operation is some
-10^-6 of it; heuristic, and the reason why nothing smaller is called a refutation). What cancels large numbers within
-may lose more than that in float32; so the same images must break the law in float64 too, where the operation takes it.
-And where the operation left a graph, the checker must see that other roundings on the way leave the violation as it is.
+    f(x + y) = f(x) + f(y) - f(0)      f(a x) = a f(x) + (1 - a) f(0)
+
+or, where f has no value at 0 or one that says nothing, the same around another image z: f(z + x + y) = f(z + x) +
+f(z + y) - f(z). Small images come first: one pixel, two pixels, then random ones. Only a violation far beyond rounding
+counts: more than 1/1000 of the size of the terms (float32 rounding of a well-behaved operation is some 10^-6 of it;
+heuristic, and the reason why nothing smaller is called a refutation). What cancels large numbers within may lose more
+than that in float32; so the same images must break the law in float64 too, where the operation takes it. And where the
+operation left a graph, the checker must see that the law fails over the reals, whatever is rounded.
 """
 
 from __future__ import annotations
@@ -26,18 +28,26 @@ if TYPE_CHECKING:
 
 _FAR = 1e-3
 _RANDOM = 20
-_REJECTED = 4  # violations by rounding, for each of which a graph is run some 100 times
+_SCALES = (1.0, 1.0, 10.0, 0.1, 100.0)
+_REJECTED = 16  # violations that may be rounding, for each of which a graph is run on intervals
 
 
 @dataclass(frozen=True)
 class Violation:
-    """The images, and f at them, that no affine f allows."""
+    """The images, and what no affine f gives at them. factor: a, or None for the law of sums; z: None for 0."""
 
-    law: str
-    images: tuple[torch.Tensor, ...]
+    factor: int | None
+    images: dict[str, torch.Tensor]
     expected: torch.Tensor
     found: torch.Tensor
-    factor: int | None = None  # None: the law of sums
+
+    @property
+    def law(self) -> str:
+        a, based = self.factor, "z" in self.images
+        at, zero = ("z + ", "z") if based else ("", "0")
+        if a is None:
+            return f"f({at}x + y) = f({at}x) + f({at}y) - f({zero})"
+        return f"f({at}{a} x) = {a} f({at}x) + {1 - a} f({zero})"
 
 
 def find_nonlinearity(operation: Any, shape: Shape, how: Settings, graph: Plain | None = None) -> Counterexample | None:
@@ -52,16 +62,17 @@ def find_nonlinearity(operation: Any, shape: Shape, how: Settings, graph: Plain 
     except InvalidInput:
         return None
     require_steady(called, how)
-    rejected = 0
-    for x, y in _pairs(called.shape, how):
-        violation = _homogeneity(called, x, how) or _additivity(called, x, y, how)
-        if violation is not None and not _only_rounding(called, violation, how):
-            found = _counterexample(violation)
-            if graph is None or _lasts(found, graph, how):
-                return found
-            rejected += 1
-        if rejected == _REJECTED:
-            break
+    for around, factors in ((_around_zero, (-1, 2, None)), (_around_others, (2, None, -1))):  # z - x is often 0
+        rejected = 0
+        for images in around(called.shape, how):
+            violation = next(filter(None, (_broken(called, images, factor, how) for factor in factors)), None)
+            if violation is not None and not _only_rounding(called, violation, how):
+                found = _counterexample(violation)
+                if graph is None or _lasts(found, graph, how):
+                    return found
+                rejected += 1
+            if rejected == _REJECTED:
+                break
     return None
 
 
@@ -76,27 +87,42 @@ def _lasts(found: Counterexample, graph: Plain, how: Settings) -> bool:
 def _only_rounding(called: Called, violation: Violation, how: Settings) -> bool:
     """Whether the operation takes the images in float64, and breaks no law there."""
     wide = replace(how, dtype=torch.float64)
-    images = [image.double() for image in violation.images]
-    if how.dtype != torch.float32 or _try(called, images[0], wide) is None:
+    images = {name: image.double() for name, image in violation.images.items()}
+    if how.dtype != torch.float32 or _try(called, images["x"] + images.get("z", 0), wide) is None:
         return False
-    if violation.factor is None:
-        return _additivity(called, images[0], images[1], wide) is None
-    return _homogeneity(called, images[0], wide) is None
+    return _broken(called, images, violation.factor, wide) is None
 
 
-def _pairs(shape: Shape, how: Settings) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def _around_zero(shape: Shape, how: Settings) -> Iterator[dict[str, torch.Tensor]]:
+    yield from ({"x": x, "y": y} for x, y in _one_pixel(shape, -1, how))
+    generator = torch.Generator().manual_seed(how.seed)
+    for k in range(_RANDOM):
+        x, y = (_drawn(shape, how, generator) - 0.5 * (k % 2) for _ in range(2))
+        yield {"x": x * _SCALES[k % 5], "y": y * _SCALES[k % 5]}
+
+
+def _around_others(shape: Shape, how: Settings) -> Iterator[dict[str, torch.Tensor]]:
+    """Images beside those of positive numbers."""
+    one = torch.ones(shape, dtype=how.dtype)
+    yield from ({"z": one, "x": x, "y": y} for x, y in _one_pixel(shape, 1, how))
+    generator = torch.Generator().manual_seed(how.seed)
+    for k in range(_RANDOM):
+        z, x, y = (_drawn(shape, how, generator) * _SCALES[k % 5] for _ in range(3))
+        yield {"z": z + _SCALES[k % 5], "x": x, "y": y}
+
+
+def _drawn(shape: Shape, how: Settings, generator: torch.Generator) -> torch.Tensor:
+    return torch.rand(shape, dtype=how.dtype, generator=generator)
+
+
+def _one_pixel(shape: Shape, second: int, how: Settings) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     zero = torch.zeros(shape, dtype=how.dtype)
     pixels = zero.numel()
     for p in dict.fromkeys((0, pixels // 2, pixels - 1)):
         for q in dict.fromkeys((p, min(p + 1, pixels - 1), 0)):
             x, y = zero.clone(), zero.clone()
-            x.view(-1)[p], y.view(-1)[q] = 1, -1 if p != q else 2
+            x.view(-1)[p], y.view(-1)[q] = 1, second if p != q else 2
             yield x, y
-    generator = torch.Generator().manual_seed(how.seed)
-    for k in range(_RANDOM):
-        scale = (1.0, 1.0, 10.0, 0.1, 100.0)[k % 5]
-        x, y = ((torch.rand(shape, dtype=how.dtype, generator=generator) - 0.5 * (k % 2)) * scale for _ in range(2))
-        yield x, y
 
 
 def _far(expected: torch.Tensor, found: torch.Tensor, *terms: torch.Tensor) -> bool:
@@ -113,36 +139,31 @@ def _try(called: Called, image: torch.Tensor, how: Settings) -> torch.Tensor | N
         return None
 
 
-def _homogeneity(called: Called, x: torch.Tensor, how: Settings) -> Violation | None:
-    at_zero, at_x = _try(called, torch.zeros_like(x), how), _try(called, x, how)
-    for factor in (-1, 2):
-        scaled = _try(called, factor * x, how)
-        if at_zero is None or at_x is None or scaled is None or not at_zero.shape == at_x.shape == scaled.shape:
+def _broken(called: Called, images: dict[str, torch.Tensor], factor: int | None, how: Settings) -> Violation | None:
+    """A law that fails at the images, where the operation takes them."""
+    x = images["x"]
+    base = images.get("z", torch.zeros_like(x))
+    others = [base + images["y"], base + x + images["y"]] if factor is None else [base + factor * x]
+    values = []
+    for image in (base, base + x, *others):
+        value = _try(called, image, how)
+        if value is None or value.shape != called.output:
             return None
-        expected = factor * at_x + (1 - factor) * at_zero
-        if _far(expected, scaled, at_x, at_zero):
-            return Violation(f"f({factor} x) = {factor} f(x) + {1 - factor} f(0)", (x,), expected, scaled, factor)
-    return None
-
-
-def _additivity(called: Called, x: torch.Tensor, y: torch.Tensor, how: Settings) -> Violation | None:
-    values = [_try(called, image, how) for image in (torch.zeros_like(x), x, y, x + y)]
-    if any(value is None or value.shape != called.output for value in values):
+        values.append(value)
+    at_base, at_x, found = values[0], values[1], values[-1]
+    expected = at_x + values[2] - at_base if factor is None else factor * at_x + (1 - factor) * at_base
+    if not _far(expected, found, *values):
         return None
-    at_zero, at_x, at_y, at_sum = (value for value in values if value is not None)
-    expected = at_x + at_y - at_zero
-    if _far(expected, at_sum, at_x, at_y, at_zero):
-        return Violation("f(x + y) = f(x) + f(y) - f(0)", (x, y), expected, at_sum)
-    return None
+    used = {name: image for name, image in images.items() if name != "y" or factor is None}
+    return Violation(factor, used, expected, found)
 
 
 def _counterexample(violation: Violation) -> Counterexample:
     worst = int((violation.expected - violation.found).abs().argmax())
     expected, found = (float(value.flatten()[worst]) for value in (violation.expected, violation.found))
-    inputs: dict[str, Plain] = {
-        name: pack_array(image.numpy()) for name, image in zip("xy", violation.images, strict=False)
-    }
-    pixels = "one pixel" if int((violation.images[0] != 0).sum()) == 1 else "random pixels"
+    inputs: dict[str, Plain] = {name: pack_array(image.numpy()) for name, image in violation.images.items()}
+    pixels = "one pixel" if int((violation.images["x"] != 0).sum()) == 1 else "random pixels"
+    pixels += ", added to another" if "z" in violation.images else ""
     said = f"{violation.law} fails: it would give {expected:.6g}, and the operation gives {found:.6g}"
     said += f" (an image of {pixels})."
     return Counterexample(

@@ -25,7 +25,7 @@ _LARGEST = 1 << 22  # products of one scattering: a second of exact arithmetic (
 _DECOMPOSED = [
     aten.native_batch_norm, aten._native_batch_norm_legit_no_training, aten.addcmul, aten.addcdiv, aten.lerp,
     aten.addmm, aten.addmv, aten.baddbmm, aten.addbmm, aten.mv, aten.dot, aten.rsub, aten.square,
-    aten.native_group_norm, aten.native_layer_norm, aten.celu, aten.addr,
+    aten.native_layer_norm, aten.celu, aten.addr,
     aten.logit, aten.trace, aten.nan_to_num, aten.linspace, aten._upsample_nearest_exact1d,
     aten._upsample_nearest_exact2d, aten.upsample_nearest3d, aten.index_copy, aten.take, aten.deg2rad, aten.rad2deg,
     aten.ldexp, aten.linalg_cross, aten.block_diag, aten.slice_backward, aten.select_backward, aten.narrow_copy,

@@ -235,18 +235,20 @@ def reproduces(verdict: Verdict, operation: Any) -> Verdict:
     images = {name: unpack_array(packed) for name, packed in evidence.input.items()}
     claim = f"the operation, run again, gives what is recorded against: {verdict.claim}"
     law, factor = evidence.data.get("law"), evidence.data.get("factor")
-    x = images["x"]
     if law is None:
         found = {name: _called(operation, image) for name, image in images.items()}
         said = {name: unpack_array(packed) for name, packed in evidence.found.items()}
         holds = all(_near(found[name], said[name]) for name in images)
     else:
-        zero, at_x = _called(operation, np.zeros_like(x)), _called(operation, x)
+        x = images["x"]
+        base = images.get("z", np.zeros_like(x))
+        at_base, at_x = _called(operation, base), _called(operation, base + x)
         if factor is None:
-            expected = at_x + _called(operation, images["y"]) - zero
-            output = _called(operation, x + images["y"])
+            expected = at_x + _called(operation, base + images["y"]) - at_base
+            output = _called(operation, base + x + images["y"])
         else:
-            expected, output = factor * at_x + (1 - factor) * zero, _called(operation, x * x.dtype.type(factor))
+            expected = factor * at_x + (1 - factor) * at_base
+            output = _called(operation, base + x * x.dtype.type(factor))
         holds = _near(output, unpack_array(evidence.found)) and not _near(output, expected, 5e-4)
     if not holds:
         words = "the operation gives other outputs than the file says"

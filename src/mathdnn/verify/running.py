@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,55 +15,45 @@ import numpy as np
 from mathdnn.verdict import unpack_array
 from mathdnn.verify.keeping import Kept
 from mathdnn.verify.numbers import ROOM, Malformed
-from mathdnn.verify.unrounded import is_short, unrounded
+from mathdnn.verify.unrounded import MOVES
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 _NAMES = """
-    _adaptive_avg_pool2d _softmax _log_softmax _to_copy _unsafe_view abs acos adaptive_avg_pool1d adaptive_max_pool2d
-    add addmm alias all amax amin any arange argmax argmin argsort asin atan atan2 avg_pool1d avg_pool2d avg_pool3d
-    bitwise_and bitwise_not bitwise_or bitwise_xor bmm cat ceil celu channel_shuffle clamp clamp_max clamp_min clone
-    constant_pad_nd contiguous convolution copy cos cosh cummax cummin cumprod cumsum detach diagonal div elu eq erf
-    erfc exp exp2 expand expm1 fill flip floor floor_divide fmod frac full_like gather ge gelu grid_sampler_2d gt
-    hardsigmoid hardswish hardtanh im2col index index_put index_select kthvalue le leaky_relu lift_fresh_copy
-    _linalg_solve_ex linalg_inv_ex linalg_vector_norm log log10 log1p log2 log_sigmoid_forward logical_and logical_not
-    logical_or logical_xor logsumexp lt masked_fill masked_scatter max max_pool2d_with_indices maximum mean median min
-    minimum mish mm mode mul native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training
-    native_channel_shuffle nansum native_group_norm native_layer_norm ne neg new_zeros norm ones_like permute
-    pixel_shuffle pixel_unshuffle positive pow prod reciprocal reflection_pad1d reflection_pad2d reflection_pad3d relu
-    remainder repeat replication_pad1d replication_pad2d replication_pad3d reshape roll rot90 round rsqrt rsub
-    scalar_tensor scatter scatter_add select select_scatter selu sigmoid sign sgn silu sin sinh slice slice_scatter
-    softplus softshrink sort split split_with_sizes sqrt square squeeze stack std sub sum t tan tanh topk transpose
-    tril triu trunc unbind unfold unsqueeze upsample_bicubic2d upsample_bilinear2d _upsample_bicubic2d_aa
-    _upsample_bilinear2d_aa upsample_linear1d upsample_nearest1d upsample_nearest2d upsample_nearest3d
-    upsample_trilinear3d var var_mean view where zeros_like"""
+    abs acos adaptive_avg_pool1d _adaptive_avg_pool2d adaptive_max_pool2d add addmm alias all amax amin any arange
+    argmax argmin argsort asin asinh atan atan2 atanh avg_pool1d avg_pool2d avg_pool3d bitwise_and bitwise_not
+    bitwise_or bitwise_xor bmm cat ceil celu channel_shuffle clamp clamp_max clamp_min clone constant_pad_nd
+    contiguous convolution copy cos cosh cummax cummin cumprod cumsum detach diagonal div elu eq erf erfc exp exp2
+    expand expm1 fill flip floor floor_divide fmod frac full_like gather ge gelu glu grid_sampler_2d gt hardshrink
+    hardsigmoid hardswish hardtanh im2col index index_put index_select isinf isnan isneginf isposinf kthvalue le
+    leaky_relu lift_fresh_copy linalg_inv_ex _linalg_solve_ex linalg_vector_norm log log10 log1p log2
+    log_sigmoid_forward _log_softmax logical_and logical_not logical_or logical_xor logsumexp lt masked_fill
+    masked_scatter max max_pool2d_with_indices maximum mean median min minimum mish mm mode mul nansum
+    native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training native_channel_shuffle
+    native_group_norm native_layer_norm ne neg new_zeros norm ones_like permute pixel_shuffle pixel_unshuffle
+    positive pow _prelu_kernel prod reciprocal reflection_pad1d reflection_pad2d reflection_pad3d relu remainder
+    repeat replication_pad1d replication_pad2d replication_pad3d reshape roll rot90 round rsqrt rsub scalar_tensor
+    scatter scatter_add select select_scatter selu sgn sigmoid sign silu sin sinh slice slice_scatter _softmax
+    softplus softshrink sort split split_with_sizes sqrt square squeeze stack std sub sum t tan tanh threshold
+    _to_copy topk transpose tril triu trunc unbind unfold _unsafe_view unsqueeze upsample_bicubic2d
+    _upsample_bicubic2d_aa upsample_bilinear2d _upsample_bilinear2d_aa upsample_linear1d upsample_nearest1d
+    upsample_nearest2d upsample_nearest3d upsample_trilinear3d var var_mean view where zeros_like"""
 ALLOWED = frozenset(_NAMES.split())
-_MOVES = """
-    getitem _unsafe_view adaptive_max_pool2d alias amax amin cat channel_shuffle clamp clamp_max clamp_min clone
-    constant_pad_nd contiguous copy cummax cummin detach diagonal expand fill flip full_like gather im2col index
-    index_put index_select kthvalue lift_fresh_copy masked_fill max max_pool2d_with_indices maximum median min minimum
-    mode native_channel_shuffle permute pixel_shuffle pixel_unshuffle positive reflection_pad1d reflection_pad2d
-    reflection_pad3d repeat replication_pad1d replication_pad2d replication_pad3d reshape roll scalar_tensor select
-    select_scatter slice slice_scatter sort split split_with_sizes squeeze stack t topk transpose tril triu unbind
-    unfold unsqueeze view where"""
-_MOVING = frozenset(_MOVES.split())
 _NAME = re.compile(r"[a-z0-9_]{1,60}")
+
+
+class Open(Exception):
+    """What intervals do not tell; the message says why."""
 
 
 class Unlisted(Exception):
     """An operation of torch that is not on the list; the message names it."""
 
 
-def run(
-    graph: dict[str, Any],
-    image: np.ndarray,
-    after: Callable[[torch.Tensor], torch.Tensor] | None = None,
-    *,
-    finite: bool = False,
-) -> np.ndarray:
+def run(graph: dict[str, Any], image: np.ndarray, *, finite: bool = False) -> np.ndarray:
     """The graph's output for one image: see `Program.at`."""
-    return Program(graph).at(image, after, finite=finite)
+    return Program(graph).at(image, finite=finite)
 
 
 class Program:
@@ -80,28 +69,16 @@ class Program:
         ]
         self.known = [node["op"] in ("input", "getitem") for node in graph["nodes"]]  # what is no operation, or fits
 
-    def at(
-        self,
-        image: np.ndarray,
-        after: Callable[[torch.Tensor], torch.Tensor] | None = None,
-        *,
-        finite: bool = False,
-    ) -> np.ndarray:
-        """The output for one image, as torch computes it here, with `after` done to what is rounded on the way.
+    def at(self, image: np.ndarray, *, finite: bool = False) -> np.ndarray:
+        """The output for one image, as torch computes it here.
 
         finite: refuse what overflows on the way. Raises `Malformed`, `Unlisted`, torch's errors.
         """
-        import torch
-
-        kept, exact = Kept(self.graph, len(self.constants)), [is_short(torch.from_numpy(image))]
+        kept = Kept(self.graph, len(self.constants))
         for place, node in enumerate(self.graph["nodes"]):
             value = self._value(place, node, kept.values, image)
             if finite and place:
                 _require_no_overflow(node, kept.values, self.constants, value)
-            if after is not None:
-                exact += [self._is_exact(node, kept.values, exact, value)] if place else []
-                if not exact[place] and isinstance(value, torch.Tensor) and value.is_floating_point():
-                    value = after(value)
             kept.add(value)
         output = self.graph["output"]
         found = self.constants[output["constant"]] if "constant" in output else kept.values[output["node"]]
@@ -117,43 +94,32 @@ class Program:
             return torch.from_numpy(image.copy())
         if node["op"] == "getitem":
             return values[node["args"][0]["node"]][node["args"][1]]
-        made = _node(node, values, self.constants, fits=self.known[place])
+        made = compute(node, values, self.constants, fits=self.known[place])
         self.known[place] = True
         return made
 
-    def _is_exact(self, node: dict[str, Any], values: list[Any], exact: list[bool], made: Any) -> bool:
-        """Whether floats rounded nothing in a result, nor on the way to it."""
-        if node["op"] == "getitem":
-            return bool(exact[node["args"][0]["node"]])
-        read = _arrays_in(node)
-        if not all(exact[part["node"]] for part in read if "node" in part):
-            return False
-        operands = [values[part["node"]] if "node" in part else self.constants[part["constant"]] for part in read]
-        written = _numbers_in([node["args"], list(node["kwargs"].values())])
-        return unrounded(node["op"].split(".")[1], _MOVING, [*operands, *written], made)
 
-
-def _numbers_in(argument: Any) -> list[Any]:
+def numbers_in(argument: Any) -> list[Any]:
     """The numbers that a node's arguments write out; those that JSON does not write are as long as any."""
     if isinstance(argument, dict):
         return [math.inf] if "float" in argument else []
     if isinstance(argument, list):
-        return [number for part in argument for number in _numbers_in(part)]
+        return [number for part in argument for number in numbers_in(part)]
     return [argument]
 
 
 def _require_no_overflow(node: dict[str, Any], values: list[Any], constants: list[Any], made: Any) -> None:
     """Over the reals nothing overflows: numbers that are not finite are written in the file, and then moved about."""
     base = node["op"].split(".")[1] if "." in node["op"] else "getitem"
-    known = [values[part["node"]] if "node" in part else constants[part["constant"]] for part in _arrays_in(node)]
+    known = [values[part["node"]] if "node" in part else constants[part["constant"]] for part in arrays_in(node)]
     before = [_share_not_finite(value) for value in known]
-    written = base in _MOVING and "inf" in str([node["args"], node["kwargs"]])
-    most = math.inf if written or (base in _MOVING and any(before)) else sum(before)
+    written = base in MOVES and "inf" in str([node["args"], node["kwargs"]])
+    most = math.inf if written or (base in MOVES and any(before)) else sum(before)
     if _share_not_finite(made) > most:
         raise Malformed(f"{node['op']:.60} overflows, or has no value")
 
 
-def _arrays_in(node: dict[str, Any]) -> list[dict[str, int]]:
+def arrays_in(node: dict[str, Any]) -> list[dict[str, int]]:
     todo, found = [node["args"], list(node["kwargs"].values())], []
     while todo:
         part = todo.pop()
@@ -185,7 +151,7 @@ def _wide(part: Any) -> Any:
     return "float64" if isinstance(part, str) and part in ("float16", "bfloat16", "float32") else part
 
 
-def _node(node: dict[str, Any], values: list[Any], constants: list[Any], *, fits: bool) -> Any:
+def compute(node: dict[str, Any], values: Any, constants: Any, *, fits: bool) -> Any:
     """A node's value; fits: its shape was derived before."""
     import torch
 

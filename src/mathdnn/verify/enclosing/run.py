@@ -1,0 +1,127 @@
+"""Runs a graph on intervals, one node after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mathdnn.verify.enclosing import choosing, functions, normal, solving, sums
+from mathdnn.verify.enclosing.intervals import Interval
+from mathdnn.verify.keeping import Kept
+from mathdnn.verify.running import Open, Program, arrays_in, compute, numbers_in, widened
+from mathdnn.verify.unrounded import unrounded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+_NUMBERS = frozenset(["add", "sub", "rsub", "mul", "div", *functions.RULES])
+RULES = choosing.RULES | functions.RULES | normal.RULES | solving.RULES | sums.RULES
+
+
+class Enclosing:
+    """A graph, every float a float64, and what its nodes are on one image."""
+
+    def __init__(self, graph: dict[str, Any]) -> None:
+        self.graph = widened(graph)
+        self.constants = Program(self.graph).constants
+
+    def at(self, image: Interval) -> Interval:
+        """The output on every image of an interval of float64. Raises `Open`, `Malformed`."""
+        self.kept = Kept(self.graph, len(self.constants))
+        for place, node in enumerate(self.graph["nodes"]):
+            self.node = node
+            self.kept.add(tuple(image) if place == 0 else self._value())
+        return self.operand(self.graph["output"]).floats()
+
+    def _value(self) -> Any:
+        """(low, high) of the node's result, or of each of its results, one pair after the other."""
+        if self.node["op"] == "getitem":
+            pairs, k = self.kept.values[self.node["args"][0]["node"]], self.node["args"][1]
+            return tuple(pairs[2 * k : 2 * k + 2])
+        self.base, self.form = self.node["op"].split(".")[1:]
+        made = self._exactly()
+        if made is None:
+            if self.base not in RULES:
+                raise Open(f"no bounds over the reals are known for aten.{self.base}")
+            made = RULES[self.base](self)
+        results = [made] if isinstance(made, Interval) else made
+        if (
+            self.node["dtype"] not in ("float64", None)
+            and results[0] is not None
+            and results[0].low.is_floating_point()
+        ):
+            raise Open("whole numbers that are not known")
+        return tuple(end for result in results for end in (result or (None, None)))
+
+    def _exactly(self) -> list[Interval] | Interval | None:
+        """The result, where every operand is exact and nothing is rounded."""
+        operands = self.operands()
+        if not all(operand.exact for operand in operands):
+            return None
+        made = self.low()
+        parts = list(made) if isinstance(made, list | tuple) else [made]
+        written = numbers_in([self.node["args"], list(self.node["kwargs"].values())])
+        if not unrounded(self.node, [*(operand.low for operand in operands), *written], parts):
+            return None
+        points = [Interval(part, part) for part in parts]
+        return points if isinstance(made, list | tuple) else points[0]
+
+    def operands(self) -> list[Interval]:
+        """Of every array that the node reads."""
+        return [self.operand(part) for part in arrays_in(self.node)]
+
+    def floats(self, argument: Any) -> Interval:
+        return self.operand(argument).floats()
+
+    def first(self) -> Interval:
+        return self.floats(self.node["args"][0])
+
+    def second(self) -> Interval:
+        return self.floats(self.node["args"][1])
+
+    def operand(self, argument: Any) -> Interval:
+        """The interval of an argument: a node's, a constant's, or a number's."""
+        if isinstance(argument, dict) and "node" in argument:
+            low, high = self.kept.values[argument["node"]][:2]
+            if low is None:
+                raise Open("a place follows from numbers that may be equal")
+            return Interval(low, high)
+        if isinstance(argument, dict) and "constant" in argument:
+            point = self.constants[argument["constant"]]
+        else:
+            number = float(argument["float"]) if isinstance(argument, dict) else argument
+            point = torch.tensor(number, dtype=None if isinstance(number, bool) else torch.float64)
+        return Interval(point, point)
+
+    def argument(self, place: int, name: str, default: Any = None) -> Any:
+        args = self.node["args"]
+        return args[place] if place < len(args) else self.node["kwargs"].get(name, default)
+
+    def low(self) -> Any:
+        """The operation itself, of the low ends."""
+        return self.computed(lambda operand: operand.low)
+
+    def high(self) -> Any:
+        return self.computed(lambda operand: operand.high)
+
+    def computed(self, which: Callable[[Interval], Tensor]) -> Any:
+        """The operation itself, of one tensor for each operand."""
+        if self.node["dtype"] == "float64" and self.base in _NUMBERS:  # of whole numbers torch would make float32
+            given, which = which, lambda operand: given(operand).double()
+        nodes, constants = _Ends(self.kept.values, which), _Ends([(c, c) for c in self.constants], which)
+        return compute(self.node, nodes, constants, fits=True)
+
+
+class _Ends:
+    """Of intervals one tensor each."""
+
+    def __init__(self, pairs: list[Any], which: Callable[[Interval], Tensor]) -> None:
+        self.pairs, self.which = pairs, which
+
+    def __getitem__(self, k: int) -> Tensor:
+        if self.pairs[k][0] is None:
+            raise Open("a place follows from numbers that may be equal")
+        return self.which(Interval(*self.pairs[k][:2]))
