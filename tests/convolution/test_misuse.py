@@ -10,8 +10,10 @@ import torch
 from torch import nn
 
 from mathdnn.convolution import as_conv2d
+from mathdnn.convolution.pool import Pool
 from mathdnn.errors import InvalidInput
 from mathdnn.verdict import Status
+from mathdnn.verify import verify
 
 
 class Counting:
@@ -196,3 +198,21 @@ def test_an_opaque_operation_wrong_at_one_value_keeps_its_assumption():
     """Probing cannot see it; the verdict must not hide that."""
     verdict = as_conv2d(lambda a: np.where(a == 0.123456, 0, a), (4, 4), opaque=True)
     assert verdict.assumptions
+
+
+@pytest.fixture
+def little_memory(monkeypatch):
+    monkeypatch.setattr("mathdnn.convolution.prove.Pool", lambda pixels: Pool(pixels, limit=100))
+
+
+def test_what_is_too_large_to_multiply_out_is_refuted_where_it_is_not_affine(little_memory):
+    verdict = as_conv2d(lambda x: (x - x.mean()) / x.std(), (1, 8, 8))
+    assert verdict.status is Status.REFUTED
+    assert verify(verdict).status is Status.PROVED
+
+
+def test_what_is_affine_and_too_large_to_multiply_out_is_one_sentence(little_memory):
+    with pytest.raises(
+        InvalidInput, match=r"^as_conv2d: expected a map that fits in memory, got \d+ coefficients, more"
+    ):
+        as_conv2d(lambda x: x - x.mean(), (1, 8, 8))

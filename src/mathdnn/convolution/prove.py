@@ -32,6 +32,7 @@ from mathdnn.convolution.side import (
     Settings,
     Shape,
     Side,
+    Unheld,
     Unread,
     _fits,
     read,
@@ -91,6 +92,11 @@ def as_conv2d(
         return decide(read(op, shape, pool, how), pool, size, how)
     except Unread as error:
         return _unread(op, shape, size, error, how)
+    except Unheld as error:
+        found = find_nonlinearity(op, shape, how, error.graph)
+        if found is None:
+            raise
+        return _not_affine(size, found, Unread("its rows are too many to be held", None, error.graph))
     except (TooLarge, MemoryError) as error:
         got = str(error) if isinstance(error, TooLarge) else "one that does not"
         raise refuse(how.who, "a map that fits in memory", got, "ask about a smaller image") from None
@@ -222,16 +228,20 @@ def _proved(side: Side, found: Found, pool: Pool, size: str, how: Settings) -> V
 
 
 def _unread(op: Any, shape: Shape, size: str, error: Unread, how: Settings) -> Verdict:
-    claim = f"on {size} images, the operation is a convolution"
     found = find_nonlinearity(op, shape, how, error.graph)
     if found is not None:
-        return sealed(f"{claim}, so it is affine", _blaming(found, error), equality=Equality.REALS)
+        return _not_affine(size, found, error)
     return undecided(
-        claim,
+        f"on {size} images, the operation is a convolution",
         f"it is not shown that the operation is affine: {error.why}; and no image was found that shows that it is not",
         "rewriting it with linear torch operations, or opaque=True for a function of NumPy arrays",
         equality=Equality.REALS,
     )
+
+
+def _not_affine(size: str, found: Any, error: Unread) -> Verdict:
+    claim = f"on {size} images, the operation is a convolution, so it is affine"
+    return sealed(claim, _blaming(found, error), equality=Equality.REALS)
 
 
 def _blaming(found: Any, error: Unread) -> Any:

@@ -74,6 +74,14 @@ class Unread(Exception):
         self.why, self.op, self.graph = why, op, graph
 
 
+class Unheld(InvalidInput):
+    """A map whose rows are too many to be held, and the graph of its operation."""
+
+    def __init__(self, words: str, graph: dict[str, Plain]) -> None:
+        super().__init__(words)
+        self.graph = graph
+
+
 @dataclass(frozen=True)
 class Side:
     """Exact rows (n, o, i, j) of an operation, and its plain data for a certificate."""
@@ -108,7 +116,8 @@ def read(operation: Any, shape: Shape, pool: Pool, how: Settings) -> Side:
     except OutOfTime:
         raise too_slow(how) from None
     except TooLarge as error:
-        raise refuse(how.who, "a map that fits in memory", str(error), "ask about a smaller image") from None
+        words = str(refuse(how.who, "a map that fits in memory", str(error), "ask about a smaller image"))
+        raise Unheld(words, graph_plain(graph, called)) from None
     except KeepsValues:  # calls on other images would be no witness either, as each leaves something to the next
         expected, got = "an operation that keeps no values between calls", "one that uses what an earlier call left"
         raise refuse(how.who, expected, got, "let it compute its values anew at each call") from None
