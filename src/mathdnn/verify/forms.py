@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import re
@@ -14,10 +15,11 @@ from mathdnn.verify.numbers import Malformed, Numbers, convolve
 
 _ROOM = 1 << 28  # as in `convolution`
 _NUMBER = re.compile(r"-?[0-9]{1,1000}(/[0-9]{1,1000})?")
-_MODE = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
-def _fraction(text: Any) -> Fraction:
+@functools.lru_cache(1 << 16)
+def rational(text: Any) -> Fraction:
     if type(text) is not str or not _NUMBER.fullmatch(text):
         raise Malformed(f"{text!r:.40} is no rational number")
     return Fraction(text)
@@ -25,9 +27,22 @@ def _fraction(text: Any) -> Fraction:
 
 def form_output(form: dict[str, Any], image: np.ndarray, numbers: Numbers) -> tuple[np.ndarray, int]:
     """Its output (n, o, i, j), and the roundings of its float computation."""
+    weight, bias = (
+        np.array([numbers.fraction(rational(text)) for text in texts or ()], dtype=image.dtype)
+        for texts in (form["weight"]["values"], form["bias"])
+    )
+    biased = form["bias"] is not None
+    made = layer_output(form, weight.reshape(form["weight"]["shape"]), bias if biased else None, image, numbers)
+    channels = image.shape[-3] if image.ndim > 2 else 1
+    terms = math.prod(form["weight"]["shape"][2:]) * (channels // form["groups"])
+    return made, terms + biased + 2
+
+
+def layer_output(
+    form: dict[str, Any], weight: np.ndarray, bias: np.ndarray | None, image: np.ndarray, numbers: Numbers
+) -> np.ndarray:
+    """(n, o, i, j), of weights and biases that are values of an arithmetic."""
     image = image.reshape((1,) * (4 - image.ndim) + image.shape)
-    values = [numbers.fraction(_fraction(text)) for text in form["weight"]["values"]]
-    weight = np.array(values, dtype=image.dtype).reshape(form["weight"]["shape"])
     transposed = form.get("transposed", False)
     if type(transposed) is not bool or weight.ndim != 4 or weight.size == 0 or type(form["groups"]) is not int:
         raise Malformed("weights that no layer has")
@@ -37,26 +52,22 @@ def form_output(form: dict[str, Any], image: np.ndarray, numbers: Numbers) -> tu
     if any(type(step) is not int or step < 1 for step in (*form["stride"], *form["dilation"])):
         raise Malformed("a stride or dilation below 1")
     made = (_transposed if transposed else _plain)(form, image, weight, numbers)
-    if form["bias"] is not None:
-        bias = np.array([numbers.fraction(_fraction(text)) for text in form["bias"]], dtype=image.dtype)
-        made = numbers.add(made, bias.reshape(-1, 1, 1))
-    terms = math.prod(weight.shape[2:]) * (image.shape[1] // form["groups"])
-    return made, terms + (form["bias"] is not None) + 2
+    return made if bias is None else numbers.add(made, bias.reshape(-1, 1, 1))
 
 
-def _continued(form: dict[str, Any], image: np.ndarray, sides: list[list[int]]) -> np.ndarray:
+def continued(form: dict[str, Any], image: np.ndarray, sides: list[list[int]]) -> np.ndarray:
     """The image and what lies around it, as far as a layer of that kind can look."""
     wide = {"reflect": -1, "circular": 0}.get(form["padding_mode"], _ROOM)
     for side, n in zip(sides, image.shape[2:], strict=True):
         if min(side) < 0 or max(side) > n + wide or max(side) > 1 << 14:
             raise Malformed("a padding that no layer has")
-    mode: Any = _MODE[form["padding_mode"]]
+    mode: Any = MODES[form["padding_mode"]]
     return np.asarray(np.pad(image, [(0, 0), (0, 0), *sides], mode=mode))
 
 
 def _plain(form: dict[str, Any], image: np.ndarray, weight: np.ndarray, numbers: Numbers) -> np.ndarray:
     """Y[n,l,i] = sum weight[l,g,a] X[n,g, s i + d a] on the padded image."""
-    padded = _continued(form, image, form["padding"])
+    padded = continued(form, image, form["padding"])
     return convolve(numbers, padded, weight, form["stride"], form["dilation"], form["groups"], 2)
 
 
@@ -76,7 +87,7 @@ def looks(form: dict[str, Any]) -> list[list[int]]:
 def _transposed(form: dict[str, Any], image: np.ndarray, weight: np.ndarray, numbers: Numbers) -> np.ndarray:
     """Every pixel puts down its kernel: Y[n,l, s y + d a - p] gains weight[g,l,a] X[n,g,y]; then the sides are cut."""
     sides = looks(form)
-    image = _continued(form, image, sides)
+    image = continued(form, image, sides)
     spans = [d * (k - 1) + 1 for d, k in zip(form["dilation"], weight.shape[2:], strict=True)]
     whole = [(n - 1) * s + span for n, s, span in zip(image.shape[2:], form["stride"], spans, strict=True)]
     cuts = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import random
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -17,6 +18,8 @@ import numpy as np
 
 _AT_ONCE = 1 << 22  # terms of a convolution held at once
 _FEW = 4  # output channels: from here on one large product is quicker
+_SHORT = 64  # numbers in a term: up to here it is quicker, too
+_SPARSE = 16  # times as many numbers as are not 0: from here on these are looked up
 ROOM = 1 << 27  # numbers in the results that are held at once, of 8 bytes at most
 _LOWEST = -1073  # exponent of the smallest float, as frexp has it
 MARK = -1  # stands for uninitialised memory: no value of either arithmetic is negative
@@ -94,10 +97,15 @@ class Modular:
 
     def dot(self, a: np.ndarray, terms: list[np.ndarray]) -> np.ndarray:
         """(o, t) times t arrays. Few sums: halves of 16 bits of the weights, so that 2^16 products fit 63 bits. Many:
-        halves of both, in float64, where 2^20 products of 32 bits fit 53."""
+        halves of both, in float64, where 2^20 products of 32 bits fit 53. Terms with few numbers: only these."""
         if len(terms) > 1 << 16:
             raise Malformed("a sum of more than 2^16 terms")
-        if len(a) <= _FEW:
+        if is_sparse(terms):
+            made = np.zeros((len(a), terms[0].size), np.int64)
+            for places, numbers, taps in one_by_one(terms):
+                made[:, places] = (made[:, places] + a[:, taps] * numbers) % self.prime
+            return made.reshape(len(a), *terms[0].shape)
+        if len(a) <= _FEW and terms[0].size > _SHORT:
             return np.stack([self._sum(row, terms) for row in a.tolist()])
         b = np.stack(terms).reshape(len(terms), -1)
         (high, low), (left, right) = (((m >> 16).astype(float), (m & 0xFFFF).astype(float)) for m in (a, b))
@@ -117,7 +125,7 @@ class Absolute:
     """Sums of absolute values in float64; `add` and `sub` are one."""
 
     def fraction(self, value: Fraction) -> float:
-        return abs(float(value))
+        return abs(value.numerator / value.denominator)
 
     def array(self, values: np.ndarray) -> np.ndarray:
         return np.abs(values.astype(np.float64))
@@ -136,6 +144,23 @@ class Absolute:
     def dot(self, a: np.ndarray, terms: list[np.ndarray]) -> np.ndarray:
         """(o, t) times t arrays."""
         return np.asarray(np.tensordot(a, np.stack(terms), 1))
+
+
+def is_sparse(terms: Sequence[np.ndarray]) -> bool:
+    """Whether hardly any number of them is not 0, as where an image has few pixels."""
+    return _SPARSE * sum(map(np.count_nonzero, terms)) <= len(terms) * terms[0].size
+
+
+def one_by_one(terms: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The numbers that are not 0, at every place of the flat terms one at a time: (places, numbers, terms)."""
+    table = np.stack(terms).reshape(len(terms), -1)
+    taps, places = np.nonzero(table)
+    order = np.argsort(places, kind="stable")
+    taps, places = taps[order], places[order]
+    turn = np.arange(len(places)) - np.searchsorted(places, places)
+    for k in range(int(turn.max(initial=-1)) + 1):
+        at = turn == k
+        yield places[at], table[taps[at], places[at]], taps[at]
 
 
 def require_room(*sizes: int) -> None:

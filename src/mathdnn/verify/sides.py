@@ -11,6 +11,7 @@ from mathdnn.verdict import unpack_array
 from mathdnn.verify.chances import Measured, MeasuringMachine
 from mathdnn.verify.forms import form_output
 from mathdnn.verify.graphs import Machine
+from mathdnn.verify.keeping import nodes_in
 from mathdnn.verify.numbers import Malformed, Numbers, clean, require_room
 
 
@@ -48,7 +49,38 @@ def run(side: dict[str, Any], image: np.ndarray, numbers: Numbers) -> tuple[np.n
 def machine(side: dict[str, Any], numbers: Numbers) -> Machine:
     """What runs a side's graph, once."""
     graph = side["graph"]
-    constants = [c if isinstance(c, np.ndarray) else unpack_array(c) for c in graph["constants"]]
+    constants = unpacked(side)["graph"]["constants"]
     if isinstance(numbers, Measured):
         return MeasuringMachine(graph, constants, numbers)
     return Machine(graph, constants, numbers)
+
+
+def unpacked(side: dict[str, Any]) -> dict[str, Any]:
+    """A side whose constants are arrays, to be run more than once."""
+    if "graph" not in side:
+        return side
+    constants = [c if isinstance(c, np.ndarray) else unpack_array(c) for c in side["graph"]["constants"]]
+    return {**side, "graph": {**side["graph"], "constants": constants}}
+
+
+def several(side: dict[str, Any], number: int) -> dict[str, Any]:
+    """A side for so many images at once, as far as its graph's shapes tell: it may be another map, or run no longer."""
+    if number == 1:
+        return side
+    if len(side["input"]) != 4 or side["input"][0] != 1:
+        raise Malformed("images that are no batch")
+    made = {**side, "input": [number, *side["input"][1:]]}
+    if "graph" not in side:
+        return made
+    nodes: list[dict[str, Any]] = []
+    entered: list[bool] = []  # by the image
+    for place, node in enumerate(side["graph"]["nodes"]):
+        used = nodes_in([node["args"], list(node["kwargs"].values())])
+        entered.append(place == 0 or any(entered[k] for k in used))
+        shape = node["shape"]
+        if entered[-1] and shape and shape[0] == 1:
+            wanted = [number, *shape[1:]]
+            args = [wanted if place and arg == shape else arg for arg in node["args"]]
+            node = {**node, "shape": wanted, "args": args}
+        nodes.append(node)
+    return {**made, "graph": {**side["graph"], "nodes": nodes}}

@@ -7,13 +7,15 @@ more, Joldes, Muller, Popescu 2017), as long as nothing comes near the ends of t
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from mathdnn.verify.numbers import Absolute, Malformed
+from mathdnn.verify.numbers import Absolute, Malformed, is_sparse, one_by_one
 
 UNIT = 2.0**-100
 _HALVES = 2.0**27 + 1  # Veltkamp's factor, which splits a float into halves of 26 bits
@@ -76,6 +78,11 @@ class Twofold:
 
     def dot(self, a: np.ndarray, terms: Sequence[np.ndarray]) -> np.ndarray:
         """(o, t) times t arrays, so many at a time that they stay in the cache; those of zeros add nothing."""
+        if is_sparse(terms):
+            flat = np.zeros((len(a), terms[0].size), np.complex128)
+            for places, numbers, taps in one_by_one(terms):
+                flat[:, places] = self.add(flat[:, places], self.mul(a[:, taps], numbers))
+            return flat.reshape(len(a), *terms[0].shape)
         made = np.zeros((len(a), *terms[0].shape), np.complex128)
         used = [k for k, term in enumerate(terms) if term.any()]
         most = max(1, _CACHED // made.size)
@@ -133,3 +140,21 @@ def nearest_floats(value: np.ndarray, error: np.ndarray, dtype: str) -> tuple[np
     room = (1 - 2.0**-30) * np.where(off > 0, up, down)
     sure = np.isfinite(room) & (np.abs(off) + error < room) & (error < (1 - 2.0**-30) * np.minimum(up, down))
     return found, sure, np.where(off > 0, up, -down)
+
+
+@functools.lru_cache(1 << 16)
+def nearest(value: Fraction, dtype: str) -> Fraction:
+    """The nearest float by its definition: a whole number of units in the last place, ties to even."""
+    if value == 0:
+        return value
+    bits, least = (24, -149) if dtype == "float32" else (53, -1074)
+    exponent = math.floor(math.log2(abs(value))) if abs(value) < 2**1000 else 1000
+    while abs(value) >= Fraction(2) ** (exponent + 1):
+        exponent += 1
+    while abs(value) < Fraction(2) ** exponent:
+        exponent -= 1
+    unit = Fraction(2) ** max(exponent - bits + 1, least)
+    made = round(value / unit) * unit
+    if abs(made) >= Fraction(2) ** (128 if dtype == "float32" else 1024):
+        raise Malformed(f"a coefficient beyond the largest {dtype}")
+    return made
