@@ -149,6 +149,10 @@ def test_predict_reads_a_run(run, digit, capsys):
     assert sum(first["probabilities"]) == pytest.approx(1)
     assert main(["predict", str(run), str(digit)]) == 0
     assert capsys.readouterr().out.startswith(f"{digit}: {first['digit']} (")
+    turned = digit.with_name("a\u202eb\n.png")
+    turned.write_bytes(digit.read_bytes())
+    assert main(["predict", str(run), str(turned)]) == 0
+    assert capsys.readouterr().out.startswith(f"{digit.parent}/a\\u202eb\\n.png: {first['digit']} (")
 
 
 def test_report_draws_again(tmp_path, capsys):
@@ -179,8 +183,8 @@ MISUSE = [
         ["train", "lenet5", "--lr", "fast"],
         'Invalid value for --lr: unable to convert "fast" into float. See mathdnn train --help.',
     ),
-    (["train", "lenet5", "--lr", "-1"], "train --lr: expected a finite step size above 0, got -1.0; change --lr."),
-    (["train", "lenet5", "--lr=nan"], "train --lr: expected a finite step size above 0, got nan; change --lr."),
+    (["train", "lenet5", "--lr", "-1"], "train --lr: expected a step size above 0, at most 1e30, got -1.0; change --lr."),
+    (["train", "lenet5", "--lr=nan"], "train --lr: expected a step size above 0, at most 1e30, got nan; change --lr."),
     (
         ["train", "lenet5", "--epochs", "0"],
         "train --epochs: expected a whole number from 1 to 100,000, got 0; change --epochs.",
@@ -232,7 +236,7 @@ def test_a_run_that_is_none(digit, tmp_path, capsys):
 def test_a_finished_run_is_not_resumed(run, data, capsys):
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     assert main(["train", "lenet5", "--data", str(data), "--epochs", "1", "--out", str(run), "--resume"]) == 2
-    assert "expected a run that was stopped, got one that finished its 1 epochs" in capsys.readouterr().err
+    assert "expected a run that was stopped, got one that finished its last epoch, number 1" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
 

@@ -14,6 +14,7 @@ from mathdnn.cli.memory import limited_memory
 from mathdnn.cli.named import foreign, load
 from mathdnn.data.files import replace_file
 from mathdnn.errors import OutputError
+from mathdnn.verdict import Status, Verdict
 
 CODE = """
 import time
@@ -165,6 +166,36 @@ def test_more_memory_than_there_is_is_refused_and_the_limit_is_lifted_again():
     with limited_memory(), pytest.raises(MemoryError, match="Unable to allocate"):
         np.zeros(1 << 28)
     assert np.zeros(1 << 28).nbytes == 1 << 31
+
+
+ASIDE = """
+import os
+import subprocess
+import sys
+
+def loud(x):
+    print("python")
+    os.write(1, b"compiled\\n")
+    subprocess.run([sys.executable, "-c", "print('process')"], check=True)
+    return x
+"""
+
+
+@pytest.mark.parametrize(
+    "ask", [["conv", "loud:loud", "--shape", "2,2"], ["monotone", "loud:loud", "--dtype", "float16"]]
+)
+def test_what_an_operation_prints_is_no_part_of_the_answer(ask, folder, capfd):
+    (folder / "loud.py").write_text(ASIDE)
+    try:
+        assert main(["prove", *ask, "--json"]) == 0
+    finally:
+        sys.modules.pop("loud", None)
+    out, err = capfd.readouterr()
+    assert Verdict.from_json(out).status is Status.PROVED
+    assert all(word in err for word in ("python", "compiled", "process"))
+    print("again on standard output", flush=True)
+    os.write(1, b"and past Python")
+    assert capfd.readouterr().out == "again on standard output\nand past Python"
 
 
 def test_a_pipe_is_no_place_for_a_verdict(folder, capsys):

@@ -267,10 +267,6 @@ SENTENCES = {
         ["monotone", "torch.tanh", "--cache", "kept", "--no-cache"],
         "prove monotone --cache kept: expected a folder or --no-cache, got both; leave one out.",
     ),
-    "cache without a name": (
-        ["monotone", "torch.tanh", "--cache", ""],
-        "prove monotone --cache: expected a folder, or a place for one, got an empty name; name another folder.",
-    ),
     "cache is a file": (
         ["monotone", "torch.tanh", "--cache", "filters.py"],
         "prove monotone --cache filters.py: expected a folder, or a place for one, got a file; name another folder.",

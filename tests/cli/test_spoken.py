@@ -8,6 +8,7 @@ from mathdnn.cli import main
 from mathdnn.cli.spoken import spoken
 
 HELD = "expected a new or an empty folder, got one that holds a run"
+WRITE = "expected a place to write, got the answer 'Read-only file system'"
 LATER = "is_nondecreasing(f=...): expected an answer within 1 s, got slow; give a function that ends, or a larger"
 
 
@@ -29,6 +30,16 @@ LATER = "is_nondecreasing(f=...): expected an answer within 1 s, got slow; give 
             ["train", "lenet5", "--weight-decay", "a; b"],
             "train --weight-decay: expected a number, got a; b; change --weight-decay.",
         ),
+        (
+            f"train(run=...)(a/checkpoint): {WRITE}; choose a folder.",
+            ["train", "lenet5", "--out", "a"],
+            f"train --out a/checkpoint: {WRITE}; choose a folder.",
+        ),
+        (
+            f"answer(save=...)(a.json): {WRITE}; choose a folder.",
+            ["grade", "conv", "--save", "a.json"],
+            f"grade conv --save a.json: {WRITE}; choose a folder.",
+        ),
         (f"{LATER} time_limit.", ["prove", "monotone", "a:b", "--time-limit", "1"], f"{LATER} --time-limit."),
     ],
 )
@@ -43,6 +54,7 @@ def test_arguments_become_options(message, argv, said):
         ("Recipe(lr=...): expected a number, got a; change lr.", ["train", "lenet5", "--seed", "1"]),
         ("read_digit(a.png): expected a file, got none; check the path.", ["predict", "--json", "a.png"]),
         ("stopped", ["train", "--lr", "1"]),
+        ("ConvForm(stride=...): expected two numbers, got 0; give those.", ["grade", "conv", "--stride", "0"]),
     ],
 )
 def test_what_no_option_gave_is_said_as_it_is(message, argv):

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from mathdnn.cli import main
 from mathdnn.cli.reproduce import _name
 
@@ -55,3 +57,30 @@ def test_a_folders_name_is_text_that_a_page_can_hold(tmp_path, monkeypatch):
     assert _name(Path(os.fsdecode(b"na\x01me\xff"))) == "na\\x01me\\udcff"
     monkeypatch.chdir(tmp_path)
     assert _name(Path(".")) == tmp_path.name
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31mred", "a\u2028b", "\u202egnp"])
+def test_a_name_of_any_characters_is_said_on_one_line(name, capsys):
+    assert main(["verify", name]) == 2
+    written = name.encode("unicode_escape").decode()
+    said = f"mathdnn: verify {written}: expected a file, got none of that name; check the path.\n"
+    assert capsys.readouterr() == ("", said)
+    for argv in ([name], ["count", name], ["prove", "gradient", name]):
+        assert main(argv) == 2
+        assert capsys.readouterr().err[:-1].isprintable()
+
+
+@pytest.mark.parametrize(
+    "argv", [["count", "lenet5"], ["prove", "conv", "a:b", "--shape", "1,7,8"], ["reproduce", "3"]]
+)
+def test_a_current_folder_that_is_gone_is_one_sentence(argv, tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "mathdnn: the current folder: expected one that exists, got the answer 'No such file or directory'; "
+        "go to another.\n"
+    )

@@ -320,6 +320,7 @@ def test_hostile_files_are_one_sentence(case, tmp_path, capsys):
     path.write_bytes(content)
     assert main(["verify", str(path)]) == 2
     out, err = capsys.readouterr()
+    got = got if case == "deeper" else f"something else ({got})"
     assert (out, err) == ("", f"mathdnn: verify {path}: expected {EXPECTED}, got {got}; check the file.\n")
 
 
@@ -336,7 +337,7 @@ def test_deep_evidence_is_refused_or_rejected(depth, tmp_path, capsys):
 def test_a_pickled_array_is_refused(tmp_path, capsys):
     np.save(tmp_path / "a.npy", np.array([print], dtype=object), allow_pickle=True)
     assert main(["verify", str(tmp_path / "a.npy")]) == 2
-    assert "got JSON is malformed" in capsys.readouterr().err
+    assert "got something else (JSON is malformed" in capsys.readouterr().err
 
 
 def test_a_file_too_large_is_not_read(tmp_path, capsys):

@@ -96,7 +96,7 @@ def test_a_finished_run_is_not_resumed(tmp_path):
     with pytest.raises(RunError, match=r": expected .*; ") as caught:
         train(tiny_net(), tiny_data(), RECIPES["sgd"], run=tmp_path, resume=True)
     assert str(caught.value) == (
-        f"train(run={tmp_path}): expected a run that was stopped, got one that finished its 2 epochs; "
+        f"train(run={tmp_path}): expected a run that was stopped, got one that finished its last epoch, number 2; "
         "read it with load_run, or train in a new folder."
     )
 
@@ -123,12 +123,11 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 
 
 def test_no_folder_at_all(tmp_path):
-    for attempt in (
-        lambda: load_run(tmp_path / "no"),
-        lambda: train(tiny_net(), tiny_data(), run=tmp_path / "no", resume=True),
-    ):
-        with pytest.raises(RunError, match=rf"expected a run folder with a {NAME}, got no such folder; check the path"):
-            attempt()
+    missing = rf"expected a run folder with a {NAME}, got no such folder; check the path"
+    with pytest.raises(RunError, match=rf"{missing}\.$"):
+        load_run(tmp_path / "no")
+    with pytest.raises(RunError, match=rf"{missing}, or begin a run there without resume\.$"):
+        train(tiny_net(), tiny_data(), run=tmp_path / "no", resume=True)
     assert os.listdir(tmp_path) == []
 
 

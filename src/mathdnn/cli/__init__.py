@@ -1,6 +1,6 @@
 """The command line: one file a command, thin. Parse, call, print, exit code.
 
-    0 done, or the claim holds     1 refuted (commands that decide one claim)     2 misuse     130 interrupted
+    0 done, or it holds     1 refuted or undecided (commands that decide one claim)     2 misuse     130 interrupted
 
 Misuse is whatever raises `MathdnnError`: wrong arguments, unusable files, an output that cannot be written, training
 that diverges. It prints one sentence on standard error. Anything else is a defect of mathdnn and keeps its traceback.

@@ -15,16 +15,15 @@ HOLDS, FAILS = 0, 1
 
 def answer(verdict: Verdict, *, json: bool = False, save: Path | None = None, words: str = "") -> int:
     """Print and save a verdict. 0 for proved and supported; 1 for refuted, contradicted and undecided."""
-    if save is not None:
-        from mathdnn.data.files import replace_file
-
-        replace_file(save, verdict.to_json().encode(), "save")
-    if json:
-        print_json(verdict.to_plain())
-    else:
-        print(words or str(verdict))
+    try:
         if save is not None:
-            print(f"saved: {save}; check it with mathdnn verify {save}")
+            from mathdnn.data.files import replace_file
+
+            replace_file(save, verdict.to_json().encode(), "answer(save=...)")
+    finally:  # what took hours is said also where the disk is full by now
+        print_json(verdict.to_plain()) if json else print(words or str(verdict))
+    if save is not None and not json:
+        print(f"saved: {save}; check it with mathdnn verify {save}")
     return HOLDS if verdict.status.value in ("proved", "supported") else FAILS
 
 

@@ -15,7 +15,7 @@ from cyclopts import App, CycloptsError
 
 from mathdnn import __version__
 from mathdnn.cli.spoken import spoken
-from mathdnn.errors import MathdnnError, sentence
+from mathdnn.errors import InvalidInput, MathdnnError, sentence, shown
 
 _NARROWEST = 20
 
@@ -85,7 +85,7 @@ mathdnn count lenet5 --c3 full --json      what each layer costs
 mathdnn prove monotone torch.tanh          over every float32
 mathdnn prove conv my:op --shape 1,28,28   is it a convolution, and which?
 
-Exit codes: 0 done or holds, 1 refuted, 2 misuse, 130 interrupted."""
+Exit codes: 0 done or holds, 1 refuted or undecided, 2 misuse, 130 interrupted."""
 
 MISUSE, INTERRUPTED, NO_READER = 2, 130, 141  # the last two as shells count SIGINT and SIGPIPE
 
@@ -114,6 +114,7 @@ def run(argv: Sequence[str]) -> int:
     """Run one command and return its exit code; misuse ends in one sentence on standard error."""
     try:
         _prepare_streams()
+        _require_here()
         code = build()(list(argv))
         sys.stdout.flush()
         return int(code or 0)
@@ -156,8 +157,17 @@ def _prepare_streams() -> None:
         os.environ["COLUMNS"] = str(_NARROWEST)
 
 
+def _require_here() -> None:
+    """Raise `InvalidInput` where the current folder is gone: Python and torch fail there in words of their own."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        got = f"the answer {error.strerror!r}"
+        raise InvalidInput(sentence("the current folder", "one that exists", got, "go to another")) from None
+
+
 def _complain(message: str, code: int) -> int:
-    print(f"mathdnn: {message}", file=sys.stderr)
+    print(f"mathdnn: {shown(message)}", file=sys.stderr)  # one line, whatever characters are in a name
     return code
 
 

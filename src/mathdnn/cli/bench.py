@@ -10,15 +10,15 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from mathdnn.cli.named import require_apart, require_place
-from mathdnn.cli.output import Flag, Json, MaybeWhole, print_json, print_table
+from mathdnn.cli.output import Flag, Json, MaybeNamed, MaybeWhole, print_json, print_table
 
 
 def bench(
     *work: str,
     quick: Flag = False,
     rounds: Annotated[MaybeWhole, Parameter(show_default=False)] = None,
-    out: Path | None = None,
-    picture: Path | None = None,
+    out: MaybeNamed = None,
+    picture: MaybeNamed = None,
     json: Json = False,
 ) -> int:
     """Measure speed beside the peers and the machine's limits.
@@ -75,9 +75,9 @@ def _keep(document: dict[str, Any], out: Path | None, picture: Path | None) -> N
 
     if out is not None:
         content = _json.dumps(document, indent=1, allow_nan=False).encode() + b"\n"
-        replace_file(out, content, "bench --out")
+        replace_file(out, content, "bench(out=...)")
     if picture is not None:
-        replace_file(picture, roofline(document).encode(), "bench --picture")
+        replace_file(picture, roofline(document).encode(), "bench(picture=...)")
 
 
 def _show(work: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
@@ -12,7 +11,7 @@ from mathdnn.cli.answer import marked
 from mathdnn.cli.formulas import check_typed
 from mathdnn.cli.grade_conv import EXAMPLES, conv
 from mathdnn.cli.named import require_place, sizes
-from mathdnn.cli.output import Json
+from mathdnn.cli.output import Json, MaybeNamed
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def count(
     c3: Literal["table", "full"] = "table",
     what: Literal["parameters", "connections", "multiply-adds"] = "parameters",
     json: Json = False,
-    save: Path | None = None,
+    save: MaybeNamed = None,
 ) -> int:
     """Is a network's count right?
 
@@ -139,7 +138,7 @@ def derivative(
     *,
     widths: Annotated[tuple[str, ...], Parameter(negative="")] = ("2-3-1", "2-3-2-1", "1-2-2-2-1"),
     json: Json = False,
-    save: Path | None = None,
+    save: MaybeNamed = None,
 ) -> int:
     """Is a closed form of a perceptron's derivative right?
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from mathdnn.cli.answer import marked
-from mathdnn.cli.named import foreign, load_operation, require_place, require_time_limit, sizes
-from mathdnn.cli.output import Flag, Json, Whole
-from mathdnn.cli.weights import read_list, read_numbers
+from mathdnn.cli.named import foreign, load_operation, require_apart, require_place, require_time_limit, sizes
+from mathdnn.cli.output import Flag, Json, MaybeNamed, Whole
+from mathdnn.cli.weights import is_typed, read_list, read_numbers
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def conv(
     shape: str | None = None,
     time_limit: float = 60.0,
     json: Json = False,
-    save: Path | None = None,
+    save: MaybeNamed = None,
 ) -> int:
     """Does a convolution compute what it should?
 
@@ -81,6 +81,8 @@ def conv(
     """
     require_time_limit(time_limit, "grade conv --time-limit")
     require_place(save, "grade conv --save")
+    for name, text in (("--weight", weight), ("--bias", bias or "[]")):
+        require_apart(save, None if is_typed(text) else Path(text), "grade conv --save", name)
     more = _geometry(output_padding, "output-padding", (1, 2))
     if not transposed and more not in (0, (0, 0)):
         who, expected = "grade conv --output-padding", "none for a convolution that is not transposed"

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterator
 from functools import reduce
 from pathlib import Path
@@ -33,7 +34,7 @@ def foreign(who: str) -> Iterator[None]:
     """Around a user's code: its output goes to standard error; its wish to exit, and to have more memory than there is,
     are errors like others."""
     try:
-        with contextlib.redirect_stdout(sys.stderr), limited_memory():
+        with _printing_aside(), limited_memory():
             yield
     except MemoryError:
         raise InvalidInput(
@@ -54,6 +55,19 @@ def foreign(who: str) -> Iterator[None]:
         raise InvalidInput(
             sentence(who, "code that runs without an error", f"{_words(error)} ({place})", "mend the code")
         ) from error
+
+
+@contextlib.contextmanager
+def _printing_aside() -> Iterator[None]:
+    """What is printed goes to standard error, also past Python: by compiled code, or a process that is started."""
+    with contextlib.ExitStack() as after, contextlib.redirect_stdout(sys.stderr):
+        if sys.__stdout__ is not None:  # else descriptor 1 may be anything
+            with contextlib.suppress(OSError):  # one of the two is closed
+                kept = os.dup(1)
+                after.callback(os.close, kept)
+                os.dup2(2, 1)
+                after.callback(os.dup2, kept, 1)
+        yield
 
 
 def _place_of_theirs(error: BaseException) -> str | None:
@@ -156,8 +170,8 @@ def reading(who: str) -> Iterator[None]:
 
 
 def require_apart(one: Path | None, other: Path | None, who: str, whose: str) -> None:
-    """Raise `InvalidInput` where two outputs would be one file."""
-    if one is not None and other is not None and one.resolve() == other.resolve():
+    """Raise `InvalidInput` where an output would be the same file as another one, or as what is read."""
+    if one is not None and other is not None and os.path.realpath(one) == os.path.realpath(other):
         raise InvalidInput(sentence(who, f"another file than {whose}", str(one), "give each a name of its own"))
 
 
@@ -172,13 +186,20 @@ def require_place(path: Path | None, who: str) -> None:
         got = "something that is not a regular file (a pipe, a device)"
     elif not os.path.isdir(folder):
         got = f"no folder {folder}"
-    elif not os.access(folder, os.W_OK):
-        got = "one that may not be"
-    elif (answer := refusal(path.with_name(path.name + "x" * _LONGER))) is not None:
+    elif (answer := refusal(path.with_name(path.name + "x" * _LONGER)) or no_room(folder)) is not None:
         got = f"the answer {answer!r}"
     else:
         return
     raise OutputError(sentence(f"{who} {path}", "a file in a folder that may be written", got, "name another file"))
+
+
+def no_room(folder: Path) -> str | None:
+    """Why the system makes no file in a folder, or None. A file is made there: of root, rights alone say nothing."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def refusal(path: Path) -> str | None:

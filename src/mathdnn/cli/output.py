@@ -6,6 +6,7 @@ import json as _json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import CoercionError, Parameter, convert
@@ -32,6 +33,20 @@ Whole = Annotated[int, Parameter(converter=_whole)]
 
 MaybeWhole = Annotated[int | None, Parameter(converter=_whole)]
 """The type of a whole number that may be left out."""
+
+
+def _named(kind: Any, tokens: Any) -> Any:
+    """What cyclopts makes of it, which takes an empty name for the current folder: here that is misuse."""
+    if not tokens[0].value:
+        raise CoercionError(token=tokens[0], target_type=Path)
+    return convert(kind, tokens)
+
+
+Named = Annotated[Path, Parameter(converter=_named)]
+"""The type of a file or a folder."""
+
+MaybeNamed = Annotated[Path | None, Parameter(converter=_named)]
+"""The type of a file or a folder that may be left out."""
 
 COLOUR = {"proved": "green", "supported": "cyan", "refuted": "red", "contradicted": "magenta", "undecided": "yellow"}
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from cyclopts import Parameter
 
-from mathdnn.cli.output import Json, print_json
-from mathdnn.errors import RunError, sentence
+from mathdnn.cli.output import Json, Named, print_json
+from mathdnn.errors import RunError, sentence, shown
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
 
 
-def predict(run: Path, /, *image: Annotated[Path, Parameter(required=True)], json: Json = False) -> int:
+def predict(run: Named, /, *image: Annotated[Named, Parameter(required=True)], json: Json = False) -> int:
     """Say which digit a picture shows.
 
     Parameters
@@ -38,7 +38,7 @@ def predict(run: Path, /, *image: Annotated[Path, Parameter(required=True)], jso
         print_json({"run": str(run), "images": answers})
         return 0
     for answer in answers:
-        print(f"{answer['image']}: {answer['digit']}{_sureness(answer)}")
+        print(f"{shown(answer['image'])}: {answer['digit']}{_sureness(answer)}")
     return 0
 
 

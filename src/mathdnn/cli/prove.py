@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from mathdnn.cli.answer import answer
-from mathdnn.cli.named import foreign, load_operation, refusal, require_place, require_time_limit, sizes
-from mathdnn.cli.output import Flag, Json, MaybeWhole, live
+from mathdnn.cli.named import foreign, load_operation, no_room, refusal, require_place, require_time_limit, sizes
+from mathdnn.cli.output import Flag, Json, MaybeNamed, MaybeWhole, live
 from mathdnn.cli.prove_gradient import EXAMPLES, gradient
 from mathdnn.errors import InvalidInput, sentence
 
@@ -54,7 +54,7 @@ def conv(
     opaque: Flag = False,
     time_limit: float = 60.0,
     json: Json = False,
-    save: Path | None = None,
+    save: MaybeNamed = None,
 ) -> int:
     """Is an operation on images a convolution, and which?
 
@@ -75,7 +75,7 @@ def conv(
     save
         File for the verdict, for mathdnn verify.
     """
-    who = f"prove conv {operation}"
+    who = f"prove conv {operation}".rstrip()
     image = sizes(shape, "prove conv --shape", "1,28,28")
     require_time_limit(time_limit, "prove conv --time-limit")
     require_place(save, "prove conv --save")
@@ -102,10 +102,10 @@ def monotone(
     max_pool: Flag = False,
     threads: MaybeWhole = None,
     time_limit: float = 60.0,
-    cache: Annotated[str | None, Parameter(show_default=False)] = None,
+    cache: Annotated[MaybeNamed, Parameter(show_default=False)] = None,
     no_cache: Flag = False,
     json: Json = False,
-    save: Path | None = None,
+    save: MaybeNamed = None,
 ) -> int:
     """Does an activation never fall, over every float?
 
@@ -148,18 +148,17 @@ def monotone(
     return answer(verdict, json=json, save=save)
 
 
-def _cache(name: str | None, none: bool) -> Path | bool:
+def _cache(folder: Path | None, none: bool) -> Path | bool:
     """Where scans are kept: a folder, True for the user's own, False for nowhere."""
-    if name is None:
+    if folder is None:
         return not none
-    who, do, folder = f"prove monotone --cache {name}".rstrip(), "name another folder", Path(name)
-    if not name:  # which Path would take for the current folder
-        raise InvalidInput(sentence(who, "a folder, or a place for one", "an empty name", do))
+    who, do = f"prove monotone --cache {folder}", "name another folder"
     if none:
         raise InvalidInput(sentence(who, "a folder or --no-cache", "both", "leave one out"))
-    if os.path.exists(folder) and not os.path.isdir(folder):
+    if os.path.lexists(folder) and not os.path.isdir(folder):
         raise InvalidInput(sentence(who, "a folder, or a place for one", "a file", do))
-    if (answer := refusal(folder)) is not None:
+    there = next(place for place in (folder, *folder.absolute().parents) if os.path.isdir(place))
+    if (answer := refusal(folder) or no_room(there)) is not None:
         raise InvalidInput(sentence(who, "a folder, or a place for one", f"the answer {answer!r}", do))
     return folder
 

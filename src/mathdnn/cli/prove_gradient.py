@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mathdnn.cli.answer import answer
 from mathdnn.cli.formulas import check_typed
 from mathdnn.cli.named import foreign, load, require_apart, require_place, sizes
-from mathdnn.cli.output import Flag, Json
+from mathdnn.cli.output import Flag, Json, MaybeNamed
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def gradient(
     formula: str | None = None,
     explain: Flag = False,
     latex: Flag = False,
-    picture: Path | None = None,
+    picture: MaybeNamed = None,
     json: Json = False,
-    save: Path | None = None,
+    save: MaybeNamed = None,
 ) -> int:
     """Are the closed forms of a perceptron's derivatives right?
 
@@ -109,7 +109,7 @@ def _show(network: Network, *, explain: bool, latex: bool, picture: Path | None,
         mlp = network.mlp()
         x = torch.randn(mlp.widths[0], generator=torch.Generator().manual_seed(0), dtype=mlp.weights[0].dtype)
         flow = gradient_flow(mlp, x)
-        replace_file(picture, flow_picture(flow).encode(), "prove gradient --picture")
+        replace_file(picture, flow_picture(flow).encode(), "gradient(picture=...)")
         if not quiet:
             print(f"{flow}\ndrawn: {picture}{'' if network.model is not None else ' (with random weights)'}")
 
@@ -118,7 +118,7 @@ def _network(text: str) -> Network:
     """Widths, and None (any sigma), a polynomial, or the name of an activation; or a module."""
     from mathdnn.backprop import ACTIVATIONS, MLP, polynomial
 
-    who = f"prove gradient {text[:60]}"
+    who = f"prove gradient {text[:60]}".rstrip()
     if ":" in text:
         model = load(text, who)
         with foreign(who):

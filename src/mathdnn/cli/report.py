@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from mathdnn.cli.named import reading
+from mathdnn.cli.output import Named
 
 
-def report(results: Path, /, *, out: Path = Path("reproduction")) -> int:
+def report(results: Named, /, *, out: Named = Path("reproduction")) -> int:
     """Draw the page again from a results.json.
 
     Parameters

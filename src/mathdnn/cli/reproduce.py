@@ -10,14 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mathdnn.cli.output import Json, Whole, live, print_json, print_table, seconds
+from mathdnn.cli.output import Json, MaybeNamed, Named, Whole, live, print_json, print_table, seconds
 
 if TYPE_CHECKING:
     from mathdnn.homework import Decided
 
 
 def reproduce(
-    *problem: Whole, out: Path = Path("reproduction"), seeds: Whole = 3, data: Path | None = None, json: Json = False
+    *problem: Whole, out: Named = Path("reproduction"), seeds: Whole = 3, data: MaybeNamed = None, json: Json = False
 ) -> int:
     """Check every claim of the homework; write a page and results.json.
 
@@ -37,7 +37,7 @@ def reproduce(
     from mathdnn.homework import results_document
     from mathdnn.report import prepare_output, write_report
 
-    new = not os.path.exists(out)
+    new = [folder for folder in (out, *out.parents) if not os.path.lexists(folder)]
     prepare_output(out)
     try:
         decided = _decide(problem, seeds, data, quiet=json)
@@ -46,9 +46,9 @@ def reproduce(
         results = results_document(decided, settings, created)
         page = write_report(results, out)
     except BaseException:
-        if new:
+        for folder in new:
             with suppress(OSError):  # not empty: it holds what was written whole
-                out.rmdir()
+                folder.rmdir()
         raise
     print_json(results) if json else _show(results["claims"], page)
     return 0

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mathdnn.cli.output import Flag, Json, Whole, live, print_json, seconds
+from mathdnn.cli.output import Flag, Json, MaybeNamed, Whole, live, print_json, seconds
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def train(
     shift: Whole = 0,
     seed: Whole = 0,
     engine: Literal["auto", "torch", "native"] = "auto",
-    data: Path | None = None,
-    out: Path | None = None,
+    data: MaybeNamed = None,
+    out: MaybeNamed = None,
     resume: Flag = False,
     plan: Flag = False,
     json: Json = False,

@@ -10,7 +10,7 @@ import msgspec
 
 from mathdnn.cli.answer import FAILS, HOLDS, answer
 from mathdnn.cli.named import reading
-from mathdnn.cli.output import Json, print_json, print_table
+from mathdnn.cli.output import Json, Named, print_json, print_table
 from mathdnn.data.files import open_regular
 from mathdnn.errors import InvalidInput, sentence, shown
 from mathdnn.verdict import Estimate, Undecided, Verdict
@@ -32,7 +32,7 @@ class _Results(msgspec.Struct, frozen=True):
     claims: tuple[_Entry, ...]
 
 
-def verify(file: Path, /, *, json: Json = False) -> int:
+def verify(file: Named, /, *, json: Json = False) -> int:
     """Check a saved verdict, or all of a results.json, by independent code.
 
     Parameters
@@ -74,7 +74,8 @@ def _decode(content: bytes, path: Path) -> Verdict | _Results:
             return msgspec.json.decode(content, type=_Results)
         return msgspec.json.decode(content, type=Verdict)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        got = "a tree too deep" if isinstance(error, RecursionError) else shown(str(error).rstrip("."))
+        deep = isinstance(error, RecursionError)
+        got = "a tree too deep" if deep else f"something else ({shown(str(error).rstrip('.'))})"
         raise InvalidInput(sentence(f"verify {path}", expected, got, do)) from None
 
 

@@ -25,9 +25,14 @@ AXES = 8  # of an array: more than a kernel has, and fewer than NumPy allows
 _RATIO = re.compile(r"-?[0-9]{1,40}/[0-9]{1,40}")
 
 
+def is_typed(text: str) -> bool:
+    """Whether it is numbers that were typed, and no file's name."""
+    return text.lstrip().startswith("[")
+
+
 def read_numbers(text: str, who: str) -> Any:
     """Nested lists of whole numbers and fractions. Raises `InvalidInput` (or `DataError` for a file)."""
-    if text.lstrip().startswith("["):
+    if is_typed(text):
         quoted = text if '"' in text else _RATIO.sub(lambda found: f'"{found[0]}"', text)
         return _json(quoted, who)
     if not text.strip() or (re.fullmatch(r"-?[0-9][0-9./eE+-]*", text) and not os.path.exists(text)):

@@ -13,6 +13,8 @@ from mathdnn.homework.problems import CLAIMS, PROBLEMS
 from mathdnn.homework.resources import Resources
 from mathdnn.verdict import undecided
 
+MOST_SEEDS = 1000  # runs an arm: a seed is 20 epochs of 1 to 2 s, a thousand take hours, more are a slip (a heuristic)
+
 
 def select(problems: Iterable[int] = ()) -> tuple[Claim, ...]:
     """The claims of the given problems (all, where none is given). Raises `InvalidInput` for another number."""
@@ -34,8 +36,9 @@ def reproduce(
 ) -> Iterator[Decided]:
     """Decide every claim of `problems` (all, where none is given), in order, yielding each as it is decided.
 
-    `seeds` is the number of LeNet-5 runs an arm (at least 2, since one run has no spread); `data_root` a folder of IDX
-    files; `progress(text, fraction)` hears of long work. Data are read and checked before anything is decided.
+    `seeds` is the number of LeNet-5 runs an arm (at least 2, since one run has no spread, at most 1,000); `data_root` a
+    folder of IDX files; `progress(text, fraction)` hears of long work. Data are read and checked before anything is
+    decided.
     """
     claims = select(problems)
     if seeds < 2:
@@ -44,6 +47,9 @@ def reproduce(
                 "reproduce(seeds=...)", "at least 2 runs", str(seeds), "ask for 2 or more, an interval needs a spread"
             )
         )
+    if seeds > MOST_SEEDS:
+        do = "ask for fewer: a thousand take hours"
+        raise InvalidInput(sentence("reproduce(seeds=...)", f"at most {MOST_SEEDS:,} runs", f"{seeds:,}", do))
     resources = Resources(seeds=seeds, data_root=data_root, progress=progress)
     if data_root is not None or any(claim.on_mnist for claim in claims):
         _ = resources.data

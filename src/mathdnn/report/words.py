@@ -34,8 +34,12 @@ def alternative(drawing: Drawing) -> str:
         return f"{drawing.xlabel}. " + ", ".join(f"{label}: {value:.4g}" for label, value in pairs) + "."
     if isinstance(drawing, Table):
         edges = sum(map(sum, drawing.rows))
-        return f"{len(drawing.rows)} by {len(drawing.rows[0])} table with {edges} connections."
-    return f"{len(drawing.images)} images."
+        return f"{len(drawing.rows)} by {len(drawing.rows[0])} table with {_counted(edges, 'connection')}."
+    return f"{_counted(len(drawing.images), 'image')}."
+
+
+def _counted(number: Any, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def counterexample_tiles(verdict: Verdict) -> Images | None:
@@ -93,7 +97,7 @@ def machine_line(machine: dict[str, Any]) -> str:
     memory, vectors = machine.get("memory_bytes"), machine.get("instruction_set")
     parts = [
         machine.get("processor"),
-        f"{machine['cores']} cores" if machine.get("cores") else None,
+        _counted(machine["cores"], "core") if machine.get("cores") else None,
         f"{memory / 2**30:.0f} GiB" if isinstance(memory, int | float) and memory else None,
         ", ".join(map(str, vectors)) if isinstance(vectors, list) else vectors,
         machine.get("os"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +17,22 @@ MAX_BYTES = 256_000_000  # a thousand times what a run of all problems writes
 
 
 def prepare_output(folder: str | os.PathLike[str]) -> Path:
-    """Make `folder` where it is missing, and see that a file can be written in it. Raises `OutputError`."""
+    """Make `folder` where it is missing, and see that page and results can be written in it. Raises `OutputError`."""
     folder = Path(folder)
     who, do = f"prepare_output(folder={os.fspath(folder)})", "choose a folder that may be written"
     if os.path.lexists(folder) and not folder.is_dir():
         raise OutputError(sentence(who, "a folder", "something that is not a folder", do))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{os.getpid()}.{os.urandom(4).hex()}.tmp"
-        try:
-            probe.touch(exist_ok=False)
-        finally:
-            probe.unlink(missing_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # of root, rights alone say nothing
+            pass
     except OSError as error:
         got = f"the answer {error.strerror or str(error)!r}"
         raise OutputError(sentence(who, "a folder that may be written", got, do)) from error
+    for place in (folder / PAGE, folder / RESULTS):
+        if place.exists() and not place.is_file():
+            got = f"something else of the name {place.name}"
+            raise OutputError(sentence(who, f"a folder for files of the names {PAGE} and {RESULTS}", got, do))
     return folder
 
 
@@ -45,8 +47,8 @@ def write_report(results: dict[str, Any], folder: str | os.PathLike[str]) -> Pat
     page = render(results).encode()
     document = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False).encode()
     folder = prepare_output(folder)
-    replace_file(folder / RESULTS, document, "write_report")
-    replace_file(folder / PAGE, page, "write_report")
+    replace_file(folder / RESULTS, document, "write_report(folder=...)")
+    replace_file(folder / PAGE, page, "write_report(folder=...)")
     return folder / PAGE
 
 
@@ -62,8 +64,8 @@ def read_results(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         results: dict[str, Any] = json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        expected, do = "one JSON document", "name a results.json of mathdnn reproduce"
-        raise InvalidInput(sentence(who, expected, str(error).rstrip("."), do)) from None
+        got, do = f"something else ({str(error).rstrip('.')})", "name a results.json of mathdnn reproduce"
+        raise InvalidInput(sentence(who, "one JSON document", got, do)) from None
     check_results(results, who)
     return results
 

@@ -198,8 +198,8 @@ def decode(content: bytes, who: str) -> tuple[Run, Position, dict[str, torch.Ten
     return state.record, state.position, tensors
 
 
-def read(folder: Path, who: str) -> tuple[Run, Position, dict[str, torch.Tensor]]:
-    """Read and check the checkpoint in `folder`."""
+def read(folder: Path, who: str, do: str = "check the path") -> tuple[Run, Position, dict[str, torch.Tensor]]:
+    """Read and check the checkpoint in `folder`; `do`: what to do where there is none."""
     path = folder / NAME
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -207,9 +207,7 @@ def read(folder: Path, who: str) -> tuple[Run, Position, dict[str, torch.Tensor]
         content = _content(path, who)
     except (FileNotFoundError, NotADirectoryError):
         got = "none of that name" if folder.is_dir() else "no such folder"
-        raise RunError(
-            sentence(who, f"a run folder with a {NAME}", got, "check the path, or begin a run there without resume")
-        ) from None
+        raise RunError(sentence(who, f"a run folder with a {NAME}", got, do)) from None
     except RunError:
         raise
     except MemoryError:

@@ -29,6 +29,8 @@ SAME = {
 }
 """What a resumed run must share with the one that began, and how a sentence calls it."""
 
+_BEGIN = "check the path, or begin a run there without resume"
+
 
 class Keeper:
     """Writes the checkpoints of one run into one folder, which it keeps locked against other processes."""
@@ -57,7 +59,7 @@ class Keeper:
             _require_vacant(folder, who)
             folder.mkdir(parents=True, exist_ok=True)
         elif not folder.is_dir():
-            read(folder, who)  # says what is missing
+            read(folder, who, _BEGIN)  # says what is missing
         lock = _lock(folder, who)
         try:
             if not resume:
@@ -108,9 +110,9 @@ def _require_vacant(folder: Path, who: str) -> None:
 
 
 def _resumable(folder: Path, record: Run, who: str) -> tuple[Run, Position, dict[str, torch.Tensor]]:
-    saved, position, tensors = read(folder, who)
+    saved, position, tensors = read(folder, who, _BEGIN)
     if saved.finished:
-        got = f"one that finished its {saved.recipe.epochs} epochs"
+        got = f"one that finished its last epoch, number {saved.recipe.epochs}"
         raise RunError(sentence(who, "a run that was stopped", got, "read it with load_run, or train in a new folder"))
     for field, name in SAME.items():
         was, now = getattr(saved, field), getattr(record, field)

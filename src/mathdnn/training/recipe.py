@@ -32,9 +32,9 @@ _CHOICES = {
 }
 _WHOLE = {"epochs": (1, 100_000), "batch_size": (1, 1_000_000), "shift": (0, 64)}
 _REAL: dict[str, tuple[Callable[[float], bool], str]] = {
-    "lr": (lambda x: x > 0, "a finite step size above 0"),
+    "lr": (lambda x: x > 0, "a step size above 0, at most 1e30"),
     "momentum": (lambda x: 0 <= x < 1, "a momentum of at least 0 and below 1"),
-    "weight_decay": (lambda x: x >= 0, "a finite weight decay of at least 0"),
+    "weight_decay": (lambda x: x >= 0, "a weight decay from 0 to 1e30"),
 }
 
 
