@@ -183,7 +183,10 @@ MISUSE = [
         ["train", "lenet5", "--lr", "fast"],
         'Invalid value for --lr: unable to convert "fast" into float. See mathdnn train --help.',
     ),
-    (["train", "lenet5", "--lr", "-1"], "train --lr: expected a step size above 0, at most 1e30, got -1.0; change --lr."),
+    (
+        ["train", "lenet5", "--lr", "-1"],
+        "train --lr: expected a step size above 0, at most 1e30, got -1.0; change --lr.",
+    ),
     (["train", "lenet5", "--lr=nan"], "train --lr: expected a step size above 0, at most 1e30, got nan; change --lr."),
     (
         ["train", "lenet5", "--epochs", "0"],
