@@ -14,22 +14,16 @@ numbers, finite floats, lists, dictionaries, None), so a file can never run anyt
 from __future__ import annotations
 
 import enum
-import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from mathdnn.errors import InvalidInput, sentence
-
-if TYPE_CHECKING:
-    import numpy as np
-
-_DTYPES = frozenset(
-    ["bool", "float16", "float32", "float64", "float96", "float128"]
-    + [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
-)  # what `pack_array` writes; NumPy reads any other text as a little program, and fails on it in many ways
-
-Plain = Any  # None | bool | int | float | str | list[Plain] | dict[str, Plain]
+from mathdnn.plain import Plain as Plain
+from mathdnn.plain import pack_array as pack_array
+from mathdnn.plain import require_plain as require_plain
+from mathdnn.plain import require_readable
+from mathdnn.plain import unpack_array as unpack_array
 
 
 class Status(enum.StrEnum):
@@ -215,8 +209,9 @@ class Verdict(_Frozen, frozen=True):
     def from_json(cls, text: str | bytes) -> Verdict:
         """Read back what `to_json` wrote. Raises `InvalidInput` for anything else."""
         try:
+            require_readable(text)
             return msgspec.json.decode(text, type=cls)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, RecursionError, ValueError) as error:
             raise InvalidInput(
                 sentence("Verdict.from_json(text)", "a verdict as to_json writes it", str(error), "check the file")
             ) from None
@@ -235,62 +230,3 @@ def refuted(claim: str, evidence: Counterexample, **more: Any) -> Verdict:
 def undecided(claim: str, why: str, would_decide: str, **more: Any) -> Verdict:
     """A verdict with the status undecided; `more` takes `assumptions` and `equality`."""
     return Verdict(claim, Status.UNDECIDED, Undecided(why, would_decide), **more)
-
-
-def require_plain(value: Plain, who: str) -> None:
-    """Raise `InvalidInput` unless `value` survives JSON without loss: plain types, finite floats, 64-bit integers."""
-    kind = type(value)
-    if value is None or kind is bool or kind is str:
-        return
-    if (kind is float and math.isfinite(value)) or (kind is int and -(2**63) <= value < 2**64):
-        return
-    if kind is list:
-        for item in value:
-            require_plain(item, who)
-        return
-    if kind is dict and all(type(key) is str for key in value):
-        for item in value.values():
-            require_plain(item, who)
-        return
-    raise InvalidInput(
-        sentence(
-            who, "plain JSON data", f"{kind.__name__} {value!r:.60}", "pack arrays with pack_array, rationals as text"
-        )
-    )
-
-
-def pack_array(array: np.ndarray) -> dict[str, Plain]:
-    """An array as plain data without loss: dtype, shape, and the values' own bits (little endian, hexadecimal).
-
-    Small arrays (up to 64 values) also carry `values`, readable text that `unpack_array` ignores.
-    """
-    import numpy as np
-
-    array = np.asarray(array)
-    if array.dtype.kind not in "biuf":
-        raise InvalidInput(
-            sentence(
-                "pack_array(array)", "numbers or booleans", f"dtype {array.dtype}", "convert it to a numeric array"
-            )
-        )
-    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(array.shape)
-    packed: dict[str, Plain] = {"dtype": array.dtype.name, "shape": list(array.shape), "bits": little.tobytes().hex()}
-    if array.size <= 64:
-        packed["values"] = [str(value) for value in array.ravel().tolist()]
-    return packed
-
-
-def unpack_array(packed: dict[str, Plain]) -> np.ndarray:
-    """The array that `pack_array` packed. Raises `InvalidInput` where dtype, shape and bits do not fit together."""
-    import numpy as np
-
-    try:
-        if packed["dtype"] not in _DTYPES:
-            raise ValueError(f"dtype {packed['dtype']!r:.40}")
-        dtype = np.dtype(packed["dtype"])
-        shape = tuple(int(size) for size in packed["shape"])
-        return np.frombuffer(bytes.fromhex(packed["bits"]), dtype.newbyteorder("<")).astype(dtype).reshape(shape)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise InvalidInput(
-            sentence("unpack_array(packed)", "dtype, shape and bits that fit together", str(error), "check the file")
-        ) from None

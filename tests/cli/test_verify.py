@@ -308,7 +308,7 @@ HOSTILE = {
     "odd claims": (b'{"claims": [3]}', "Expected `object`, got `int` - at `$.claims[0]`"),
     "deep": (b"[" * 200_000, "Expected `object`, got `array`"),
     "deeper": (b'{"a":' * 200_000, "a tree too deep"),
-    "not UTF-8": (b'{"claim": "\xff"}', "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
+    "not UTF-8": (b'{"claim": "\xff"}', "'utf-8' codec can't decode byte 0xff in position 11: invalid start byte"),
     "pickle": (b"\x80\x04\x95", "JSON is malformed: invalid character (byte 0)"),
 }
 
@@ -486,3 +486,11 @@ def test_an_array_of_a_dtype_that_is_none_is_rejected(dtype, tmp_path, capsys):
     out, err = capsys.readouterr()
     assert (out[:9], err) == ("REJECTED:", "")
     assert "expected dtype, shape and bits that fit together, got dtype '" in out
+
+
+def test_a_document_that_says_a_thing_twice_is_none(tmp_path, capsys):
+    """Of which one reader would show the first and another check the last."""
+    path = tmp_path / "twice.json"
+    path.write_text('{"claim": "x", "claims": [], "claims": []}')
+    assert main(["verify", str(path)]) == 2
+    assert "got something else (the key 'claims' twice); check the file" in capsys.readouterr().err

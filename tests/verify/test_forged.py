@@ -188,7 +188,7 @@ FORGERIES = {
     narrowing_without_dtypes: "names shape .1, 1, 4, 4. and dtype None",
     another_shape_of_as_many_pixels: "images of different sizes",
     responses_to_images_on_their_side: "images of different sizes",
-    a_size_that_nothing_was_shown_at: "the claim is not what the evidence shows",
+    a_size_that_nothing_was_shown_at: "Object contains unknown field .at_the_size_asked",
     a_side_that_no_refutation_has: "the claim is not what the evidence shows",
     an_output_counted_from_behind: "there is no such output",
     one_map_with_and_without_a_batch: "the two sides agree at the image",

@@ -13,6 +13,7 @@ from mathdnn.cli.named import reading
 from mathdnn.cli.output import Json, Named, print_json, print_table
 from mathdnn.data.files import open_regular
 from mathdnn.errors import InvalidInput, sentence, shown
+from mathdnn.plain import require_readable
 from mathdnn.verdict import Estimate, Undecided, Verdict
 
 LARGEST = 1 << 29  # bytes
@@ -70,10 +71,11 @@ def _decode(content: bytes, path: Path) -> Verdict | _Results:
     expected, do = "a verdict as --save writes it, or a results.json", "check the file"
     try:
         keys = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+        require_readable(content)
         if "claims" in keys:
             return msgspec.json.decode(content, type=_Results)
         return msgspec.json.decode(content, type=Verdict)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         deep = isinstance(error, RecursionError)
         got = "a tree too deep" if deep else f"something else ({shown(str(error).rstrip('.'))})"
         raise InvalidInput(sentence(f"verify {path}", expected, got, do)) from None

@@ -59,6 +59,8 @@ def _checked(checker: types.ModuleType, verdict: Verdict) -> tuple[bool | None, 
         holds, words = checker.check(verdict)
     except ImportError:  # it is the machine that lacks something
         raise
+    except MemoryError:
+        holds, words = None, "it takes more memory than there is"
     except Exception as error:
         holds, words = False, f"the evidence is malformed ({type(error).__name__}: {str(error)[:120]})"
     return holds, shown(words)
@@ -98,7 +100,7 @@ def _read(path: str | os.PathLike[str]) -> Verdict:
                 expected = f"a file of at most {_LARGEST} bytes"
                 raise InvalidInput(sentence(who, expected, "a larger one", "check the file"))
             with os.fdopen(descriptor, "rb", closefd=False) as file:
-                content = file.read(_LARGEST + 1)
+                content = file.read(_LARGEST + 1) or b""  # a file of the system may answer with nothing
         finally:
             os.close(descriptor)
     except InvalidInput:

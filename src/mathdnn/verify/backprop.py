@@ -23,6 +23,7 @@ from mathdnn.verify.wrong_formula import TEXTS, network
 Answer = tuple[bool | None, str]
 KINDS = ("polynomial identity", *wrong_formula.KINDS)
 P = (1 << 61) - 1
+_KEYS = {"formula", "text", "widths", "sigma", "coefficients", "entries", "seal"}
 _WIDTHS = Assumption("this is about the given widths", "every index of the formula occurs in them")
 
 
@@ -50,10 +51,14 @@ def check(verdict: Verdict) -> Answer:
 
 
 def _check(verdict: Verdict, d: dict[str, Any]) -> Answer:
+    if set(d) != _KEYS or type(d["entries"]) is not int:
+        return False, "there is more or less in it than such a certificate holds"
     if d["formula"] not in TEXTS:
         return None, f"{d['formula']!r} is not a formula that the checker knows"
     _, output, by, last = TEXTS[d["formula"]]
     widths, cs, typed, why = network(verdict.claim, d, d["coefficients"] is None)
+    if cs is None and d["sigma"] != "any":
+        why = why or "sigma is any, and said to be another"
     if why:
         return False, why
     if typed:

@@ -12,7 +12,8 @@ _SIZES = ", on images of 6 sizes from 1 x 1 to 28 x 28"
 _CASES = ", in 18 cases of k, C, m and n"
 _WIDTHS = ", for networks of widths 2-2-1, 2-3-2-1, 1-2-2-2-1, 2-3-2-2"
 _GREY = "the 1x1 convolution with weights (0.299, 0.587, 0.114) and no bias computes the grey image, on 5 x 4 images"
-_FORMULAS = ("dyL/dbL", "dyL/dyL-1", "dyl/dbl", "dyl/dyl-1", "dyL/dAL", "dyL/dAl", "dyL/dbl", "dyL/dx")
+# the one whose largest difference is the largest, which hangs on the machine's sums
+_FORMULAS = ("dyL/dx", *(f"dyL/d{parameter}{layer}" for parameter in "Ab" for layer in (1, 2, 3)))
 # how a machine's own functions commute with max pooling; "" where they do not, and the claim stops before it
 _EITHER = (
     ", to the bit",

@@ -21,11 +21,13 @@ from mathdnn.verdict import Certificate, Status, Verdict, unpack_array
 from mathdnn.verify import rounded
 from mathdnn.verify.chances import agree
 from mathdnn.verify.forms import form_output
+from mathdnn.verify.layout import require_certificate
 from mathdnn.verify.methods import wrong_method
 from mathdnn.verify.numbers import Absolute, Malformed, Modular, TooMany, require_room
 from mathdnn.verify.sides import full, pixels, run
 from mathdnn.verify.sizes import check_sizes
 from mathdnn.verify.wording import own_words, rounded_up, wrong_words
+from mathdnn.verify.work import Work
 
 Answer = tuple[bool | None, str]
 KINDS = ("convolution",)
@@ -33,10 +35,10 @@ sentence_of = own_words
 _ROOM = 1 << 28  # values in one array: a certificate is data, and must not fill the memory
 _FAR = 2.0**60  # a pixel: magnitudes are convex in the image, so that what they gain per unit is largest far out
 _AT_ONCE, _LOST = 256, 2.0**-48  # images of one pixel; what sums of few floats lose of them
+_KINDS_OF_SIDE = {"graph", "form", "responses"}
 _UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
 _WRONG = (
-    KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError, AttributeError, MemoryError,
-    RecursionError,
+    KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError, AttributeError, RecursionError,
 )  # fmt: skip
 
 
@@ -51,6 +53,7 @@ def check(verdict: Verdict, generator: random.Random | None = None) -> Answer:
         if hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest() != evidence.data["seal"]:
             return False, "the seal does not fit: the file was changed"
         _require_small(data)
+        require_certificate(data)
         with np.errstate(all="ignore"):
             holds, words = _check(data, generator or random.SystemRandom())
         wrong = wrong_words(verdict) or wrong_method(evidence.method, data, _outputs(data["left"])) if holds else ""
@@ -68,11 +71,13 @@ def _check(data: dict[str, Any], generator: random.Random) -> Answer:
         return False, "the two sides take images of different sizes"
     if relation == "within":
         return _within(data, size)
+    work = Work()
+    left, right = work.take(left, right)
     if relation == "equal":
         if not _same(left, right, generator):
             return False, "the two sides are different maps"
         words = f"both sides are the same map on {size} images (checked at random points modulo random primes)"
-        more = check_sizes(data, lambda a, b: _same(a, b, generator))
+        more = check_sizes(data, lambda a, b: _same(*work.take(a, b), generator))
         words += f", and for {more}" if more else ""
     elif relation in ("rounded to float32", "rounded to float64"):
         if not rounded.all_round(left, right, relation.removeprefix("rounded to "), generator):
@@ -106,6 +111,8 @@ def _require_small(data: Any) -> None:
         item = todo.pop()
         if isinstance(item, dict):
             todo += item.values()
+            if len(_KINDS_OF_SIDE & item.keys()) > 1:
+                raise Malformed("a side is a graph, a form or measured responses")
             shape = item.get("shape")
             sizes = [size for size in shape if type(size) is int] if isinstance(shape, list) else []
             if not 0 <= math.prod(sizes) <= _ROOM:

@@ -25,11 +25,12 @@ import numpy as np
 
 from mathdnn.verify.chances import agree, random_prime
 from mathdnn.verify.forms import form_output
-from mathdnn.verify.numbers import Malformed, Modular
+from mathdnn.verify.numbers import Malformed, Modular, TooMany
 from mathdnn.verify.sides import pixels, run
 
 Answer = tuple[bool | None, str]
-_MOST = 100_000  # pairs of strides, and pairs of entries
+_MOST = 100_000  # pairs of strides
+_LOOKS = 1 << 23  # of a pair of entries at a pair of strides, a few microseconds each
 
 
 class Map:
@@ -102,8 +103,9 @@ def no_strides(data: dict[str, Any], found: Map, full: list[int], generator: ran
         range(1, 2) if n == 1 else range(1, max(1, 3 * (h - 1) // (n - 1)) + 1)
         for h, n in zip(sizes, outs, strict=True)
     ]
-    if len(ranges[0]) * len(ranges[1]) > _MOST or len(data["pairs"]) > _MOST:
-        return False, "too many strides"
+    number = len(ranges[0]) * len(ranges[1])
+    if number > _MOST or number * len(data["pairs"]) > _LOOKS:
+        raise TooMany(f"{number:,} strides and {len(data['pairs']):,} pairs of responses would take minutes")
     pairs = [Pair(pair[0], pair[1], found, full) for pair in data["pairs"]]
     if [data["output_places"], data["pixels"]] not in [p.places(found.at_zero.shape, full) for p in pairs] + [
         [[border.get("place")], [border.get("pixel")]] for border in data["borders"]

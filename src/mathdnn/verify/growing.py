@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from mathdnn.verify.numbers import Malformed
+from mathdnn.verify.numbers import Malformed, TooMany
 
 DEGREE = 4
+_PIECES = 1 << 16  # of expressions and conditions along one class, which take seconds
+_LARGEST = 1 << 60  # a size, which without an end would grow with every product
 Size = np.ndarray  # (DEGREE + 1, DEGREE + 1) whole numbers
 
 
@@ -47,7 +49,7 @@ class Grid:
     """A class of sizes; `size` reads an expression, `holds` a condition."""
 
     def __init__(self, start: tuple[int, int], period: tuple[int, int]) -> None:
-        self.start, self.period = start, period
+        self.start, self.period, self.left = start, period, _PIECES
         steps = np.array([[k] * (DEGREE + 1) for k in range(DEGREE + 1)], dtype=object)
         self.axes = [start[0] + period[0] * steps, start[1] + period[1] * steps.T]
 
@@ -57,10 +59,16 @@ class Grid:
             raise Malformed("a size of too high a degree")
         return made
 
+    def _spend(self, pieces: int) -> None:
+        self.left -= pieces
+        if self.left < 0:
+            raise TooMany(f"its sizes are written in more than {_PIECES:,} pieces, which are checked one by one")
+
     def _read(self, expression: Any, depth: int) -> tuple[Size, int]:
         """(values, degree in n and m together)."""
         if depth > 30:
             raise Malformed("a size nested too deep")
+        self._spend(1)
         if type(expression) is int:
             return whole(expression), 0
         if expression in ("H", "W"):
@@ -74,6 +82,8 @@ class Grid:
             made = values[0]
             for value in values[1:]:
                 made = made * value
+                if abs(made).max() > _LARGEST:
+                    raise Malformed("a size too large")
             if sum(degrees) > DEGREE:
                 raise Malformed("a size of too high a degree")
             return made, sum(degrees)
@@ -102,6 +112,7 @@ class Grid:
         return (whole(times), 0) if operator == "//" else (rest, degree)
 
     def _extreme(self, operator: str, values: list[Size]) -> Size:
+        self._spend(len(values) ** 2)
         for value in values:
             gaps = [least(value - other if operator == "max" else other - value) for other in values]
             if all(gap is not None and gap >= 0 for gap in gaps):
@@ -115,6 +126,7 @@ class Grid:
         operator, *parts = guard
         if depth > 30:
             raise Malformed("a condition nested too deep")
+        self._spend(1)
         if operator in ("and", "or"):
             each = [self.holds(part, depth + 1) for part in parts]
             return all(each) if operator == "and" else any(each)

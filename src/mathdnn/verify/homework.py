@@ -8,6 +8,7 @@ prover's. Derivatives are dual numbers.
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from fractions import Fraction
@@ -17,7 +18,7 @@ from typing import Any
 import msgspec
 
 from mathdnn.verdict import Certificate, Counterexample, Equality, Status, Undecided, Verdict
-from mathdnn.verify.sealing import BROKEN, rational, seal_holds
+from mathdnn.verify.sealing import BROKEN, quoted, rational, seal_holds
 
 Answer = tuple[bool | None, str]
 KINDS = (
@@ -27,6 +28,12 @@ KINDS = (
 POINTS = 3
 _DEEPEST, _HEAVIEST, _MOST = 60, 1 << 12, 10_000  # of a tree; of a tree; parts or products
 _LONGEST = 40  # characters of a letter
+_AGREED = "if its reader agrees that what was checked says so"
+_KEYS = {
+    "all-of": {"parts"}, "one-of-all-fails": {"kind", "part"}, "polynomial-identity": {"left", "right"},
+    "polynomial-identity-fails": {"kind", "left", "right"}, "sum-of-products": {"terms", "total", "counted"},
+    "sum-of-products-differs": {"kind", "formula"},
+}  # fmt: skip
 _WRONG = (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError, RecursionError, AttributeError)
 
 
@@ -39,10 +46,12 @@ def check(verdict: Verdict) -> Answer:
         return False, BROKEN
     if not _rests_on_nothing_more(verdict):
         return False, "the equality or the assumptions are not what the evidence rests on"
+    kind = evidence.kind if isinstance(evidence, Certificate) else str(evidence.data.get("kind"))
+    if set(evidence.data) != {*_KEYS[kind], "seal"}:
+        return False, "there is more or less in it than such evidence holds"
     try:
         if isinstance(evidence, Certificate):
             return {"all-of": _all, "polynomial-identity": _identity, "sum-of-products": _sum}[evidence.kind](verdict)
-        kind = evidence.data["kind"]
         counter = {"one-of-all-fails": _part, "polynomial-identity-fails": _point, "sum-of-products-differs": _other}
         return counter[kind](verdict, evidence)
     except (*_WRONG, msgspec.MsgspecError) as error:
@@ -51,9 +60,15 @@ def check(verdict: Verdict) -> Answer:
 
 def sentence_of(verdict: Verdict) -> str:
     """The claim, and that it is one: a person's sentence, which no code reads."""
-    assumed = "; ".join(str(assumption) for assumption in verdict.assumptions)
+    assumed = "; ".join(_apart(str(assumption)) for assumption in verdict.assumptions)
     more = f", assuming: {assumed}" if assumed else ""
-    return f"{verdict.claim} (if its reader agrees that what was checked says so{more})"
+    return f"{_apart(verdict.claim)} ({_AGREED}{more})"
+
+
+def _apart(text: str) -> str:
+    """A person's words, in quotes where their end could be taken for that of what is said around them."""
+    depth = [0, *itertools.accumulate((c == "(") - (c == ")") for c in text)]
+    return quoted(text) if min(depth) < 0 or depth[-1] or _AGREED in text or '"' in text else text
 
 
 def _rests_on_nothing_more(verdict: Verdict) -> bool:
@@ -87,7 +102,7 @@ def _all(verdict: Verdict) -> Answer:
     said = []
     for number, part in enumerate(parts, start=1):
         answer = verify(part)
-        said.append(_said(answer) or part.claim)
+        said.append(_said(answer) or _claim(answer))
         if answer.status is not Status.PROVED:
             holds = None if answer.status is Status.UNDECIDED else False
             return holds, f"part {number} of {len(parts)} ({part.claim:.120}): {_said(answer)}"
@@ -99,6 +114,13 @@ def _said(answer: Verdict) -> str:
     """What the checker says of a part, without what it says of every part."""
     words = answer.evidence.why if isinstance(answer.evidence, Undecided) else str(answer.evidence)
     return words.removeprefix("checked again by code of its own").removeprefix(": ")
+
+
+def _claim(answer: Verdict) -> str:
+    """What of a part's claim was checked."""
+    from mathdnn.verify import CLAIM
+
+    return answer.claim.removeprefix(CLAIM)
 
 
 def _part(verdict: Verdict, evidence: Counterexample) -> Answer:
@@ -115,7 +137,7 @@ def _part(verdict: Verdict, evidence: Counterexample) -> Answer:
         return False, "the assumptions or the equality are not those of the part"
     answer = verify(part)
     if answer.status is Status.PROVED:
-        return True, f"one part fails ({part.claim:.120}): {_said(answer)}"
+        return True, f"one part fails ({_claim(answer):.120}): {_said(answer)}"
     return None if answer.status is Status.UNDECIDED else False, _said(answer)
 
 
@@ -175,7 +197,8 @@ def _weigh(tree: Any, names: set[str], depth: int) -> int:
 
 
 def _is_letter(name: Any) -> bool:
-    return type(name) is str and name.isidentifier() and len(name) <= _LONGEST
+    """Of ASCII: two that look alike are one."""
+    return type(name) is str and name.isidentifier() and name.isascii() and len(name) <= _LONGEST
 
 
 def _value(tree: Any, at: dict[str, Fraction], by: str = "") -> tuple[Fraction, Fraction]:
@@ -227,12 +250,14 @@ def _sum(verdict: Verdict) -> Answer:
         return False, f"the products add up to {made:,}"
     if not _speaks_of(verdict, made):
         return False, f"the claim does not speak of {made:,}"
+    if str(verdict.evidence) != f"counted, there are {made:,}, and term by term the formula gives {made:,}":
+        return False, "the method is not that of such a certificate"
     return True, f"the products add up to {made:,}; that their factors are the network's sizes is for the reader to see"
 
 
 def _other(verdict: Verdict, evidence: Counterexample) -> Answer:
     made, claimed, found = _total(evidence.input), evidence.claimed, evidence.found
-    if made != evidence.data["formula"] or type(claimed) is not int or type(found) is not int:
+    if made != evidence.data["formula"] or any(type(n) is not int for n in (evidence.data["formula"], claimed, found)):
         return False, f"the products add up to {made:,}"
     if found == claimed:
         return False, f"{found:,} is the number that was claimed"
@@ -240,7 +265,8 @@ def _other(verdict: Verdict, evidence: Counterexample) -> Answer:
         return False, f"the claim does not speak of {claimed:,}"
     if made == claimed:
         return False, f"the products add up to {made:,}, as was claimed; that {found:,} were counted, no product shows"
-    return True, f"the products add up to {made:,}, {found:,} were counted, {claimed:,} claimed"
+    counted = f"{found:,} were counted" if found == made else f"that {found:,} were counted, no product shows"
+    return True, f"the products add up to {made:,}, {counted}, {claimed:,} claimed"
 
 
 def _speaks_of(verdict: Verdict, number: int) -> bool:

@@ -20,6 +20,8 @@ class Kept:
         require_references(graph, constants)
         self.values: list[Any] = []
         self._owned: dict[int, dict[int, int]] = {}  # node -> what its value holds, while it is kept
+        self._holders: dict[int, int] = {}  # memory -> how many nodes hold it
+        self._held = 0
         self._ends: dict[int, list[int]] = {}  # place -> the nodes that nothing later reads
         last = {k: k for k in range(len(graph["nodes"]))}
         for place, node in enumerate(graph["nodes"]):
@@ -34,12 +36,21 @@ class Kept:
         self.values.append(value)
         parts = value if isinstance(value, list | tuple) else (value,)
         self._owned[place] = dict(_owned(part) for part in parts)
-        held = {memory: size for owned in self._owned.values() for memory, size in owned.items()}
-        if sum(held.values()) > ROOM:
+        for memory, size in self._owned[place].items():
+            self._holders[memory] = self._holders.get(memory, 0) + 1
+            self._held += size if self._holders[memory] == 1 else 0
+        if self._held > ROOM:
             raise Malformed(f"more than {ROOM:,} numbers at once")
         for k in self._ends.get(place, ()):
             self.values[k] = None
-            self._owned.pop(k)
+            self._let_go(k)
+
+    def _let_go(self, k: int) -> None:
+        for memory, size in self._owned.pop(k).items():
+            self._holders[memory] -= 1
+            if not self._holders[memory]:
+                del self._holders[memory]
+                self._held -= size
 
 
 def _owned(value: Any) -> tuple[int, int]:

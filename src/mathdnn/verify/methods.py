@@ -19,7 +19,7 @@ _CARRIES = (
     "each class carries to all larger ones"
 )
 _LEFT_OPEN = "; whether it is on images of other sizes is left open, since "
-_NUMBERS = "([0-9]{1,12}) coefficients and ([0-9]{1,12}) constants"
+_NUMBERS = "(0|[1-9][0-9]{0,11}) coefficients and ([1-9][0-9]{0,11}) constants"
 
 
 def wrong_method(method: str, data: dict[str, Any], outputs: int) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from mathdnn.verdict import Certificate, Counterexample, Verdict
+from mathdnn.verdict import Assumption, Certificate, Counterexample, Verdict
 from mathdnn.verify.beside import KEYS, check_beside
 from mathdnn.verify.functions import WIDTH, commutes, floats, function_of, rises
 from mathdnn.verify.pooling import check_fall, check_images
@@ -65,29 +65,44 @@ def _scan(verdict: Verdict, evidence: Certificate) -> Answer:
     answer = _rescan(f, d)
     if not answer[0]:
         return answer
-    assumed = [_ELEMENTWISE.format(d["function"]), _MODE, _BODY]
-    if _assumed(verdict) != assumed or verdict.equality is not None:
+    if verdict.equality is not None:
         return False, _OTHERS
-    return _beside(f, verdict, _BODY, KEYS) if evidence.method == _method(d) else (False, _METHOD)
+    return _beside(f, verdict, KEYS, _method(d), lambda: [_elementwise(d), _MODE, Assumption(_BODY, d["positions"])])
 
 
-def _beside(f: Callable[..., Any], verdict: Verdict, about: str, keys: set[str]) -> Answer:
-    """What the certificate says beside the scan; `about`: the assumption that rests on what it says of positions."""
+def _beside(
+    f: Callable[..., Any], verdict: Verdict, keys: set[str], method: str, assumed: Callable[[], list[Assumption]]
+) -> Answer:
+    """What the certificate says beside the scan: its data, its method, and what it assumes, which quotes the data."""
     d = verdict.evidence.data  # type: ignore[union-attr]
-    if set(d) != keys:
+    if str(verdict.evidence) != method:
+        return False, _METHOD
+    if set(d) != keys or type(d["decreasing"]) is not int or type(d["nan_outputs"]) is not int:
         return False, "there is more or less in it than a scan shows"
     why = check_beside(f, d)
-    if not why and (about, d["positions"]) not in [(a.statement, a.because) for a in verdict.assumptions]:
+    if not why and _assumed(verdict) != assumed():
         why = _OTHERS
     return not why, why
 
 
-_ELEMENTWISE = "{} is elementwise and repeats itself"
-_MODE = "the processor rounds to nearest and keeps subnormals"
+def _elementwise(d: dict[str, Any]) -> Assumption:
+    because = "probed on 128 values; the scan took each value once"
+    return Assumption(f"{d['function']} is elementwise and repeats itself", because)
+
+
+_MODE = Assumption(
+    "the processor rounds to nearest and keeps subnormals", "seen in each thread that compared outputs, at every chunk"
+)
 _BODY = "this is about the vector body of one contiguous tensor"
-_POOL = "max pooling compares values and returns the first of equal ones"
+_POOL = Assumption(
+    "max pooling compares values and returns the first of equal ones",
+    "torch's max_pool2d did on both zeros, contiguous and channels last",
+)
 _PLACE = "the same value gives the same bits wherever it lies in a tensor"
-_KEPT = "the scan that an earlier run kept is this function's"
+_KEPT = Assumption(
+    "the scan that an earlier run kept is this function's",
+    "its file is this user's own; both ends of every chunk and a sample of whole chunks were evaluated again",
+)
 _OTHERS = "the assumptions are not those that the evidence rests on"
 _METHOD = "the method is not that of such a certificate"
 
@@ -100,9 +115,9 @@ def _method(d: dict[str, Any]) -> str:
     )
 
 
-def _assumed(verdict: Verdict) -> list[str]:
+def _assumed(verdict: Verdict) -> list[Assumption]:
     """The assumptions but for the one that a scan was kept, which repeating it makes needless."""
-    return [assumption.statement for assumption in verdict.assumptions if assumption.statement != _KEPT]
+    return [assumption for assumption in verdict.assumptions if assumption != _KEPT]
 
 
 def _commutes(verdict: Verdict, evidence: Certificate) -> Answer:
@@ -124,17 +139,18 @@ def _commutes(verdict: Verdict, evidence: Certificate) -> Answer:
     answer = _rescan(f, d, bitwise=d["equality"] == "bitwise", values_only=True)
     if not answer[0]:
         return answer
-    assumed = [_POOL, _PLACE, _ELEMENTWISE.format(d["function"]), _MODE]  # and nothing of NaN, as none comes out
-    if _assumed(verdict) != assumed:
-        return False, _OTHERS
-    if evidence.method != f"{_method(d)}; a nondecreasing function commutes with a maximum, {how}":
-        return False, _METHOD
-    return _beside(f, verdict, _PLACE, {*KEYS, "equality"})
+    method = f"{_method(d)}; a nondecreasing function commutes with a maximum, {how}"
+    return _beside(  # of NaN nothing, as none comes out
+        f, verdict, {*KEYS, "equality"}, method,
+        lambda: [_POOL, Assumption(_PLACE, d["positions"]), _elementwise(d), _MODE],
+    )  # fmt: skip
 
 
 def _rescan(f: Callable[..., Any], d: dict[str, Any], bitwise: bool = False, values_only: bool = False) -> Answer:
     width, mantissa = WIDTH[d["dtype"]]
-    chunk = int(d["chunk"])
+    chunk = d["chunk"]
+    if type(chunk) is not int or type(d["values"]) is not int:
+        return False, "a chunk or a number of values is no whole number"
     if chunk % 4096 or not 4096 <= chunk <= 1 << 20:
         return False, f"a chunk of {chunk} values reaches a scalar tail"
     jobs = list(_ranges(width, mantissa, chunk))

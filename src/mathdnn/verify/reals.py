@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -34,9 +35,25 @@ def check_term(verdict: Verdict, evidence: Certificate) -> Answer:
     if _pieces(term, 0) > _MOST:
         raise ValueError("a term too large")
     way, _ = _direction(term)
-    points = [k / 8 for k in range(-40, 41)]
+    drawn = random.SystemRandom()  # no term can be made to fit points that nobody knows
+    points = [k / 8 for k in range(-40, 41)] + [drawn.uniform(-5, 5) for _ in range(80)]
     same = all(math.isclose(_value(term, x), _REAL[name](x), rel_tol=1e-9, abs_tol=1e-12) for x in points)
-    return (True, "") if way >= 0 and same else (False, "the term falls, or is another function")
+    if way < 0 or not same:
+        return False, "the term falls, or is another function"
+    reason = _REASONS.get(name)
+    told = evidence.data["reason"] == reason and evidence.method == f"{reason}; {_PIECES}{_written(term)}"
+    return (True, "") if told else (False, "the method or the reason is not that of such a certificate")
+
+
+def _written(term: Any) -> str:
+    """The term as a person writes it."""
+    if isinstance(term, str):
+        return term
+    head, rest = _opened(term)
+    parts = [_written(part) for part in rest]
+    if head in ("add", "mul", "scale"):
+        return "(" + (" + " if head == "add" else " * ").join(parts) + ")"
+    return {"neg": f"-{parts[0]}", "recip": f"1/{parts[0]}"}.get(head, f"{head}({', '.join(parts)})")
 
 
 def _bare(verdict: Verdict, data: dict[str, Any], keys: set[str]) -> bool:
@@ -133,6 +150,29 @@ _REAL: dict[str, Callable[[float], float]] = {
 }  # fmt: skip
 
 
+_PIECES = "as a term of monotone pieces: "
+_REASONS = {  # why each rises, as its derivative says; the term says it again
+    "identity": "f' = 1", "relu": "f' = 0 for x < 0, 1 for x > 0", "relu6": "f' is 0 or 1",
+    "leakyrelu": "f' is 0.01 or 1", "hardtanh": "f' is 0 or 1", "hardsigmoid": "f' is 0 or 1/6",
+    "sigmoid": "f' = f (1 - f) > 0", "tanh": "f' = 1 - tanh(x)^2 = 1/cosh(x)^2 > 0",
+    "elu": "f' = exp(min(x, 0)) > 0", "celu": "f' = exp(min(x, 0)) > 0 (alpha = 1)",
+    "selu": "f' = scale for x > 0, scale alpha exp(x) for x < 0, both positive",
+    "softplus": "f' = 1/(1 + exp(-x)) > 0", "logsigmoid": "f' = 1/(1 + exp(x)) > 0",
+    "softsign": "f' = 1/(1 + |x|)^2 > 0", "erf": "f' = 2 exp(-x^2)/sqrt(pi) > 0", "exp": "f' = exp(x) > 0",
+    "atan": "f' = 1/(1 + x^2) > 0", "floor": "steps upwards", "ceil": "steps upwards", "softshrink": "f' is 0 or 1",
+    "squaredrelu": "f' = 2 max(x, 0) >= 0", "onnx:HardSigmoid": "f' is 0 or 0.2",
+    "onnx:Selu": "f' = gamma for x > 0, gamma alpha exp(x) for x < 0, both positive",
+}  # fmt: skip
+_FALLING = {  # each as a formula, and where it rises
+    "gelu": ("x Phi(x)", "for x >= -0.7517915 only"), "silu": ("x/(1 + exp(-x))", "for x >= -1.2784645 only"),
+    "mish": ("x tanh(log(1 + exp(x)))", "for x >= -1.1924312 only"),
+    "hardswish": ("x min(max(x + 3, 0), 6)/6", "for x >= -3/2, and for x <= -3"),
+    "abs": ("|x|", "for x >= 0 only"), "square": ("x^2", "for x >= 0 only"),
+    "sin": ("sin(x)", "between -pi/2 and pi/2, and a period on"),
+    "cos": ("cos(x)", "between -pi and 0, and a period on"),
+}  # fmt: skip
+
+
 def check_two_cells(verdict: Verdict, evidence: Counterexample) -> Answer:
     name = evidence.data["function"]
     if name not in _REAL:
@@ -143,12 +183,23 @@ def check_two_cells(verdict: Verdict, evidence: Counterexample) -> Answer:
         return _OTHERS
     a, b = (_number(t) for t in evidence.input)
     high, low = _REAL[name](a), _REAL[name](b)
-    if not (
-        math.isclose(evidence.claimed["pooling_first"], low) and math.isclose(evidence.found["pooling_last"], high)
-    ):
+    said = evidence.claimed["pooling_first"], evidence.found["pooling_last"]
+    if bool in map(type, said) or not (math.isclose(said[0], low) and math.isclose(said[1], high)):
         return False, f"the two ways give {low:.6g} and {high:.6g}, which the file does not say"
-    falls = a < b and high > low + 1e-9
-    return (True, "") if falls else (False, f"{name} does not fall from {a} to {b}")
+    if not (a < b and high > low + 1e-9):
+        return False, f"{name} does not fall from {a} to {b}"
+    told = tuple(evidence.data[key] for key in ("formula", "holds"))
+    if told != _FALLING.get(name) or evidence.statement != _sentence(*told, evidence.input, high, low):
+        return False, "the sentence, the formula or where it holds are not those of such a counterexample"
+    return True, ""
+
+
+def _sentence(formula: str, holds: str, cells: list[str], high: float, low: float) -> str:
+    a, b = cells
+    return (
+        f"f(x) = {formula}: f({a}) = {high:.6g} > f({b}) = {low:.6g}; the image [{a}, {b}] pooled first gives "
+        f"{low:.6g}, pooled last {high:.6g}; nondecreasing {holds}"
+    )
 
 
 _BY_ORDERS = (
@@ -166,5 +217,5 @@ def check_orders(verdict: Verdict, evidence: Certificate) -> Answer:
         return _OTHERS
     if evidence.method != _BY_ORDERS:
         return False, "the method is not that of such a certificate"
-    right = evidence.data["commutes"] == wanted
+    right = repr(evidence.data["commutes"]) == repr(wanted)  # 1 is not True here
     return (True, "") if right else (False, "the three orders are not as listed")

@@ -35,3 +35,8 @@ def rational(text: Any) -> Fraction:
 def number(text: Any) -> Fraction:
     """The number written as -3, 2/7 or 0.01. Raises ValueError for any other text."""
     return Fraction(text) if type(text) is str and _DECIMAL.fullmatch(text) else rational(text)
+
+
+def quoted(text: str) -> str:
+    """Words of a file between quotes, out of which they have no way."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -18,6 +18,7 @@ import numpy as np
 from mathdnn.verdict import unpack_array
 from mathdnn.verify.forms import looks
 from mathdnn.verify.growing import Grid
+from mathdnn.verify.keeping import nodes_in
 from mathdnn.verify.numbers import Malformed
 from mathdnn.verify.stationary.reader import Reader
 from mathdnn.verify.stationary.resizing import RULES as RESIZING_RULES
@@ -28,6 +29,10 @@ Compare = Callable[[dict[str, Any], dict[str, Any]], bool]
 _MOST = 4096  # rows or columns of a class's first size
 _CLASSES = 64
 _ROOM = 1 << 28
+_CUTS = frozenset(  # steps that a reading at one size may do without, or do otherwise
+    f"aten.{name}"
+    for name in ("slice.Tensor", "slice_scatter.default", "select.int", "select_scatter.default", "copy.default")
+)
 RULES = {**PLAIN_RULES, **WINDOW_RULES, **RESIZING_RULES}
 
 
@@ -64,7 +69,21 @@ def check_sizes(data: dict[str, Any], same: Compare) -> str:
         start = [low + (rest - low) % step for low, step, rest in zip(least, period, rests, strict=True)]
         grid = Grid((start[0], start[1]), (period[0], period[1]))
         _check_class(graph, constants, form, lead, grid, said["most"], same)
+    here = zip(data["left"]["input"][-2:], least, period, remainders, strict=True)
+    included = all(n >= low and n % step in rests for n, low, step, rests in here)
+    if included and _steps(data["left"]["graph"]) != _steps(graph):
+        raise Malformed("the graph with open sizes takes other steps than the one at the size asked about")
     return words_of(said)
+
+
+def _steps(graph: dict[str, Any]) -> list[str]:
+    """What a graph does with the image, but for cutting it and putting it together."""
+    entered: list[bool] = []
+    for place, node in enumerate(graph["nodes"]):
+        used = nodes_in([node["args"], list(node["kwargs"].values())])
+        entered.append(place == 0 or any(entered[k] for k in used))
+    steps = zip(graph["nodes"], entered, strict=True)
+    return [node["op"] for node, image in steps if image and node["op"] not in _CUTS]
 
 
 def _check_class(

@@ -3,7 +3,7 @@
 A seal is a digest, which anybody can make anew: a claim is worth what it says of the data and no more. So claim,
 equality and assumptions are written here again, and what a file says otherwise is rejected. Two things no data hold:
 what a kernel that was handed in should compute, and a claim that whoever compared two maps gave in words of their own.
-The first is left free within its sentence; the second is never repeated as checked (`own_words`).
+Neither is repeated as checked (`own_words`): each is put in quotes, out of which it has no way.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mathdnn.verdict import Assumption, Certificate, Counterexample, Status, Verdict, unpack_array
+from mathdnn.verify.sealing import quoted
 from mathdnn.verify.sizes import words_of
 
 HOLDS_FOR = "sums of products in any order, without Winograd or FFT, overflow and underflow"
@@ -37,10 +38,11 @@ _AROUND = {
 }  # fmt: skip
 _RESPONSE, _WITHIN = "the operation's response to every pixel is that of this ", ", to within "
 _COMPARED = "both operations were read as graphs"
-_GRADED = "the convolution handed in computes [^\\n]+"  # but for a name, all told
+_GRADED = "the (?:transposed )?convolution handed in computes [^\\n]+"  # but for a name, all told
+_NAME = re.compile("(.*? handed in computes )(.+)")
 _TOLD = re.compile(  # sentences that say what was asked: with other sizes they are no words of the asker's own
     "on [0-9][0-9x ]* images.*, (both operations are the same map|every coefficient of the second operation is .*"
-    "|the convolution handed in computes .*|the operation('s response| is) .*)",
+    "|the (transposed )?convolution handed in computes .*|the operation('s response| is) .*)",
     re.DOTALL,
 )
 _NOT_AFFINE = re.compile(r"The (first|second) operation is not affine, and the other is: ")
@@ -68,8 +70,11 @@ def own_words(verdict: Verdict) -> str:
     """What to repeat of a verdict: its claim, or, where its maker worded it freely, what was compared."""
     affine = verdict.evidence.data.get("kind") == "not affine"  # type: ignore[union-attr]
     if not _is_free(verdict) or (not affine and _matches(verdict, _named(verdict))):
-        return _within_rounded_up(verdict)
-    return f'{_default(verdict)} (called "{verdict.claim}" in the file, which is no part of what is checked)'
+        name = _NAME.fullmatch(verdict.claim) if _is_free(verdict) else None
+        if name is None:
+            return _within_rounded_up(verdict)
+        return f"{name[1]}what the file calls {quoted(name[2])}, a name, which is no part of what is checked"
+    return f"{_default(verdict)} (called {quoted(verdict.claim)} in the file, which is no part of what is checked)"
 
 
 def _within_rounded_up(verdict: Verdict) -> str:

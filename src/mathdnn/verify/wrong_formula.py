@@ -30,12 +30,13 @@ TEXTS = {
 
 def network(claim: str, d: dict[str, Any], any_sigma: bool) -> tuple[list[int], list[Fraction] | None, str, str]:
     """(widths, sigma's coefficients, the text that was typed, why the claim is not about these) of a formula's data."""
-    text = TEXTS[d["formula"]][0]
-    widths = [int(n) for n in d["widths"]]
+    text, widths, written = TEXTS[d["formula"]][0], d["widths"], d["coefficients"]
+    if type(d["text"]) is not str or any(type(n) is not int for n in widths) or type(written) not in (list, type(None)):
+        raise ValueError("a text, widths or coefficients of another type")
     if not 3 <= len(widths) <= 6 or min(widths) < 1 or sum(a * b for a, b in itertools.pairwise(widths)) > 64:
         return widths, None, "", f"the widths {widths} are not those of a small network"
-    cs = None if d["coefficients"] is None else [rational(c) for c in d["coefficients"]]
-    typed = str(d["text"]).removeprefix(f"{d['formula']} = ") if d["text"] != text else ""
+    cs = None if written is None else [rational(c) for c in written]
+    typed = d["text"].removeprefix(f"{d['formula']} = ") if d["text"] != text else ""
     full = f"{d['formula']} = {typed}" if typed else text
     which = "every differentiable sigma" if any_sigma else f"sigma = {d['sigma']}"
     if claim != f"{full} for every {'-'.join(map(str, widths))} perceptron and {which}" or d["text"] != full:
@@ -89,6 +90,10 @@ def _shape(
         return False, f"the formula gives {said} there, the Jacobian is {_times(right)}"
     if found == right:
         return False, "the formula has the Jacobian's shape"
+    if cs is None and (d["any"], d["sigma"]) != (True, None):
+        return False, "sigma is any, and said to be another"
+    if evidence.input != {"layer": l, "widths": widths}:
+        return False, "the network of the counterexample is another"
     given = "has no value" if found is None else f"gives {said}"
     return (
         True,
@@ -128,5 +133,7 @@ def _entry(
         return False, f"the derivative is not {found} there, or the formula not {claimed}"
     if found == claimed:
         return False, "the formula is right there"
+    if set(evidence.input) != {"layer", "sigma", "point"} or evidence.input["sigma"] != d["sigma"]:
+        return False, "the network of the counterexample is another"
     at = ",".join(str(i + 1) for i in entry)
     return True, f"at the numbers given, entry [{at}] for l = {l}: the formula is {claimed}, the derivative {found}"
