@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import mpmath
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from mathdnn.verify import verify
 from mathdnn.verify.enclosing import apart
 from mathdnn.verify.enclosing.intervals import Interval
 from mathdnn.verify.enclosing.run import RULES, Enclosing
+from mathdnn.verify.numbers import Malformed
 from mathdnn.verify.running import ALLOWED, Open, Program, widened
 
 WITHOUT = {"arange", "mode"}  # it reads nothing; and what comes most often is no matter of size
@@ -179,6 +182,131 @@ def test_affine_operations_keep_every_law(rng):
         for factor in (None, 2, -1):
             images = {name: rng.standard_normal((1, 4, 4)).astype(np.float32) for name in "xyz"}
             assert not apart(graph, images, factor)
+
+
+def _unless(holds, x):
+    """x, unless rounding, or what has no value, decides."""
+    return torch.where(holds, x, x * x)
+
+
+def _small(x):
+    """Its squares are too small for floats, or nearly."""
+    return (0.3 * x.abs() + 1) * 2.0**-538
+
+
+def _nearest(x):
+    """In three columns: of the second and the third the float 1/3 is nearer to the second."""
+    place = torch.tensor([1 / 3, -0.75], dtype=torch.float64)
+    return F.grid_sample(x[:, None], place[None, None, None], "nearest", align_corners=False)[:, 0]
+
+
+NO_MATTER_OF_THE_REALS = {  # each is affine over the reals, or has no value there; and torch's floats are affine
+    "0 / 0": lambda x: torch.nan_to_num(x / x, nan=1.0),
+    "a root of less than 0": lambda x: _unless((x * 0 - 1).sqrt().isnan(), x),
+    "an angle of no sine": lambda x: _unless((x * 0 + 2).asin().isnan(), x),
+    "no number": lambda x: _unless((torch.tensor(torch.nan) * x).isnan(), x),
+    "products too small": lambda x: x * (_small(x) @ _small(x).mT).sign()[..., :1],
+    "whole numbers beyond floats": lambda x: (
+        x + x * x * (((x > 0.5).long() + 2**53).double() - 2.0**53 - (x > 0.5).double())
+    ),
+    "a cast of what may be 0": lambda x: x * x * torch.zeros_like(x, dtype=torch.bool).copy_(_noise(x)),
+    "a place between two pixels": lambda x: x * (_nearest(x[..., :3]) - x[:, :1, 1:2]),
+}
+
+
+@pytest.mark.parametrize("name", NO_MATTER_OF_THE_REALS)
+def test_what_has_no_value_and_what_floats_do_not_hold_is_no_refutation(name, rng):
+    graph = trace(NO_MATTER_OF_THE_REALS[name], (1, 4, 4), torch.float64).to_plain()
+    for factor in (None, 2, -1, None, 2, -1):
+        images = {name: rng.standard_normal((1, 4, 4)) for name in "xy"}
+        try:
+            assert not apart(graph, images, factor)
+        except Open:
+            continue
+
+
+def test_images_that_overflow_are_no_refutation():
+    graph = trace(lambda x: x / 4, (1, 1, 1), torch.float64).to_plain()
+    assert not apart(graph, {"x": np.full((1, 1, 1), 1.2e308)}, 2)
+    with pytest.raises(Malformed, match=r"^images that are no floats$"):
+        apart(graph, {"x": np.full((1, 1, 1), np.inf)}, 2)
+
+
+EXACTLY = [
+    (lambda x: torch.round(x, decimals=1), 0.15, 0.1),  # the float 0.15 is less than that
+    (lambda x: F.softplus(x, 10, 1), 0.1, 0.1),  # and the float 0.1 more than 1/10
+    (lambda x: torch.linalg.vector_norm(torch.stack([x, 0 * x]), 100, 0), 1e-5, 1e-5),
+    (lambda x: torch.linalg.vector_norm(torch.stack([x, 0 * x]), 2, 0), 1e200, 1e200),
+    (F.hardswish, 1.5e308, 1.5e308),
+]
+
+
+@pytest.mark.parametrize(("operation", "x", "exact"), EXACTLY)
+def test_where_floats_round_another_way_overflow_or_underflow_the_exact_value_lies_within(operation, x, exact):
+    point = torch.full((1, 1, 1), x, dtype=torch.float64)
+    found = Enclosing(trace(operation, (1, 1, 1), torch.float64).to_plain()).at(Interval(point, point))
+    assert found.low.item() * (1 - 2.0**-52) <= exact <= found.high.item() * (1 + 2.0**-52)
+
+
+def test_a_pixel_of_nearly_no_weight_may_be_large():
+    """Between 4 pixels, against exact weights."""
+    size = 20
+    graph = trace(lambda x: F.interpolate(x, size=(1, size), mode="bilinear"), (1, 1, 1, 4), torch.float64).to_plain()
+    for k in range(4):
+        image = np.array([0.2025, 0.7, -0.3, 0.9]) * np.where(np.arange(4) == k, 1e13, 1)
+        found = Enclosing(graph).at(_between(image.reshape(1, 1, 1, 4), image.reshape(1, 1, 1, 4)))
+        for j, (low, high) in enumerate(zip(found.low.flatten(), found.high.flatten(), strict=True)):
+            place = min(max(Fraction(4 * (2 * j + 1), 2 * size) - Fraction(1, 2), Fraction(0)), Fraction(3))
+            a, b = (Fraction(image[min(int(place) + step, 3)]) for step in (0, 1))
+            assert Fraction(low.item()) <= a + (b - a) * (place - int(place)) <= Fraction(high.item()), (k, j)
+
+
+FALLING = {
+    "elu": lambda x: F.elu(x, -1.0),
+    "divisor": lambda x: F.avg_pool3d(x, 1, divisor_override=-2),
+    "no order": lambda x: x.topk(3, sorted=False)[0],
+    "digits": lambda x: x.view(torch.int64) * 1.0,
+    "digits of truth": lambda x: ((x > 0) & 2) * 1.0,
+}
+
+
+@pytest.mark.parametrize("name", FALLING)
+def test_what_does_not_grow_with_its_numbers_is_left_open(name):
+    enclosing = Enclosing(trace(FALLING[name], (1, 2, 4, 4), torch.float64).to_plain())
+    with pytest.raises(Open, match=r"below 0$|in no order$|^the digits of "):
+        enclosing.at(_between(*(np.full((1, 2, 4, 4), end) for end in (-0.3, 0.4))))
+
+
+def _node(op, args, shape, dtype, /, **kwargs):
+    return {"op": op, "args": args, "kwargs": kwargs, "shape": shape, "dtype": dtype}
+
+
+X, FIRST = {"node": 0}, _node("input", [], [1, 2, 2], "float64")
+FORGED = {
+    "it writes": _node("aten.add.out", [X, X], [1, 2, 2], "float64", out={"constant": 0}),
+    "a hidden type": _node("aten.sum.default", [X], [], None, dtype="half"),
+    "a part of one array": _node("getitem", [X, 0], [2, 2], "float64"),
+    "complex": _node("aten._to_copy.default", [X], [1, 2, 2], None, dtype="complex128"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_node_that_is_not_what_it_seems_is_no_part_of_a_graph(name):
+    graph = {"nodes": [FIRST, FORGED[name]], "constants": [pack_array(np.zeros((1, 2, 2)))], "output": {"node": 1}}
+    with pytest.raises(Malformed, match=r" writes into | gives \w+, not None$|^a getitem that takes no result of "):
+        Program(graph).at(np.ones((1, 2, 2)))
+
+
+def test_what_a_layer_in_training_keeps_is_the_same_for_every_image():
+    c, arguments = {"constant": 0}, [None, None, {"constant": 0}, {"constant": 0}, True, 0.5, 1e-5]
+    nodes = [FIRST, _node("aten.native_batch_norm.default", [X, *arguments], None, None)]
+    nodes += [_node("getitem", [{"node": 1}, 0], [1, 2, 2], "float64")]
+    nodes += [_node("aten.view.default", [c, [2, 1]], [2, 1], "float64")]
+    nodes += [_node("aten.add.Tensor", [{"node": 2}, {"node": 3}], [1, 2, 2], "float64")]
+    program = Program({"nodes": nodes, "constants": [pack_array(np.ones(2))], "output": {"node": 4}})
+    image = np.arange(4.0).reshape(1, 2, 2)
+    assert np.array_equal(program.at(image), program.at(image))
+    assert np.array_equal(program.constants[0], [1, 1])
 
 
 def test_sums_of_images_are_exact():

@@ -22,7 +22,7 @@ from mathdnn.verify import convolution as maps
 from mathdnn.verify.chances import random_prime
 from mathdnn.verify.excluded import Map, no_strides
 from mathdnn.verify.forms import form_output
-from mathdnn.verify.numbers import Modular
+from mathdnn.verify.numbers import Modular, TooMany
 from mathdnn.verify.rounded import rounds
 from mathdnn.verify.running import Open, Program, Unlisted, run
 from mathdnn.verify.sealing import BROKEN, seal_holds
@@ -58,6 +58,8 @@ def check(verdict: Verdict, generator: random.Random | None = None) -> Answer:
             return (False, wrong) if wrong else (holds, words)
     except Unlisted as error:
         return None, f"its graph holds {error}, which is not on the list of what a file may have run, so it {_RUN}"
+    except TooMany as error:
+        return None, str(error)
     except Open as error:
         return None, f"what it gives over the reals is not known to the checker ({error}), so it {_RUN}"
     except _WRONG as error:

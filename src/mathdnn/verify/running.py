@@ -18,7 +18,7 @@ from mathdnn.verify.numbers import ROOM, Malformed
 from mathdnn.verify.unrounded import MOVES
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Callable
 
 _NAMES = """
     abs acos adaptive_avg_pool1d _adaptive_avg_pool2d adaptive_max_pool2d add addmm alias all amax amin any arange
@@ -93,7 +93,10 @@ class Program:
                 raise Malformed("the image is no input of the graph")
             return torch.from_numpy(image.copy())
         if node["op"] == "getitem":
-            return values[node["args"][0]["node"]][node["args"][1]]
+            parts, k = values[node["args"][0]["node"]], node["args"][1]
+            if not isinstance(parts, list | tuple) or type(k) is not int or not 0 <= k < len(parts):
+                raise Malformed("a getitem that takes no result of several")
+            return parts[k]
         made = compute(node, values, self.constants, fits=self.known[place])
         self.known[place] = True
         return made
@@ -151,8 +154,8 @@ def _wide(part: Any) -> Any:
     return "float64" if isinstance(part, str) and part in ("float16", "bfloat16", "float32") else part
 
 
-def compute(node: dict[str, Any], values: Any, constants: Any, *, fits: bool) -> Any:
-    """A node's value; fits: its shape was derived before."""
+def _operation(node: dict[str, Any]) -> Callable[..., Any]:
+    """torch's own, which writes into nothing that it is given."""
     import torch
 
     library, base, overload = node["op"].split(".")
@@ -166,7 +169,18 @@ def compute(node: dict[str, Any], values: Any, constants: Any, *, fits: bool) ->
     name, form = (
         ("reshape", "default") if base in ("view", "_unsafe_view") and overload == "default" else (base, overload)
     )
-    function = getattr(getattr(torch.ops.aten, name), form)
+    function: Callable[..., Any] = getattr(getattr(torch.ops.aten, name), form)
+    if function._schema.is_mutable and base != "_native_batch_norm_legit":  # type: ignore[attr-defined]
+        raise Malformed(f"{node['op']:.60} writes into what it is given")
+    return function
+
+
+def compute(node: dict[str, Any], values: Any, constants: Any, *, fits: bool) -> Any:
+    """A node's value; fits: its shape was derived before."""
+    import torch
+
+    function = _operation(node)
+    kept = "batch_norm" in node["op"]  # in training these write into the running mean and variance: into copies of them
     narrow = {"float16": torch.float16, "bfloat16": torch.bfloat16}.get(node["dtype"])  # in a file these are float32
 
     def known(argument: Any, device: str) -> Any:
@@ -174,10 +188,10 @@ def compute(node: dict[str, Any], values: Any, constants: Any, *, fits: bool) ->
             return float(argument["float"])
         if isinstance(argument, dict):
             if "node" in argument:
-                return values[argument["node"]].to(device)
+                return values[argument["node"]].to(device, copy=kept)
             constant = constants[argument["constant"]]
             halves = narrow is not None and constant.dtype is torch.float32 and constant.dim() > 0
-            return constant.to(device, narrow if halves else constant.dtype)
+            return constant.to(device, narrow if halves else constant.dtype, copy=kept)
         if isinstance(argument, list):
             return [known(item, device) for item in argument]
         return getattr(torch, argument) if isinstance(argument, str) and _is_dtype(argument) else argument
@@ -196,8 +210,9 @@ def compute(node: dict[str, Any], values: Any, constants: Any, *, fits: bool) ->
             raise Malformed(f"{node['op']} gives {shape}, not {node['shape']}")
     with torch.no_grad():
         made = result("cpu")
-    if node["dtype"] is not None and str(made.dtype) != f"torch.{node['dtype']}":
-        raise Malformed(f"{node['op']} gives {made.dtype}, not {node['dtype']}")
+    dtype = str(made.dtype).removeprefix("torch.") if hasattr(made, "dtype") else None
+    if dtype != node["dtype"]:
+        raise Malformed(f"{node['op']} gives {dtype}, not {node['dtype']}")
     return made
 
 

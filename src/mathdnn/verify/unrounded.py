@@ -40,7 +40,7 @@ def is_short(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(map(is_short, value))
     if not value.is_floating_point():
-        return bool((value.abs() <= _LARGEST).all()) if value.dtype.is_signed else bool((value <= _LARGEST).all())
+        return bool((value.double().abs() <= _LARGEST).all())
     return value.numel() <= _TERMS and bool(((value.abs() <= _LARGEST) & (value * _SHARE % 1 == 0)).all())
 
 
@@ -51,6 +51,8 @@ def unrounded(node: dict[str, Any], operands: Iterable[Any], made: list[Any]) ->
         return True
     if base in _EXACT and not _adds_up(base, form, node):
         return True
+    if base == "addmm" and not {node["kwargs"].get(name, 1) for name in ("alpha", "beta")} <= {-1, 0, 1}:
+        return False  # products of three
     return base in ARITHMETIC and all(map(is_short, made)) and all(map(is_short, operands))
 
 

@@ -22,18 +22,20 @@ from mathdnn.verify.numbers import Malformed
 def apart(graph: dict[str, Any], images: dict[str, np.ndarray], factor: int | None) -> bool:
     """Whether f(z + x + y) = f(z + x) + f(z + y) - f(z), or f(z + a x) = a f(z + x) + (1 - a) f(z), fails over the
     reals at images x, y and z (0 where there is none). Raises `Open`, `Malformed`."""
-    if any(image.dtype.kind != "f" for image in images.values()):
+    if any(image.dtype.kind != "f" or not np.isfinite(image).all() for image in images.values()):
         raise Malformed("images that are no floats")
     f, points = Enclosing(graph), {name: _point(image) for name, image in images.items()}
     x, base = points["x"], points.get("z", _point(np.zeros_like(images["x"])))
     at_base, at_x = f.at(base), f.at(_sum(base, x))
+    if factor not in (None, -1, 2):
+        raise Malformed("no such law")
     if factor is None:
         y = points["y"]
         found = f.at(_sum(_sum(base, x), y))
         expected = intervals.add(at_x, intervals.add(f.at(_sum(base, y)), intervals.minus(at_base)))
     else:
         number, rest = (_point(np.array(float(n))) for n in (factor, 1 - factor))
-        found = f.at(_sum(base, _point(images["x"].astype(np.float64) * factor)))
+        found = f.at(_sum(base, _sum(x, x) if factor == 2 else intervals.minus(x)))
         expected = intervals.add(intervals.mul(number, at_x), intervals.mul(rest, at_base))
     if expected.low.shape != found.low.shape:
         raise Malformed("results of several sizes")

@@ -48,13 +48,12 @@ def _indexed(m: Enclosing) -> Interval:
 def _ordered(m: Enclosing) -> Interval | list[Interval | None]:
     """The k-th of numbers grows with each of them. Where it lies is known where none is nearly equal."""
     low, high = m.low(), m.high()
+    if m.base == "topk" and not m.argument(4, "sorted", True):
+        raise Open("numbers in no order")
     if not isinstance(low, list | tuple):
         return settled(low, high)
     places = Interval(low[1], low[1]) if m.base not in _WINDOWS and _apart(m) else None
     return [settled(low[0], high[0]), places]
-
-
-_WINDOWS = ("max_pool2d_with_indices", "adaptive_max_pool2d", "cummax", "cummin")
 
 
 def _apart(m: Enclosing) -> bool:
@@ -83,7 +82,7 @@ def _place(m: Enclosing) -> Interval:
 
 def _compared(m: Enclosing) -> Interval:
     a, b = m.first(), m.second()
-    if m.node["args"][0] == m.node["args"][1]:  # one number
+    if m.node["args"][0] == m.node["args"][1] and all(bool(end.isfinite().all()) for end in a):  # one number
         made = torch.full(a.low.shape, m.base in ("eq", "ge", "le"))
         return Interval(made, made)
     if m.base in ("eq", "ne"):
@@ -103,8 +102,8 @@ def _truth(m: Enclosing, argument: Any) -> Interval:
 
 
 def _logical(m: Enclosing) -> Interval:
-    first = m.operand(m.node["args"][0])
-    if m.base.startswith("bitwise") and first.low.dtype != torch.bool:
+    operands = [m.operand(argument) for argument in m.node["args"][:2]]
+    if m.base.startswith("bitwise") and any(operand.low.dtype != torch.bool for operand in operands):
         raise Open("the digits of whole numbers that are not known")
     values = [_truth(m, argument) for argument in m.node["args"][:2]]
     if m.base.endswith("not"):
@@ -137,10 +136,10 @@ def _threshold(m: Enclosing) -> Interval:
 
 
 def _no_number(m: Enclosing) -> Interval:
-    """Whether it is infinite, or no number: over the reals nothing is."""
+    """Whether it is infinite, or no number: over the reals nothing is that has a value."""
     x = m.first()
-    if m.base != "isnan" and any(bool(end.isinf().any()) for end in x):
-        raise Open("numbers that may be infinite")
+    if any(bool(end.isinf().any()) for end in x):
+        raise Open("numbers that may be infinite, or have no value")
     made = torch.zeros_like(x.low, dtype=torch.bool)
     return Interval(made, made)
 

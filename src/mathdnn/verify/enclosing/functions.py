@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 _TRUSTED = 2.0**-45  # of argument and result: what torch's functions of float64 are off by, at most
 _GROWING = """
-    asin asinh atan atanh celu elu erf exp exp2 expm1 hardsigmoid log log10 log1p log2 log_sigmoid_forward logsumexp
-    selu sigmoid sinh softplus softshrink tanh"""
+    asin asinh atan atanh erf exp exp2 expm1 hardsigmoid log log10 log1p log2 log_sigmoid_forward logsumexp selu sigmoid
+    sinh softshrink tanh"""
 _SLOPES = {"sin": 1.0, "cos": 1.0, "gelu": 1.2, "silu": 1.2, "mish": 1.2, "hardswish": 1.6}
 _CLOSE = frozenset(
     ["asin", "asinh", "atan", "atanh", "erf", "exp", "exp2", "expm1", "log1p", "sigmoid", "sinh", "tanh"]
 )
-_FAR, _TINY = 1e300, 2.0**-1000
+_FAR, _TINY = 1.7e308, 2.0**-1000
 
 
 def _near(low: Tensor, high: Tensor, before: Interval, *, close: bool) -> Interval:
@@ -45,14 +45,31 @@ def _growing(m: Enclosing) -> Any:
     if isinstance(low, list | tuple):
         return [_near(low[0], high[0], m.first(), close=False), None]
     if m.base in ("asin", "atanh"):
-        low, high = m.computed(lambda a: a.low.clamp(-1, 1)), m.computed(lambda a: a.high.clamp(-1, 1))
+        low, high = m.computed(lambda a: a.low.clamp(min=-1)), m.computed(lambda a: a.high.clamp(max=1))
     return _near(low, high, m.first(), close=m.base in _CLOSE)
+
+
+def _exponential(m: Enclosing) -> Any:
+    """elu and celu: they grow where no factor is below 0."""
+    factors = [m.argument(place, name, 1) for place, name in ((1, "alpha"), (2, "scale"), (3, "input_scale"))]
+    if min(factors) < 0:
+        raise Open("no bounds over the reals are known for a factor below 0")
+    return _near(m.low(), m.high(), m.first(), close=False)
+
+
+def _soft(m: Enclosing) -> Interval:
+    """log(1 + exp(beta x)) / beta, and x from beta x = threshold on."""
+    x, beta, most = m.first(), m.operand(m.argument(1, "beta", 1)), m.operand(m.argument(2, "threshold", 20))
+    more = iv.mul(x, beta) if m.argument(1, "beta", 1) != 1 else x
+    low, high = (end.clamp(min=0) + end.abs().neg().exp().log1p() for end in more)
+    smooth = iv.div(_near(low, high, more, close=True), beta)
+    return iv.chosen(iv.greater(more, most, equal=False), x, smooth)
 
 
 def _falling(m: Enclosing) -> Interval:
     low, high = m.high(), m.low()
     if m.base == "acos":
-        low, high = m.computed(lambda a: a.high.clamp(-1, 1)), m.computed(lambda a: a.low.clamp(-1, 1))
+        low, high = m.computed(lambda a: a.high.clamp(max=1)), m.computed(lambda a: a.low.clamp(min=-1))
     return _near(low, high, m.first(), close=False)
 
 
@@ -66,6 +83,7 @@ def _sloping(m: Enclosing) -> Interval:
     a = m.first()
     middle, radius = a.middle()
     made = m.computed(lambda _: middle)
+    made = made.where(made.isfinite(), math.nan)  # on the way floats may overflow
     around = widened(made - _SLOPES[m.base] * radius, made + _SLOPES[m.base] * radius)
     return _near(around.low, around.high, a, close=False)
 
@@ -91,13 +109,21 @@ def _gated(m: Enclosing) -> Interval:
 
 
 def _rounded(m: Enclosing) -> Interval:
-    low, high = m.low(), m.high()
-    return settled(low, high) if m.form == "default" else widened(low, high)
+    """To whole numbers, or to whole multiples of 10^-decimals."""
+    if m.form == "default":
+        return settled(m.low(), m.high())
+    decimals = m.argument(1, "decimals", 0)
+    if abs(decimals) > 22:
+        raise Open("powers of 10 that floats round")
+    x, power = m.first(), m.operand(10.0 ** abs(decimals))
+    much = iv.mul(x, power) if decimals > 0 else iv.div(x, power)
+    whole = settled(much.low.round(), much.high.round())
+    return iv.div(whole, power) if decimals > 0 else iv.mul(whole, power)
 
 
 def _power(m: Enclosing) -> Interval:
     a, b = m.first(), m.second()
-    if m.form == "Tensor_Scalar" and float(m.node["args"][1]).is_integer():
+    if m.form == "Tensor_Scalar" and not isinstance(m.node["args"][1], dict) and float(m.node["args"][1]).is_integer():
         return _whole_power(m, a, int(m.node["args"][1]))
     above = (a.low > 0) | ((a.low >= 0) & (b.low > 0))  # grows or falls there with each
     corners = [torch.pow(x, y) for x in a for y in b]
@@ -127,7 +153,9 @@ def _whole_power(m: Enclosing, a: Interval, exponent: int) -> Interval:
 def _tangent(m: Enclosing) -> Interval:
     a = m.first()
     low, high = a.low.tan(), a.high.tan()
-    turns = [(end / math.pi + 0.5).floor() for end in (a.low * (1 - _TRUSTED), a.high * (1 + _TRUSTED))]
+    turns = [
+        (end / math.pi + 0.5).floor() for end in (a.low - _TRUSTED * a.low.abs(), a.high + _TRUSTED * a.high.abs())
+    ]
     slope = (1 + low.abs().maximum(high.abs()) ** 2) * (1 + a.low.abs())
     return _unless((turns[0] != turns[1]) | (low > high), widened(low, high, _TRUSTED * slope))
 
@@ -151,6 +179,8 @@ RULES: dict[str, Callable[[Enclosing], Any]] = {
     name: rule
     for names, rule in (
         (_GROWING, _growing),
+        ("celu elu", _exponential),
+        ("softplus", _soft),
         ("acos erfc", _falling),
         ("cosh", _even),
         (" ".join(_SLOPES), _sloping),

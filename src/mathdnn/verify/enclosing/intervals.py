@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import torch
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -68,14 +70,16 @@ def minus(a: Interval) -> Interval:
 
 
 def mul(a: Interval, b: Interval) -> Interval:
-    """Of two ends of which one is 0 and the other unknown the product is 0."""
+    """Of two ends of which one is 0 and the other unknown the product is 0; a number 0 times one without a value has
+    none."""
     products = [x * y for x in dict.fromkeys(a) for y in dict.fromkeys(b)]
     low = high = products[0].nan_to_num(nan=0.0, posinf=float("inf"), neginf=-float("inf"))
     for product in products[1:]:
         known = product.nan_to_num(nan=0.0, posinf=float("inf"), neginf=-float("inf"))
         low, high = low.minimum(known), high.maximum(known)
     zero = ((a.low == 0) & (a.high == 0)) | ((b.low == 0) & (b.high == 0))
-    return widened(low, high, _TINY * (~zero).double())
+    none = zero & ((a.low - a.low != 0) | (a.high - a.high != 0) | (b.low - b.low != 0) | (b.high - b.high != 0))
+    return widened(low, high, (_TINY * (~zero).double()).masked_fill(none, torch.inf))
 
 
 def inverse(a: Interval) -> Interval:
@@ -114,8 +118,8 @@ def total(a: Interval, axes: list[int], keepdim: bool = True) -> Interval:
 
 
 def root(a: Interval) -> Interval:
-    """Of what is no less than 0 over the reals."""
-    return widened(a.low.clamp(min=0).sqrt(), a.high.clamp(min=0).sqrt())
+    """Unknown where a is less than 0."""
+    return widened(a.low.clamp(min=0).sqrt().where(a.high >= 0, -torch.inf), a.high.sqrt())
 
 
 def greater(a: Interval, b: Interval, *, equal: bool) -> Interval:

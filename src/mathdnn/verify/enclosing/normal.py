@@ -13,10 +13,12 @@ from mathdnn.verify.enclosing.intervals import LOST, Interval, settled, widened
 from mathdnn.verify.running import Open
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mathdnn.verify.enclosing.run import Enclosing
 
 _TRUSTED = 2.0**-45  # of argument and result: what torch's functions of float64 are off by, at most
-_FAR, _TINY = 1e300, 2.0**-1000
+_FAR, _TINY = 1.7e308, 2.0**-1000
 
 
 def _normal(x: Interval, mean: Interval, variance: Interval, eps: float) -> Interval:
@@ -80,8 +82,8 @@ def _group_norm(m: Enclosing) -> Any:
     shape = a.low.shape
     parted = Interval(*(end.reshape(n, groups, -1) for end in a))
     made = _normal(parted, *_spread(parted, [2], 0), eps)
-    made = Interval(*(end.reshape(shape) for end in made))
-    return [_scaled(m, made, weight, bias, [c] + [1] * (len(shape) - 2)), None, None]
+    made = _scaled(m, Interval(*(end.reshape(n, c, -1) for end in made)), weight, bias, [c, 1])
+    return [Interval(*(end.reshape(shape) for end in made)), None, None]
 
 
 def _batch_norm(m: Enclosing) -> Any:
@@ -105,9 +107,19 @@ def _norm(m: Enclosing) -> Interval:
     order = float(order["float"]) if isinstance(order, dict) else float(2 if order is None else order)
     if order <= 0:
         raise Open("no bounds over the reals are known for such a norm")
-    # it grows with each size
-    most = m.computed(lambda _: a.high)
-    return widened(m.computed(lambda _: a.low), most, LOST * (64 + a.low.numel()) * most.clamp(max=_FAR) + 2.0**-500)
+    # it grows with each size; of sizes that are shares of the largest, no power is too large, or all too small
+    dims, keepdim = m.argument(2, "dim"), bool(m.argument(3, "keepdim", False))
+
+    def norm(sizes: Tensor) -> Tensor:
+        largest = torch.linalg.vector_norm(sizes, math.inf, dims or None, True)
+        shares = torch.where(largest > 0, sizes / largest, 0.0)
+        made = m.computed(lambda _: shares)
+        size: Tensor = made * (largest if keepdim else largest.reshape(made.shape))
+        return size
+
+    low, high = norm(a.low), norm(a.high)
+    lost = LOST * (64 + a.low.numel()) * max(1.0, 1 / order)
+    return widened(low, high, lost * high.clamp(max=_FAR) + _TINY)
 
 
 def _product(m: Enclosing) -> Interval:

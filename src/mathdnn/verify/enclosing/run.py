@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,6 +20,25 @@ if TYPE_CHECKING:
 
 _NUMBERS = frozenset(["add", "sub", "rsub", "mul", "div", *functions.RULES])
 RULES = choosing.RULES | functions.RULES | normal.RULES | solving.RULES | sums.RULES
+_NAMES = """
+    all any argmax argmin argsort eq full_like ge gt isinf isnan isneginf isposinf le logical_and logical_not logical_or
+    logical_xor lt ne new_zeros ones_like _to_copy zeros_like"""
+_TELLING = frozenset(_NAMES.split())  # of numbers, truth values or whole numbers
+_LINE = (-math.inf, math.inf)
+_WHOLE = 2.0**53  # whole numbers below are floats
+
+
+def _real(a: Interval) -> Interval:
+    """The same, where a float that is no number may be any. Raises `Open` for what floats of 64 bits do not hold."""
+    if a.low.is_complex() or (a.low.is_floating_point() and a.low.dtype != torch.float64):
+        raise Open("numbers that are no float64")
+    if not a.low.is_floating_point():
+        if a.low.dtype != torch.bool and any(bool((end.double().abs() >= _WHOLE).any()) for end in set(a)):
+            raise Open("whole numbers beyond 2^53")
+        return a
+    if not any(bool(end.isnan().any()) for end in set(a)):
+        return a
+    return Interval(*(end.where(~end.isnan(), end.new_full((), by)) for end, by in zip(a, _LINE, strict=True)))
 
 
 class Enclosing:
@@ -26,7 +46,7 @@ class Enclosing:
 
     def __init__(self, graph: dict[str, Any]) -> None:
         self.graph = widened(graph)
-        self.constants = Program(self.graph).constants
+        self.constants = [_real(Interval(constant, constant)) for constant in Program(self.graph).constants]
 
     def at(self, image: Interval) -> Interval:
         """The output on every image of an interval of float64. Raises `Open`, `Malformed`."""
@@ -42,24 +62,25 @@ class Enclosing:
             pairs, k = self.kept.values[self.node["args"][0]["node"]], self.node["args"][1]
             return tuple(pairs[2 * k : 2 * k + 2])
         self.base, self.form = self.node["op"].split(".")[1:]
+        if (self.base, self.form) == ("view", "dtype"):
+            raise Open("the digits of numbers")
         made = self._exactly()
         if made is None:
             if self.base not in RULES:
                 raise Open(f"no bounds over the reals are known for aten.{self.base}")
             made = RULES[self.base](self)
         results = [made] if isinstance(made, Interval) else made
-        if (
-            self.node["dtype"] not in ("float64", None)
-            and results[0] is not None
-            and results[0].low.is_floating_point()
-        ):
+        if isinstance(made, Interval) and made.low.is_floating_point() and self.node["dtype"] != "float64":
             raise Open("whole numbers that are not known")
-        return tuple(end for result in results for end in (result or (None, None)))
+        return tuple(end for result in results for end in (_real(result) if result else (None, None)))
 
     def _exactly(self) -> list[Interval] | Interval | None:
         """The result, where every operand is exact and nothing is rounded."""
         operands = self.operands()
-        if not all(operand.exact for operand in operands):
+        counted = self.node["dtype"] not in ("float64", None)
+        if counted and self.base not in _TELLING and any(part.low.is_floating_point() for part in operands):
+            raise Open(f"whole numbers that aten.{self.base} makes of others")
+        if self.base == "_to_copy" or not all(operand.exact for operand in operands):
             return None
         made = self.low()
         parts = list(made) if isinstance(made, list | tuple) else [made]
@@ -90,11 +111,10 @@ class Enclosing:
                 raise Open("a place follows from numbers that may be equal")
             return Interval(low, high)
         if isinstance(argument, dict) and "constant" in argument:
-            point = self.constants[argument["constant"]]
-        else:
-            number = float(argument["float"]) if isinstance(argument, dict) else argument
-            point = torch.tensor(number, dtype=None if isinstance(number, bool) else torch.float64)
-        return Interval(point, point)
+            return self.constants[argument["constant"]]
+        number = float(argument["float"]) if isinstance(argument, dict) else argument
+        point = torch.tensor(number, dtype=None if isinstance(number, bool) else torch.float64)
+        return _real(Interval(point, point))
 
     def argument(self, place: int, name: str, default: Any = None) -> Any:
         args = self.node["args"]
@@ -111,7 +131,7 @@ class Enclosing:
         """The operation itself, of one tensor for each operand."""
         if self.node["dtype"] == "float64" and self.base in _NUMBERS:  # of whole numbers torch would make float32
             given, which = which, lambda operand: given(operand).double()
-        nodes, constants = _Ends(self.kept.values, which), _Ends([(c, c) for c in self.constants], which)
+        nodes, constants = _Ends(self.kept.values, which), _Ends(self.constants, which)
         return compute(self.node, nodes, constants, fits=True)
 
 

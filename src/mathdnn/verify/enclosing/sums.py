@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,16 @@ import torch
 
 from mathdnn.verify.enclosing import intervals as iv
 from mathdnn.verify.enclosing.intervals import LOST, Interval, settled
-from mathdnn.verify.running import Open
+from mathdnn.verify.running import Open, compute
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mathdnn.verify.enclosing.run import Enclosing
 
 _TINY = 2.0**-1000
 _CUBIC = 8.0  # more than what the sizes of the weights of a pixel add up to, both ways together
-_FINE = 2.0**-38  # of the weights of resized lines
+_BESIDE = 2.0**10  # places on a grid, as multiples of its half
 
 
 def _plus(sign: int) -> Rule:
@@ -74,34 +77,57 @@ def weighed(m: Enclosing) -> Interval:
         raise Open("sums of truth values that are not known")
     if m.base == "nansum" and any(bool(end.isinf().any()) for part in parts for end in part):
         raise Open("sums of numbers that may be none")
-    terms = max((part.low.numel() for part in parts), default=0)
+    terms = max((part.low.numel() for part in parts), default=0)  # and of places that meet, as many as there are pairs
+    terms = max(terms, math.prod(part.low.numel() for part in parts if not part.low.is_floating_point()))
     middle = m.computed(lambda a: a.middle()[0])
     most = m.computed(lambda a: a.middle()[0].abs() + a.middle()[1] if a.low.is_floating_point() else a.low)
     radius = most - m.computed(lambda a: a.middle()[0].abs() if a.low.is_floating_point() else a.low)
-    fine = LOST * (terms + 64) + (_FINE if "upsample" in m.base else 0)
-    return iv.around(middle, radius + fine * most + _TINY * (most > 0))
+    some = most > 0  # or products too small for floats
+    if not bool(some.all()):
+        some = m.computed(lambda a: ((a.low != 0) | (a.high != 0)).double() if a.low.is_floating_point() else a.low) > 0
+    return iv.around(middle, radius + LOST * (terms + 64) * most + _TINY * some.double())
 
 
 def _sampled(m: Enclosing) -> Interval:
     """At known places, between pixels or at the nearest: no weight is below 0."""
-    x, places, mode = m.first(), m.second(), m.node["args"][2]
-    if not places.exact or mode not in (0, 1):
-        raise Open("places that depend on the image, or cubic weights")
+    (x, places), (_, _, mode, _, corners) = (m.first(), m.second()), m.node["args"]
+    if not places.exact or mode not in (0, 1) or not bool((places.low.abs() <= _BESIDE).all()):
+        raise Open("places that depend on the image, or far from it, or cubic weights")
     middle, radius = x.middle()
+    sizes = torch.tensor(x.low.shape[:1:-1], dtype=torch.float64)
+    if mode == 1 and places.low.numel():
+        place = (places.low + 1) / 2 * (sizes - 1) if corners else ((places.low + 1) * sizes - 1) / 2
+        rounded = places.low * _BESIDE % 1 != 0
+        if bool((rounded & ((place - place.floor() - 0.5).abs() <= LOST * _BESIDE * sizes)).any()):
+            raise Open("places as near to one pixel as to another")
 
-    def own(value: Tensor) -> Any:
-        return m.computed(lambda a: value if a.low is x.low else a.low)
+    node = {**m.node, "args": [{"constant": 0}, {"constant": 1}, *m.node["args"][2:]]}
+    made, far = (
+        compute(node, [], [value.contiguous(), places.low], fits=True) for value in (middle, radius.expand_as(middle))
+    )
+    return _interpolated(m, made, far, _BESIDE)
 
-    far, most = own(radius.expand_as(middle).contiguous()), own(middle.abs() + radius)
-    return iv.around(own(middle), far + _FINE * most + _TINY * (most > 0))
+
+def _resized(m: Enclosing) -> Interval:
+    """Between pixels of lines: no weight is below 0."""
+    middle, radius = m.first().middle()
+    far = m.computed(lambda _: radius.expand_as(middle))
+    return _interpolated(m, m.computed(lambda _: middle), far)
 
 
 def _resized_cubic(m: Enclosing) -> Interval:
-    a = m.first()
-    middle, radius = a.middle()
-    made = m.computed(lambda _: middle)
-    far, most = (_CUBIC * size.abs().amax((-2, -1), keepdim=True) for size in (radius.expand_as(middle), middle))
-    return iv.around(made, far + _FINE * (most + far))
+    middle, radius = m.first().middle()
+    far = _CUBIC * radius.expand_as(middle).amax((-2, -1), keepdim=True)
+    return _interpolated(m, m.computed(lambda _: middle), far)
+
+
+def _interpolated(m: Enclosing, made: Tensor, far: Tensor, beside: float = 1.0) -> Interval:
+    """Sums whose weights floats round, and which pixel takes part in them where a weight is nearly 0: by a share of the
+    largest pixel, that grows with the places that the weights are the fractions of."""
+    x = m.first()
+    longest = max(*x.low.shape[2:], *made.shape[2:])
+    most = x.low.abs().maximum(x.high.abs()).amax(tuple(range(2, x.low.dim())), keepdim=True)
+    return iv.around(made, far + LOST * (64 + 8 * beside * longest) * _CUBIC * most + _TINY * (most > 0).double())
 
 
 def _sum_and_product(m: Enclosing) -> Interval:
@@ -113,7 +139,7 @@ def _sum_and_product(m: Enclosing) -> Interval:
 
 
 def _rounded_mean(m: Enclosing) -> Interval:
-    if m.base == "avg_pool2d" and (m.argument(6, "divisor_override") or 1) < 0:
+    if m.base in ("avg_pool2d", "avg_pool3d") and (m.argument(6, "divisor_override") or 1) < 0:
         raise Open("no bounds over the reals are known for a divisor below 0")
     return weighed(m)
 
@@ -128,8 +154,8 @@ RULES: dict[str, Callable[[Enclosing], Any]] = {
         ("mul", _times),
         ("div floor_divide", _over),
         ("fmod frac remainder", _left_over),
-        ("bmm convolution cumsum mean mm nansum scatter_add sum upsample_bilinear2d upsample_linear1d", weighed),
-        ("upsample_trilinear3d _upsample_bilinear2d_aa", weighed),
+        ("bmm convolution cumsum mean mm nansum scatter_add sum", weighed),
+        ("upsample_linear1d upsample_bilinear2d upsample_trilinear3d _upsample_bilinear2d_aa", _resized),
         ("adaptive_avg_pool1d _adaptive_avg_pool2d avg_pool1d avg_pool2d avg_pool3d", _rounded_mean),
         ("grid_sampler_2d", _sampled),
         ("upsample_bicubic2d _upsample_bicubic2d_aa", _resized_cubic),
