@@ -12,8 +12,9 @@ far. Where each input map feeds one output map, memory decides; for the derivati
 no kernel of its own there, and is far behind. The limits are a heuristic, measured on one thread and two, with torch
 2.13 (1 to 1000 images, 1 to 128 maps, 8 to 64 pixels, filters 1x1 to 7x7, strides, dilations and groups): for AVX2
 kernel by kernel over 2,168 sizes (Zen 3, 512 KB of second-level cache; other filters anew over 698, after their kernels
-had become up to twice as fast), for AVX-512 layer by layer over 1,194 (Zen 4, 1 MB, before that; float64 kernel by
-kernel, on Zen 5). Below them the kernels were mostly the faster way, above them torch was. Each thread needs memory for
+had become up to twice as fast), for AVX-512 layer by layer over 1,194 (Zen 4, 1 MB, before that; blocks of 512 KB to 1
+MB anew over 742, after filters 1, 3 and 5 wide had become faster; float64 kernel by kernel, on Zen 5). Below them the
+kernels were mostly the faster way, above them torch was. Each thread needs memory for
 a block, so beyond LARGEST torch convolves whatever is faster.
 """
 
@@ -45,6 +46,7 @@ class Limits(NamedTuple):
     """What was measured with one instruction set; bytes of a block, and loads by kind of filter."""
 
     near: int
+    near_wide: int  # of filters 3 and 5 wide without groups, which stay ahead in larger blocks
     one_to_one: dict[Direction, int]
     loads: dict[str, dict[Direction, Limit]]
 
@@ -53,18 +55,18 @@ def _loads(*rows: tuple[str, Limit, Limit]) -> dict[str, dict[Direction, Limit]]
     return {kind: {"forward": forward, "backward": backward} for kind, forward, backward in rows}
 
 
-AVX512 = Limits(512 << 10, {"forward": 4 << 20, "backward": 4 << 20}, _loads(
+AVX512 = Limits(512 << 10, 1 << 20, {"forward": 4 << 20, "backward": 4 << 20}, _loads(
     ("float64", Limit(1.0, 1.0), Limit(1.0, 1.0)),
     ("filters 5 wide", Limit(1.0, 0.9), Limit(1.0, 0.8)),
     ("filters 3 wide", Limit(0.95, 0.7), Limit(0.95, 0.6)),
     ("filters 1 wide", Limit(1.0, 0.6), Limit(0.8, 0.5)),
-    ("other filters", Limit(0.9, 0.4), Limit(0.85, 0.5)),
+    ("other filters", Limit(0.9, 0.55), Limit(0.85, 0.5)),
     ("groups, filters 5 wide", Limit(0.6, 0.6), Limit(0.6, 0.6)),
     ("groups, filters 3 wide", Limit(0.6, 0.4), Limit(0.6, 0.4)),
     ("groups, filters 1 wide", Limit(0.4, 0.4), Limit(0.4, 0.4)),
     ("groups, other filters", Limit(0.6, 0.3), Limit(0.5, 0.3)),
 ))  # fmt: skip
-AVX2 = Limits(640 << 10, {"forward": 4 << 20, "backward": 64 << 20}, _loads(
+AVX2 = Limits(640 << 10, 640 << 10, {"forward": 4 << 20, "backward": 64 << 20}, _loads(
     ("float64", Limit(1.2, 1.0), Limit(0.6, 0.5)),
     ("filters 5 wide", Limit(1.1, 0.6), Limit(0.9, 0.6)),
     ("filters 3 wide", Limit(1.1, 0.7), Limit(1.0, 0.55)),
@@ -81,6 +83,7 @@ def _lower(a: Limits, b: Limits) -> Limits:
     ways: tuple[Direction, Direction] = ("forward", "backward")
     return Limits(
         min(a.near, b.near),
+        min(a.near_wide, b.near_wide),
         {way: min(a.one_to_one[way], b.one_to_one[way]) for way in ways},
         {k: {way: Limit(*map(min, a.loads[k][way], b.loads[k][way])) for way in ways} for k in a.loads},
     )
@@ -143,7 +146,7 @@ def pays(
         most = known.one_to_one[direction]
         return block <= most, f"a block takes {block >> 10} KiB, and {most >> 10} are the limit from one map to one map"
     density = where.edges / (groups * _padded(inputs // groups) * _padded(outputs // groups))
-    near = block <= known.near
+    near = block <= (known.near_wide if kind in ("filters 3 wide", "filters 5 wide") else known.near)
     load, limit = density / kernel.fill(images), known.loads[kind][direction][0 if near else 1]
     where_it_lies = "near" if near else "far"
     return load <= limit, f"density / fill is {load:.2f}, and {limit:g} is the limit for {kind}, blocks {where_it_lies}"
