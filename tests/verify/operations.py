@@ -79,6 +79,8 @@ OPERATIONS = LAYERS | FUNCTIONS | {
     "not": lambda x: (~(x > 0.1)).float(), "any": lambda x: ((x > 1).any(-1, keepdim=True)).float(),
     "all": lambda x: ((x > -1).all(-1, keepdim=True)).float(),
     "two numbers": lambda x: x.relu().logical_and(x > -0.5).float(),
+    "whole products": lambda x: ((x.abs() * 3).to(torch.uint8) * PLACES[:1].to(torch.uint8)).to(x.dtype),
+    "products of truth": lambda x: ((x > 0) * (x.flip(-1) > 0.5)).to(x.dtype),
     "whole numbers": lambda x: (x * 3).int().float(), "place of a pixel": lambda x: x.gather(-1, (x * 0 + 2.2).long()),
     "some columns": lambda x: x[..., PLACES].abs(), "put": lambda x: x.abs().index_put((PLACES[:1] * 0,), x * 2),
     "added at places": lambda x: torch.zeros_like(x).scatter_add(-1, PLACES.expand(1, 2, 4, 3), x).abs(),

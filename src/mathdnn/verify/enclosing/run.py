@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mathdnn.verify.enclosing import choosing, functions, normal, solving, sums
-from mathdnn.verify.enclosing.intervals import Interval
+from mathdnn.verify.enclosing.intervals import Interval, settled
 from mathdnn.verify.keeping import Kept
 from mathdnn.verify.running import Open, Program, arrays_in, compute, numbers_in, widened
 from mathdnn.verify.unrounded import unrounded
@@ -71,8 +71,21 @@ class Enclosing:
             made = RULES[self.base](self)
         results = [made] if isinstance(made, Interval) else made
         if isinstance(made, Interval) and made.low.is_floating_point() and self.node["dtype"] != "float64":
-            raise Open("whole numbers that are not known")
+            results = [self._whole(made)]
         return tuple(end for result in results for end in (_real(result) if result else (None, None)))
+
+    def _whole(self, a: Interval) -> Interval:
+        """What whole numbers add up to, or multiply to, between two floats: in the range of their kind."""
+        if self.base not in ("add", "sub", "rsub", "mul", "neg", "abs"):
+            raise Open("whole numbers that are not known")
+        kind = getattr(torch, self.node["dtype"])
+        low, high = a.low.ceil(), a.high.floor()
+        if kind is torch.bool:
+            return settled(low != 0, high != 0)
+        limits = torch.iinfo(kind)
+        if low.numel() and not (low.min() >= max(limits.min, -_WHOLE) and high.max() <= min(limits.max, _WHOLE)):
+            raise Open("whole numbers beyond their range")
+        return settled(low.to(kind), high.to(kind))
 
     def _exactly(self) -> list[Interval] | Interval | None:
         """The result, where every operand is exact and nothing is rounded."""
