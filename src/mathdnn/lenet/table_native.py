@@ -46,7 +46,7 @@ class Limits(NamedTuple):
     """What was measured with one instruction set; bytes of a block, and loads by kind of filter."""
 
     near: int
-    near_wide: int  # of filters 3 and 5 wide without groups, which stay ahead in larger blocks
+    near_3_wide: int  # of filters 3 wide without groups, which stay ahead in larger blocks
     one_to_one: dict[Direction, int]
     loads: dict[str, dict[Direction, Limit]]
 
@@ -83,7 +83,7 @@ def _lower(a: Limits, b: Limits) -> Limits:
     ways: tuple[Direction, Direction] = ("forward", "backward")
     return Limits(
         min(a.near, b.near),
-        min(a.near_wide, b.near_wide),
+        min(a.near_3_wide, b.near_3_wide),
         {way: min(a.one_to_one[way], b.one_to_one[way]) for way in ways},
         {k: {way: Limit(*map(min, a.loads[k][way], b.loads[k][way])) for way in ways} for k in a.loads},
     )
@@ -146,7 +146,7 @@ def pays(
         most = known.one_to_one[direction]
         return block <= most, f"a block takes {block >> 10} KiB, and {most >> 10} are the limit from one map to one map"
     density = where.edges / (groups * _padded(inputs // groups) * _padded(outputs // groups))
-    near = block <= (known.near_wide if kind in ("filters 3 wide", "filters 5 wide") else known.near)
+    near = block <= (known.near_3_wide if kind == "filters 3 wide" else known.near)
     load, limit = density / kernel.fill(images), known.loads[kind][direction][0 if near else 1]
     where_it_lies = "near" if near else "far"
     return load <= limit, f"density / fill is {load:.2f}, and {limit:g} is the limit for {kind}, blocks {where_it_lies}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mathdnn.verify.numbers import Malformed, Numbers, convolve
+from mathdnn.verify.numbers import Malformed, Numbers, convolve, padded
 
 _ROOM = 1 << 28  # as in `convolution`
 _NUMBER = re.compile(r"-?[0-9]{1,1000}(/[0-9]{1,1000})?")
@@ -62,13 +62,13 @@ def continued(form: dict[str, Any], image: np.ndarray, sides: list[list[int]]) -
         if min(side) < 0 or max(side) > n + wide or max(side) > 1 << 14:
             raise Malformed("a padding that no layer has")
     mode: Any = MODES[form["padding_mode"]]
-    return np.asarray(np.pad(image, [(0, 0), (0, 0), *sides], mode=mode))
+    return padded(image, [(0, 0), (0, 0), *sides], mode=mode)
 
 
 def _plain(form: dict[str, Any], image: np.ndarray, weight: np.ndarray, numbers: Numbers) -> np.ndarray:
     """Y[n,l,i] = sum weight[l,g,a] X[n,g, s i + d a] on the padded image."""
-    padded = continued(form, image, form["padding"])
-    return convolve(numbers, padded, weight, form["stride"], form["dilation"], form["groups"], 2)
+    around = continued(form, image, form["padding"])
+    return convolve(numbers, around, weight, form["stride"], form["dilation"], form["groups"], 2)
 
 
 def looks(form: dict[str, Any]) -> list[list[int]]:

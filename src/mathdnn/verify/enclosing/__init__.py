@@ -24,11 +24,11 @@ def apart(graph: dict[str, Any], images: dict[str, np.ndarray], factor: int | No
     reals at images x, y and z (0 where there is none). Raises `Open`, `Malformed`."""
     if any(image.dtype.kind != "f" or not np.isfinite(image).all() for image in images.values()):
         raise Malformed("images that are no floats")
+    if factor not in (None, -1, 2):
+        raise Malformed("no such law")
     f, points = Enclosing(graph), {name: _point(image) for name, image in images.items()}
     x, base = points["x"], points.get("z", _point(np.zeros_like(images["x"])))
     at_base, at_x = f.at(base), f.at(_sum(base, x))
-    if factor not in (None, -1, 2):
-        raise Malformed("no such law")
     if factor is None:
         y = points["y"]
         found = f.at(_sum(_sum(base, x), y))

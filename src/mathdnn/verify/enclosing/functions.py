@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mathdnn.verify.enclosing import intervals as iv
-from mathdnn.verify.enclosing.intervals import Interval, settled, widened
+from mathdnn.verify.enclosing.intervals import FAR, TINY, TRUSTED, Interval, settled, widened
 from mathdnn.verify.running import Open
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from mathdnn.verify.enclosing.run import Enclosing
 
-_TRUSTED = 2.0**-45  # of argument and result: what torch's functions of float64 are off by, at most
 _GROWING = """
     asin asinh atan atanh erf exp exp2 expm1 hardsigmoid log log10 log1p log2 log_sigmoid_forward logsumexp selu sigmoid
     sinh softshrink tanh"""
@@ -26,7 +25,6 @@ _SLOPES = {"sin": 1.0, "cos": 1.0, "gelu": 1.2, "silu": 1.2, "mish": 1.2, "hards
 _CLOSE = frozenset(
     ["asin", "asinh", "atan", "atanh", "erf", "exp", "exp2", "expm1", "log1p", "sigmoid", "sinh", "tanh"]
 )
-_FAR, _TINY = 1.7e308, 2.0**-1000
 
 
 def _near(low: Tensor, high: Tensor, before: Interval, *, close: bool) -> Interval:
@@ -34,7 +32,7 @@ def _near(low: Tensor, high: Tensor, before: Interval, *, close: bool) -> Interv
 
     What an exact 0 gives is exact where it is 0.
     """
-    by = _TRUSTED * (low.abs().maximum(high.abs()).clamp(max=_FAR) + (0.0 if close else 1.0)) + _TINY
+    by = TRUSTED * (low.abs().maximum(high.abs()).clamp(max=FAR) + (0.0 if close else 1.0)) + TINY
     if before.low.shape == low.shape:
         by = by.masked_fill((before.low == 0) & (before.high == 0) & (low == 0) & (high == 0), 0)
     return widened(low, high, by)
@@ -128,7 +126,7 @@ def _power(m: Enclosing) -> Interval:
     above = (a.low > 0) | ((a.low >= 0) & (b.low > 0))  # grows or falls there with each
     corners = [torch.pow(x, y) for x in a for y in b]
     low, high = functools.reduce(torch.minimum, corners), functools.reduce(torch.maximum, corners)
-    made = widened(low, high, _TRUSTED * high.clamp(max=_FAR) + _TINY)
+    made = widened(low, high, TRUSTED * high.clamp(max=FAR) + TINY)
     return _unless(~above, made)
 
 
@@ -153,11 +151,9 @@ def _whole_power(m: Enclosing, a: Interval, exponent: int) -> Interval:
 def _tangent(m: Enclosing) -> Interval:
     a = m.first()
     low, high = a.low.tan(), a.high.tan()
-    turns = [
-        (end / math.pi + 0.5).floor() for end in (a.low - _TRUSTED * a.low.abs(), a.high + _TRUSTED * a.high.abs())
-    ]
+    turns = [(end / math.pi + 0.5).floor() for end in (a.low - TRUSTED * a.low.abs(), a.high + TRUSTED * a.high.abs())]
     slope = (1 + low.abs().maximum(high.abs()) ** 2) * (1 + a.low.abs())
-    return _unless((turns[0] != turns[1]) | (low > high), widened(low, high, _TRUSTED * slope))
+    return _unless((turns[0] != turns[1]) | (low > high), widened(low, high, TRUSTED * slope))
 
 
 def _angle(m: Enclosing) -> Interval:
@@ -165,7 +161,7 @@ def _angle(m: Enclosing) -> Interval:
     y, x = m.first(), m.second()
     corners = [torch.atan2(a, b) for a in y for b in x]
     low, high = functools.reduce(torch.minimum, corners), functools.reduce(torch.maximum, corners)
-    return _unless((y.low <= 0) & (y.high >= 0) & (x.low <= 0), widened(low, high, _TRUSTED))
+    return _unless((y.low <= 0) & (y.high >= 0) & (x.low <= 0), widened(low, high, TRUSTED))
 
 
 def _reciprocal(m: Enclosing) -> Interval:

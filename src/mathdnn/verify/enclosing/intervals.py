@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LOST = 2.0**-50  # of a number: more than an operation rounds off, and than widening by it rounds off again
-_TINY = 2.0**-1060
+TRUSTED = 2.0**-45  # of argument and result: what torch's functions of float64 are off by, at most
+FAR, TINY = 1.7e308, 2.0**-1000  # where shares of numbers are counted no further, and what is lost below any share
+_LEAST = 2.0**-1060  # a product or quotient that is too small for floats
 _LARGEST = 1.7976931348623157e308
 
 
@@ -40,7 +42,7 @@ class Interval(NamedTuple):
         if self.exact:
             return self.low, self.low.new_zeros(())
         middle = self.low / 2 + self.high / 2
-        return middle, (self.high - middle).maximum(middle - self.low) * (1 + LOST) + _TINY
+        return middle, (self.high - middle).maximum(middle - self.low) * (1 + LOST) + _LEAST
 
 
 def settled(low: Tensor, high: Tensor) -> Interval:
@@ -79,14 +81,14 @@ def mul(a: Interval, b: Interval) -> Interval:
         low, high = low.minimum(known), high.maximum(known)
     zero = ((a.low == 0) & (a.high == 0)) | ((b.low == 0) & (b.high == 0))
     none = zero & ((a.low - a.low != 0) | (a.high - a.high != 0) | (b.low - b.low != 0) | (b.high - b.high != 0))
-    return widened(low, high, (_TINY * (~zero).double()).masked_fill(none, torch.inf))
+    return widened(low, high, (_LEAST * (~zero).double()).masked_fill(none, torch.inf))
 
 
 def inverse(a: Interval) -> Interval:
     """1 / a, unknown where a may be 0."""
     known = (a.low > 0) | (a.high < 0)
     infinite = a.low.new_full((), float("inf"))
-    return widened((1 / a.high).where(known, -infinite), (1 / a.low).where(known, infinite), _TINY)
+    return widened((1 / a.high).where(known, -infinite), (1 / a.low).where(known, infinite), _LEAST)
 
 
 def div(a: Interval, b: Interval) -> Interval:

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mathdnn.verify.enclosing import intervals as iv
-from mathdnn.verify.enclosing.intervals import LOST, Interval, settled, widened
+from mathdnn.verify.enclosing.intervals import FAR, LOST, TINY, TRUSTED, Interval, settled, widened
 from mathdnn.verify.running import Open
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from mathdnn.verify.enclosing.run import Enclosing
-
-_TRUSTED = 2.0**-45  # of argument and result: what torch's functions of float64 are off by, at most
-_FAR, _TINY = 1.7e308, 2.0**-1000
 
 
 def _normal(x: Interval, mean: Interval, variance: Interval, eps: float) -> Interval:
@@ -54,13 +51,13 @@ def _shares(m: Enclosing) -> Interval:
     """Softmax, or its logarithm: x - log(sum of exp)."""
     a, axis = m.first(), m.node["args"][1]
     low, high = (end.logsumexp(axis, keepdim=True) for end in a)
-    size = (low.abs() + high.abs()).clamp(max=_FAR)
-    whole = widened(low, high, _TRUSTED * (1 + size))
+    size = (low.abs() + high.abs()).clamp(max=FAR)
+    whole = widened(low, high, TRUSTED * (1 + size))
     made = iv.add(a, iv.minus(whole))
     if m.base == "_log_softmax":
         return made
     low, high = made.low.exp(), made.high.exp()
-    return widened(low, high, _TRUSTED * high.clamp(max=_FAR) + _TINY)
+    return widened(low, high, TRUSTED * high.clamp(max=FAR) + TINY)
 
 
 def _scaled(m: Enclosing, made: Interval, weight: Any, bias: Any, shape: list[int]) -> Interval:
@@ -119,7 +116,7 @@ def _norm(m: Enclosing) -> Interval:
 
     low, high = norm(a.low), norm(a.high)
     lost = LOST * (64 + a.low.numel()) * max(1.0, 1 / order)
-    return widened(low, high, lost * high.clamp(max=_FAR) + _TINY)
+    return widened(low, high, lost * high.clamp(max=FAR) + TINY)
 
 
 def _product(m: Enclosing) -> Interval:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mathdnn.verify.enclosing import intervals as iv
-from mathdnn.verify.enclosing.intervals import LOST, Interval, settled
+from mathdnn.verify.enclosing.intervals import LOST, TINY, Interval, settled
 from mathdnn.verify.running import Open, compute
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from mathdnn.verify.enclosing.run import Enclosing
 
-_TINY = 2.0**-1000
 _CUBIC = 8.0  # more than what the sizes of the weights of a pixel add up to, both ways together
 _BESIDE = 2.0**10  # places on a grid, as multiples of its half
 
@@ -85,7 +84,7 @@ def weighed(m: Enclosing) -> Interval:
     some = most > 0  # or products too small for floats
     if not bool(some.all()):
         some = m.computed(lambda a: ((a.low != 0) | (a.high != 0)).double() if a.low.is_floating_point() else a.low) > 0
-    return iv.around(middle, radius + LOST * (terms + 64) * most + _TINY * some.double())
+    return iv.around(middle, radius + LOST * (terms + 64) * most + TINY * some.double())
 
 
 def _sampled(m: Enclosing) -> Interval:
@@ -127,7 +126,7 @@ def _interpolated(m: Enclosing, made: Tensor, far: Tensor, beside: float = 1.0) 
     x = m.first()
     longest = max(*x.low.shape[2:], *made.shape[2:])
     most = x.low.abs().maximum(x.high.abs()).amax(tuple(range(2, x.low.dim())), keepdim=True)
-    return iv.around(made, far + LOST * (64 + 8 * beside * longest) * _CUBIC * most + _TINY * (most > 0).double())
+    return iv.around(made, far + LOST * (64 + 8 * beside * longest) * _CUBIC * most + TINY * (most > 0).double())
 
 
 def _sum_and_product(m: Enclosing) -> Interval:
