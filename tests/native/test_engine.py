@@ -176,6 +176,18 @@ NETWORKS = {
         (1, 2, 6),
         3,
     ),
+    "border around a filter that covers its whole input": (
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 4, (3, 2)),
+            nn.Tanh(),
+            nn.Conv2d(4, 3, (1, 2), padding=(1, 2)),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(3 * 3 * 4, 3),
+        ),
+        (1, 3, 2),
+        3,
+    ),
     "pool first, activations in a row": (
         lambda: nn.Sequential(
             nn.AvgPool2d(2),

@@ -199,6 +199,8 @@ class _Draft:
         if layer.kernel == (rows, columns) and layer.padding == (0, 0) and layer.maps == whole:
             self._sums(len(layer.maps), layer.bias)  # the same, over (maps, rows, columns) in this order
             return
+        if layer.padding != (0, 0) and self.operations and isinstance(self.operations[-1].layer, Dense):
+            self._append(None, self.buffers[-1].shape)  # a dense layer leaves no room for a border
         before = self.buffers[-1]
         self.buffers[-1] = Buffer(before.shape, layer.padding, before.activation)
         weight = self._take((layer.edges, *layer.kernel))
