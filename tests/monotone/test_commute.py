@@ -183,6 +183,15 @@ def test_nan_from_a_number_is_not_ordered():
     )
 
 
+@pytest.mark.parametrize(("name", "shape"), [("onnx:Flatten", r"\(128, 1\)"), ("onnx:Squeeze", r"\(\)")])
+def test_an_onnx_operator_that_changes_the_shape_is_refused(name, shape):
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(
+        InvalidInput, match=rf"^is_nondecreasing\(f=...\): expected the shape .*, got {shape} from {name};"
+    ):
+        is_nondecreasing(name, "float16")
+
+
 def test_an_onnx_operator_by_name():
     pytest.importorskip("onnxruntime")
     verdict = is_nondecreasing("onnx:Softsign", stop_at_first=True)
@@ -235,3 +244,46 @@ def test_tanh_and_relu_commute_over_all_float32():
     tanh, relu = commutes_with_max_pool(torch.tanh), commutes_with_max_pool(torch.relu)
     assert (tanh.status, tanh.equality) == (Status.PROVED, Equality.BITWISE)
     assert (relu.status, relu.equality) == (Status.PROVED, Equality.VALUES)
+
+
+def zero_of_a_sign_by_length(x):
+    zero = torch.full_like(x, -0.0 if x.numel() < 64 else 0.0)
+    return torch.where(x.abs() < 1, zero, x)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_scalar_tail_that_differs_by_the_sign_of_a_zero_alone_commutes_as_values(dtype):
+    for equality in (None, "equal as values"):
+        verdict = commutes_with_max_pool(zero_of_a_sign_by_length, dtype, equality=equality)
+        assert (verdict.status, verdict.equality) == (Status.PROVED, Equality.VALUES)
+        assert verdict.claim.endswith(" image without NaN, as values (the sign of a zero may differ)")
+        same = "the same value gives the same value wherever it lies in a tensor, or a zero of the other sign"
+        assert same in [assumption.statement for assumption in verdict.assumptions]
+    bitwise = commutes_with_max_pool(zero_of_a_sign_by_length, dtype, equality="bitwise")
+    assert (bitwise.status, bitwise.equality) == (Status.REFUTED, Equality.BITWISE)
+    assert bitwise.claim.endswith(" image without NaN, to the bit")
+    replay(bitwise, zero_of_a_sign_by_length, bits_differ=True)
+    body = commutes_with_max_pool(zero_of_a_sign_by_length, dtype, path="vector body")
+    place = "the same value gives the same bits wherever it lies in the vector body of a tensor"
+    assert (body.status, body.assumptions[2].statement) == (Status.PROVED, place)
+
+
+def test_a_scalar_tail_that_differs_as_a_value_does_not_commute_as_values():
+    verdict = commutes_with_max_pool(torch.sigmoid, equality="equal as values")
+    assert (verdict.status, verdict.equality) == (Status.REFUTED, Equality.VALUES)
+    replay(verdict, torch.sigmoid)
+
+
+def test_both_zeros_may_give_nan_of_other_bits():
+    def nan_above_minus_one(x):
+        return torch.where(x > -1, torch.copysign(torch.full_like(x, float("nan")), x), x)
+
+    verdict = commutes_with_max_pool(nan_above_minus_one, "float16")
+    assert (verdict.status, verdict.equality) == (Status.PROVED, Equality.VALUES)
+
+
+def test_a_window_without_a_cell_of_the_image_is_left_out():
+    beside = F.max_pool2d(torch.ones(1, 1, 1, 1), 2, stride=1, padding=1, dilation=2)
+    assert beside.tolist() == [[[[-float("inf")]]]]
+    verdict = commutes_with_max_pool(torch.tanh, "bfloat16")
+    assert "every window holds a cell of the image" in [assumption.statement for assumption in verdict.assumptions]

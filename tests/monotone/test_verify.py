@@ -31,6 +31,10 @@ MADE = {
     "images": lambda: commutes_with_max_pool(F.gelu, "bfloat16"),
     "signs of zero": lambda: commutes_with_max_pool(torch.relu, "float16", equality="bitwise"),
     "position": lambda: commutes_with_max_pool(torch.sigmoid),
+    "position, as values": lambda: commutes_with_max_pool(torch.sigmoid, equality="equal as values"),
+    "signs of zero in the tail": lambda: commutes_with_max_pool(F.softshrink, "float16"),
+    "signs of zero, body": lambda: commutes_with_max_pool(F.softshrink, "float16", path="vector body"),
+    "signs of zero, bitwise": lambda: commutes_with_max_pool(F.softshrink, "float16", equality="bitwise"),
     "term": lambda: over_the_reals("tanh"),
     "two cells": lambda: over_the_reals("gelu"),
     "converse": converse,
@@ -86,6 +90,13 @@ LIES = {
     "no assumption": ("scan", {"assumptions": ()}, "the assumptions are not those"),
     "no pool": ("bitwise", {"assumptions": ()}, "the assumptions are not those"),
     "a fall of another": ("fall", {"claim": "1 + 1 = 2"}, "the evidence is for another claim"),
+    "other bits in the tail": (
+        "signs of zero, body",
+        {
+            "claim": "torch.nn.functional.softshrink commutes with max pooling over every float16 image without NaN, to the bit"
+        },
+        "23,552 of the values tried give other bits",
+    ),
     "images of another": ("images", {"claim": "1 + 1 = 2"}, "the evidence is for another claim"),
     "cases": ("converse", {"commutes": []}, "the three orders are not as listed"),
 }

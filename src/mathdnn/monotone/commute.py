@@ -92,8 +92,8 @@ def commutes_with_max_pool(
     body = path == "vector body"
     claim += ", on the vector body" if body else ""
     found = positions(function, exhaustive=every_position, progress=progress, threads=threads)
-    if found.differing and not body:
-        return sealed(_moved(function, claim, found))
+    if (found.apart or (found.differing and equality == "bitwise")) and not body:
+        return sealed(_moved(function, claim, found, equality))
     facts = gather(function, found, stop_at_first=stop_at_first, progress=progress, cache=cache, threads=threads)
     image = _image(function, facts)
     if image is not None:
@@ -114,7 +114,8 @@ def _image(f: Elementwise, facts: Facts) -> list[int] | None:
     found = facts.scan
     if found.first_fall is not None:
         return [int(b) for b in bits_at(np.array([found.first_fall.place, found.first_fall.place + 1]), f.form)]
-    if facts.zeros[0] != facts.zeros[1] and len(set(values_of(np.array(facts.zeros, f.form.integer), f.form))) == 2:
+    minus, plus = values_of(np.array(facts.zeros, f.form.integer), f.form)
+    if minus != plus and not (np.isnan(minus) and np.isnan(plus)):
         return [int(b) for b in bits_at(np.array([-1, 0]), f.form)]
     if found.first_nan is not None and found.nan_outputs <= f.form.infinity - found.first_nan:
         above = next(span.last for span in reversed(found.spans) if span.last > found.first_nan)
@@ -126,6 +127,7 @@ def _equal(f: Elementwise, facts: Facts, claim: str, equality: str | None, *, bo
     """The theorem applies: to the bit, or but for the signs of zeros."""
     one_sign = len(facts.scan.zero_bits) < 2
     bitwise = one_sign or (not facts.scan.nonzero_to_zero and first_of_equals(f.form))
+    bitwise = bitwise and (body or not facts.positions.differing)
     if equality == "bitwise" and not bitwise:
         return _shown(f, facts, claim + ", to the bit", zero_image(f), Equality.BITWISE, body=body)
     if facts.positions.differing and facts.positions.layout in WHOLE_VECTORS:
@@ -149,7 +151,7 @@ def _equal(f: Elementwise, facts: Facts, claim: str, equality: str | None, *, bo
     return proved(
         f"{claim}, {how}",
         evidence,
-        assumptions=(*_pooling(f, facts, one_nan), *assumptions_of(f, facts)[:-1]),
+        assumptions=(*_pooling(f, facts, one_nan, body), *assumptions_of(f, facts)[:-1]),
         equality=shown,
     )
 
@@ -161,21 +163,30 @@ def _one_nan(f: Elementwise, facts: Facts, body: bool) -> bool:
     return not bits or (len(bits) == 1 and keeps_nan(f.form, bits[0]))
 
 
-def _pooling(f: Elementwise, facts: Facts, one_nan: bool) -> tuple[Assumption, ...]:
+def _pooling(f: Elementwise, facts: Facts, one_nan: bool, body: bool) -> tuple[Assumption, ...]:
     ties = Assumption(
         "max pooling compares values and returns the first of equal ones",
         "torch's max_pool2d did on both zeros, contiguous and channels last",
     )
-    same = Assumption(
-        "the same value gives the same bits wherever it lies in a tensor",
-        position_sentence(facts.positions, f.form),
+    cells = Assumption(
+        "every window holds a cell of the image",
+        "torch lets one lie in the padding alone where dilation is above 1, and gives -inf for it",
     )
+    same = Assumption(_same(facts.positions, body), position_sentence(facts.positions, f.form))
     nan = Assumption(
         "max pooling gives NaN where its window holds one",
         "torch's max_pool2d did at either end of it, contiguous and channels last"
         + (", and kept its bits" if one_nan else ""),
     )
-    return (ties, nan, same) if facts.scan.nan_outputs else (ties, same)
+    return (ties, cells, nan, same) if facts.scan.nan_outputs else (ties, cells, same)
+
+
+def _same(found: Positions, body: bool) -> str:
+    """What a proof assumes of a value that moves to another place."""
+    if not found.differing:
+        return "the same value gives the same bits wherever it lies in a tensor"
+    where = "the vector body of a tensor" if body else "a tensor, or a zero of the other sign"
+    return f"the same value gives the same {'bits' if body else 'value'} wherever it lies in {where}"
 
 
 def _shown(
@@ -203,8 +214,10 @@ def _shown(
     )
 
 
-def _moved(f: Elementwise, claim: str, found: Positions) -> Verdict:
+def _moved(f: Elementwise, claim: str, found: Positions, asked: str | None) -> Verdict:
     """The output depends on the position: one value everywhere, pooled to a single cell, shows it."""
+    equality = Equality.BITWISE if asked == "bitwise" else Equality.VALUES
+    claim += ", to the bit" if asked == "bitwise" else ""
     assert found.place is not None
     bits = int(bits_at(np.array([found.place]), f.form)[0])
     data = {
@@ -217,13 +230,13 @@ def _moved(f: Elementwise, claim: str, found: Positions) -> Verdict:
     }
     for width in (2, 3, 4, 8, 16, 32, 64, 4096):
         first, last = both_ways(f, [bits] * width, 1, width)
-        cells_apart = differ(first, last, f.form, Equality.BITWISE)
+        cells_apart = differ(first, last, f.form, equality)
         if len(cells_apart):
             evidence = shown_by(f, [bits] * width, width, first, last, int(cells_apart[0]), data)
-            return refuted(claim, evidence, equality=Equality.BITWISE)
+            return refuted(claim, evidence, equality=equality)
     return undecided(
         claim,
         f"{position_sentence(found, f.form)}; but no row of up to 4,096 cells shows it",
         "an image in the layout that was named",
-        equality=Equality.BITWISE,
+        equality=equality,
     )

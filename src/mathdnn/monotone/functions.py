@@ -192,6 +192,7 @@ def _onnx(name: str, form: Format, who: str) -> Elementwise:
     def on_bits(bits: np.ndarray) -> np.ndarray:
         x = np.ascontiguousarray(bits).view(floating)
         y: np.ndarray = session.run(None, {"x": x})[0]
+        _require(y.shape == x.shape, who, f"the shape {x.shape} back", f"{y.shape} from {name}")
         return y.view(form.integer)
 
     return Elementwise(name, "onnxruntime", onnxruntime.__version__, _numpy_instruction_set(), form, True, on_bits)

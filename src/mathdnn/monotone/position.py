@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mathdnn.monotone.floats import bits_at, is_nan, place_of
+from mathdnn.monotone.floats import bits_at, is_nan, place_of, values_of
 from mathdnn.monotone.found import ends_of
 from mathdnn.monotone.functions import Elementwise
 from mathdnn.monotone.scan import CHUNK, TILE, Progress, cores, quiet_torch
@@ -65,8 +65,9 @@ class Positions:
     """How many values were compared between the body and another layout, and where the outputs differ.
 
     `layout` is one where an elementwise kernel is all vector body, if it differs in such a one. `place` is the one with
-    the greatest difference (in ulps), `body` and `other` the output bits there. `nan_bits`: the least and the greatest
-    bits of NaN that came out in any layout; bits of NaN count as no difference.
+    the greatest difference (in ulps), `body` and `other` the output bits there. `apart`: some outputs differ by more
+    than the sign of a zero. `nan_bits`: the least and the greatest bits of NaN that came out in any layout; bits of NaN
+    count as no difference.
     """
 
     compared: int
@@ -78,6 +79,7 @@ class Positions:
     other: int | None = None
     ulps: int = 0
     nan_bits: tuple[int, ...] = ()
+    apart: bool = False
 
 
 def positions(
@@ -92,7 +94,7 @@ def positions(
     threaded = _threaded(f, bits_at(places, f.form))
     with quiet_torch(f.library):
         found = _compare(f, places, threaded, complete=f.form.width == 16 and f.library != "onnxruntime")
-        if exhaustive and not found.differing and f.form.width == 32 and f.library != "onnxruntime":
+        if exhaustive and not found.apart and f.form.width == 32 and f.library != "onnxruntime":
             return _everything(f, progress, threads, found)
         return found
 
@@ -212,11 +214,11 @@ def _ends(f: Elementwise, bits: Int[np.ndarray, " n"]) -> Iterator[tuple[str, np
 
 def _worse(one: Positions, other: Positions) -> Positions:
     worse = other if _badness(other) > _badness(one) else one
-    return replace(worse, nan_bits=ends_of(one.nan_bits + other.nan_bits))
+    return replace(worse, nan_bits=ends_of(one.nan_bits + other.nan_bits), apart=one.apart or other.apart)
 
 
-def _badness(found: Positions) -> tuple[bool, bool, int]:
-    return found.differing > 0, found.layout in WHOLE_VECTORS, found.ulps
+def _badness(found: Positions) -> tuple[bool, bool, bool, int]:
+    return found.differing > 0, found.layout in WHOLE_VECTORS, found.apart, found.ulps
 
 
 def _difference(
@@ -228,12 +230,16 @@ def _difference(
     at = np.flatnonzero((body[:n] != other[:n]) & ~(nans & theirs))
     if not len(at):
         return Positions(n, complete, 0, nan_bits=bits)
+    differing, values = len(at), at[values_of(body[at], form) != values_of(other[at], form)]
+    apart = bool(len(values))
+    at = values if apart else at
     gap = np.abs(place_of(body[at], form) - place_of(other[at], form))
     gap[is_nan(body[at], form) | is_nan(other[at], form)] = 0  # a number against NaN has no distance
     worst = int(at[int(gap.argmax())])
     return Positions(
-        n, complete, len(at), layout, int(places[worst]), int(body[worst]), int(other[worst]), int(gap.max()), bits
-    )
+        n, complete, differing, layout, int(places[worst]), int(body[worst]), int(other[worst]), int(gap.max()), bits,
+        apart,
+    )  # fmt: skip
 
 
 def all_places(form: Format) -> np.ndarray:

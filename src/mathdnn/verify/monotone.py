@@ -98,7 +98,15 @@ _POOL = Assumption(
     "max pooling compares values and returns the first of equal ones",
     "torch's max_pool2d did on both zeros, contiguous and channels last",
 )
+_CELLS = Assumption(
+    "every window holds a cell of the image",
+    "torch lets one lie in the padding alone where dilation is above 1, and gives -inf for it",
+)
 _PLACE = "the same value gives the same bits wherever it lies in a tensor"
+_PLACES = {  # by whether the claim is about the vector body alone, where another layout gives other bits
+    True: "the same value gives the same bits wherever it lies in the vector body of a tensor",
+    False: "the same value gives the same value wherever it lies in a tensor, or a zero of the other sign",
+}
 _KEPT = Assumption(
     "the scan that an earlier run kept is this function's",
     "its file is this user's own; both ends of every chunk and a sample of whole chunks were evaluated again",
@@ -130,19 +138,19 @@ def _commutes(verdict: Verdict, evidence: Certificate) -> Answer:
     body = f"{claim}, on the vector body"
     if verdict.claim not in (f"{claim}, {how}", f"{body}, {how}") or str(verdict.equality) != d["equality"]:
         return False, f"the evidence is for another claim: {claim}, {how}"
-    if verdict.claim.startswith(body):
-        moved = 0
-    else:
-        moved = _moved(f, d["dtype"], d["library"] != "onnxruntime")
+    of_body, elsewhere = verdict.claim.startswith(body), d["positions_differing"] != 0
+    bits, place = d["equality"] == "bitwise" or not elsewhere, _PLACES[of_body] if elsewhere else _PLACE
+    moved = 0 if of_body else _moved(f, d["dtype"], d["library"] != "onnxruntime", bits)
     if moved:
-        return False, f"{moved:,} of the values tried give other bits in short rows than in a long one"
+        what = "bits" if bits else "values"
+        return False, f"{moved:,} of the values tried give other {what} in short rows than in a long one"
     answer = _rescan(f, d, bitwise=d["equality"] == "bitwise", values_only=True)
     if not answer[0]:
         return answer
     method = f"{_method(d)}; a nondecreasing function commutes with a maximum, {how}"
     return _beside(  # of NaN nothing, as none comes out
         f, verdict, {*KEYS, "equality"}, method,
-        lambda: [_POOL, Assumption(_PLACE, d["positions"]), _elementwise(d), _MODE],
+        lambda: [_POOL, _CELLS, Assumption(place, d["positions"]), _elementwise(d), _MODE],
     )  # fmt: skip
 
 
@@ -219,8 +227,8 @@ def _at_zeros(f: Callable[..., Any], width: int) -> list[int]:
     return [int(f(np.full(4096, bits, integer))[0]) for bits in (-(1 << (width - 1)), 0)]
 
 
-def _moved(f: Callable[..., Any], dtype: str, strided: bool) -> int:
-    """How many of some values have other bits in rows of five than in a long row (NaN apart)."""
+def _moved(f: Callable[..., Any], dtype: str, strided: bool, same_bits: bool) -> int:
+    """How many of some values have other bits, or else values, in rows of five than in a long row (NaN apart)."""
     width, mantissa = WIDTH[dtype]
     infinity = ((1 << (width - 1)) - 1) >> mantissa << mantissa
     count = 20480 if strided else 2000
@@ -237,7 +245,7 @@ def _moved(f: Callable[..., Any], dtype: str, strided: bool) -> int:
     else:
         short = np.concatenate([f(part) for part in np.split(bits, range(5, len(bits), 5))])
     a, b = floats(long, dtype), floats(short, dtype)
-    return int(((long != short) & ~(np.isnan(a) & np.isnan(b))).sum())
+    return int((((long != short) if same_bits else (a != b)) & ~(np.isnan(a) & np.isnan(b))).sum())
 
 
 class _one_thread:
