@@ -130,7 +130,7 @@ class Estimate(_Frozen, frozen=True, tag="estimate", tag_field="type"):
         interval = f"{self.quantity}: {self.value:.4g}{unit}, {level} [{self.low:.4g}, {self.high:.4g}]"
         margin = "" if self.margin is None else f", margin ±{self.margin:g} fixed before the runs"
         published = "" if self.published is None else f", published {self.published:g}"
-        return f"{interval} over {self.runs} runs ({self.method}{margin}{published})"
+        return f"{interval} over {self.runs} run{'s' * (self.runs != 1)} ({self.method}{margin}{published})"
 
 
 class Undecided(_Frozen, frozen=True, tag="undecided", tag_field="type"):

@@ -30,6 +30,20 @@ TRUE = {
 }
 
 
+NUMBER = r"(?<=constants \()[0-9]|(?<=constants: )[0-9]|(?<=pixel \()[0-9]|[0-9][0-9,]* (?:values|entries)"
+
+
+def test_one_of_a_kind_is_no_plural():
+    one, third = (1, 1, 1), THIRD.rounded("float32")
+    assert equal_maps(THIRD, THIRD, one).evidence.method.endswith(
+        ": all coefficients (1) and constants (1) are the same rationals"
+    )
+    assert equal_maps(THIRD, third, one, rounded=True).evidence.method.endswith("(coefficients: 1, constants: 1)")
+    assert "; all coefficients (1) and constants (1) are those of" in as_conv2d(nn.Identity(), one).evidence.method
+    opaque = as_conv2d(lambda a: 2 * a, (1, 1), opaque=True)
+    assert opaque.evidence.method == "the operation was called once for each pixel (1), and every response was compared"
+
+
 @pytest.mark.parametrize("case", TRUE)
 def test_another_method_is_rejected(case):
     verdict = TRUE[case]()
@@ -37,8 +51,8 @@ def test_another_method_is_rejected(case):
     assert verify(verdict).status is Status.PROVED, str(verify(verdict))
     method = verdict.evidence.method
     told = [f"as a notary saw, {method}", "as said", method.replace("e", "3", 1), method[1:]]
-    numbers = re.findall("[0-9,]+ (?:constants|pixels|values|entries)", method)
-    told += [method.replace(number, f"7{number}") for number in numbers]
+    numbers = [found.start() for found in re.finditer(NUMBER, method)]
+    told += [f"{method[:start]}7{method[start:]}" for start in numbers]
     for other in told:
         plain = verdict.to_plain()
         plain["evidence"]["method"] = other

@@ -44,12 +44,12 @@ if TYPE_CHECKING:
 
 _ROUNDING = 1e-6  # of a number: what float32 loses, and more
 _METHOD = (
-    "both operations were read as graphs of affine operations and multiplied out in exact rational arithmetic: all {n} "
-    "coefficients and {m} constants are the same rationals"
+    "both operations were read as graphs of affine operations and multiplied out in exact rational arithmetic: all "
+    "coefficients ({n}) and constants ({m}) are the same rationals"
 )
 _ROUNDED = (
     "both operations were read as graphs of affine operations and multiplied out in exact rational arithmetic: each "
-    "of the second's coefficients is the {dtype} nearest to the first's ({n} coefficients, {m} constants)"
+    "of the second's coefficients is the {dtype} nearest to the first's (coefficients: {n}, constants: {m})"
 )
 
 

@@ -180,7 +180,7 @@ def _proved(
         "relation": "within",
         "tolerance": worst,
     }
-    method = f"the operation was called once for each of {len(responses)} pixels, and every response was compared"
+    method = f"the operation was called once for each pixel ({len(responses)}), and every response was compared"
     return certified(claim, method, data, assumptions=assumptions)
 
 

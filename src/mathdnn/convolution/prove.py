@@ -205,7 +205,7 @@ def _proved(side: Side, found: Found, pool: Pool, size: str, how: Settings) -> V
     kind = "transposed convolution" if form.transposed else "convolution"
     method = (
         "the operation was read as a graph of affine operations and multiplied out in exact rational arithmetic; all "
-        f"{count} coefficients and {len(flat)} constants are those of the {kind}, borders included"
+        f"coefficients ({count}) and constants ({len(flat)}) are those of the {kind}, borders included"
     )
     data: dict[str, Plain] = {
         "left": side.plain,

@@ -19,7 +19,8 @@ _CARRIES = (
     "each class carries to all larger ones"
 )
 _LEFT_OPEN = "; whether it is on images of other sizes is left open, since "
-_NUMBERS = "(0|[1-9][0-9]{0,11}) coefficients and ([1-9][0-9]{0,11}) constants"
+_NUMBERS = "coefficients \\((0|[1-9][0-9]{0,11})\\) and constants \\(([1-9][0-9]{0,11})\\)"
+_LISTED = "coefficients: (0|[1-9][0-9]{0,11}), constants: ([1-9][0-9]{0,11})"
 
 
 def wrong_method(method: str, data: dict[str, Any], outputs: int) -> str:
@@ -35,13 +36,13 @@ def wrong_method(method: str, data: dict[str, Any], outputs: int) -> str:
 def _patterns(data: dict[str, Any], number: int) -> list[str]:
     relation, form = data["relation"], data["right"].get("form")
     if relation == "within":
-        called = f"the operation was called once for each of {number} pixels, and every response was compared"
+        called = f"the operation was called once for each pixel ({number}), and every response was compared"
         return [re.escape(called)]
     if relation != "equal":
         nearest = (
             f"each of the second's coefficients is the {relation.removeprefix('rounded to ')} nearest to the first's"
         )
-        return [f"{_BOTH}: {nearest} \\({_NUMBERS.replace(' and', ',')}\\)"]
+        return [f"{_BOTH}: {nearest} \\({_LISTED}\\)"]
     if data.get("sizes") is None:
         found = [f"{_BOTH}: all {_NUMBERS} are the same rationals"]
         return found if form is None else [*found, _found(form) + re.escape(_LEFT_OPEN) + "(?s:.{1,2000})"]
