@@ -203,9 +203,9 @@ MISUSE = [
     (["predict", "run"], 'Command "predict" parameter IMAGE requires an argument. See mathdnn predict --help.'),
     (
         ["predict", "run", "{here}/none.png"],
-        "read_digit({here}/none.png): expected a file, got none of that name; check the path.",
+        "predict {here}/none.png: expected a file, got none of that name; check the path.",
     ),
-    (["report", "{here}/none"], "read_results({here}/none): expected a file, got none of that name; check the path."),
+    (["report", "{here}/none"], "report {here}/none: expected a file, got none of that name; check the path."),
     (
         ["reproduce", "one"],
         'Invalid value for PROBLEM: unable to convert "one" into int. See mathdnn reproduce --help.',
@@ -232,7 +232,7 @@ def test_a_run_that_is_none(digit, tmp_path, capsys):
     assert main(["predict", str(tmp_path / "run"), str(digit)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"mathdnn: load_run({tmp_path / 'run'}): expected ")
+    assert err.startswith(f"mathdnn: predict {tmp_path / 'run'}: expected ")
     assert err.count("\n") == 1
 
 

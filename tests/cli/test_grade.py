@@ -401,7 +401,7 @@ KERNEL = ["--weight", "[[1]]"]
 SENTENCES = {
     "no target": (
         ["conv", *KERNEL],
-        'Command "grade conv" parameter --target requires an argument. See mathdnn grade --help.',
+        'Command "grade conv" parameter --target requires an argument. See mathdnn grade conv --help.',
     ),
     "stride": (
         ["conv", "--target", "identity", *KERNEL, "--stride", "a"],
@@ -425,7 +425,7 @@ SENTENCES = {
     ),
     "no target of that name": (
         ["conv", "--target", "nope", *KERNEL],
-        f"grade(target=...): expected {' or '.join(CATALOGUE)}, got 'nope'; choose one of these.",
+        f"grade conv --target: expected {' or '.join(CATALOGUE)}, got 'nope'; choose one of these.",
     ),
     "time limit": (
         ["conv", "--target", "identity", *KERNEL, "--time-limit", "0"],
@@ -433,7 +433,7 @@ SENTENCES = {
     ),
     "too small": (
         ["conv", "--target", "identity", "--weight", "[[1, 2], [3, 4]]", "--shape", "1,1,1"],
-        "equal_maps: expected an image for the kernel and padding to fit, got 1 x 1 x 1; ask about a larger image.",
+        "grade conv: expected an image for the kernel and padding to fit, got 1 x 1 x 1; ask about a larger image.",
     ),
     "save a folder": (
         ["conv", "--target", "identity", *KERNEL, "--save", "."],
@@ -441,11 +441,11 @@ SENTENCES = {
     ),
     "rank": (
         ["conv", "--target", "identity", "--weight", "[1]"],
-        "ConvForm.of(weight): expected numbers of shape (out, in / groups, h, w), got shape (1,); reshape them.",
+        "grade conv --weight: expected numbers of shape (out, in / groups, h, w), got shape (1,); reshape them.",
     ),
     "channels": (
         ["conv", "--target", "grey", *KERNEL],
-        "grade(weight): expected weights for 3 input channels, got 1; check the shape.",
+        "grade conv --weight: expected weights for 3 input channels, got 1; check the shape.",
     ),
     "no number": (
         ["count", "many", "--of", "lenet5"],
@@ -461,11 +461,11 @@ SENTENCES = {
     ),
     "no derivative": (
         ["derivative", "dx", "I"],
-        "typed_formula(of=...): expected one of dyL/dbL, dyL/dyL-1, dyl/dbl, dyl/dyl-1, dyL/dAL, dyL/dAl, dyL/dbl, dyL/dx, got 'dx'; say which derivative it is.",
+        "grade derivative: expected one of dyL/dbL, dyL/dyL-1, dyl/dbl, dyl/dyl-1, dyL/dAL, dyL/dAl, dyL/dbl, dyL/dx, got 'dx'; say which derivative it is.",
     ),
     "code": (
         ["derivative", "dyL/dbL", "__import__('os').system('touch sprung')"],
-        "typed_formula(text): expected A[l], b[l], y[l], s[l], G[l], I, l, L, diag, outer, .T, @, *, +, - and whole numbers, got \"__import__('os').system('touch sprung')\" in \"__import__('os').system('touch sprung')\"; write it with these.",
+        "grade derivative: expected A[l], b[l], y[l], s[l], G[l], I, l, L, diag, outer, .T, @, *, +, - and whole numbers, got \"__import__('os').system('touch sprung')\" in \"__import__('os').system('touch sprung')\"; write it with these.",
     ),
     "widths": (
         ["derivative", "dyL/dbL", "I", "--widths", "2,3"],

@@ -144,13 +144,13 @@ def said(argv, folder, capsys):
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_that_misbehaves_is_one_sentence_to_prove_conv(name, folder, capsys):
     err = said(["prove", "conv", f"odd:{name}", "--shape", "1,7,8"], folder, capsys)
-    assert err == f"mathdnn: as_conv2d: expected {OPERATIONS[name]}.\n"
+    assert err == f"mathdnn: prove conv: expected {OPERATIONS[name]}.\n"
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_target_that_misbehaves_is_one_sentence_to_grade_conv(name, folder, capsys):
     err = said(["grade", "conv", "--target", f"odd:{name}", "--weight", "[[1]]"], folder, capsys)
-    assert err == f"mathdnn: equal_maps: expected {OPERATIONS[name]}.\n"
+    assert err == f"mathdnn: grade conv: expected {OPERATIONS[name]}.\n"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_target_that_misbehaves_is_one_sentence_to_grade_conv(name, folder, ca
 )
 def test_a_function_of_arrays_that_misbehaves_is_one_sentence(name, words, folder, capsys):
     err = said(["prove", "conv", f"odd:{name}", "--shape", "7,8", "--opaque"], folder, capsys)
-    assert err == f"mathdnn: as_conv2d: expected {words}.\n"
+    assert err == f"mathdnn: prove conv: expected {words}.\n"
 
 
 def test_more_memory_than_there_is_is_refused_and_the_limit_is_lifted_again():
@@ -331,7 +331,8 @@ def test_a_part_is_no_whole_number(case, folder, capsys):
     argv = PARTS[case]
     assert main(argv) == 2
     name = argv[-2] if argv[-2].startswith("--") else "PROBLEM"
+    command = " ".join(argv[: 2 if argv[0] in ("prove", "grade") else 1])
     assert capsys.readouterr() == (
         "",
-        f'mathdnn: Invalid value for {name}: unable to convert "{argv[-1]}" into int. See mathdnn {argv[0]} --help.\n',
+        f'mathdnn: Invalid value for {name}: unable to convert "{argv[-1]}" into int. See mathdnn {command} --help.\n',
     )

@@ -55,17 +55,22 @@ def refused(argv, capsys):
     return err
 
 
+def named(argv):
+    """The command's own name, of two words in a group."""
+    return " ".join(argv[: 2 if argv[0] in ("prove", "grade") else 1])
+
+
 @pytest.mark.parametrize("command", WORK)
 def test_an_empty_name_is_not_the_current_folder(command, capsys):
     argv = WORK[command]
-    said = f'mathdnn: Invalid value for {argv[-1]}: unable to convert "" into Path. See mathdnn {argv[0]} --help.\n'
+    said = f'mathdnn: Invalid value for {argv[-1]}: unable to convert "" into Path. See mathdnn {named(argv)} --help.\n'
     assert refused([*argv, ""], capsys) == said
 
 
 @pytest.mark.parametrize("case", READ)
 def test_an_empty_name_is_no_file_to_read(case, capsys):
     argv, name = READ[case]
-    said = f'mathdnn: Invalid value for {name}: unable to convert "" into Path. See mathdnn {argv[0]} --help.\n'
+    said = f'mathdnn: Invalid value for {name}: unable to convert "" into Path. See mathdnn {named(argv)} --help.\n'
     assert refused(argv, capsys) == said
 
 
@@ -178,7 +183,7 @@ def test_a_picture_or_a_page_that_finds_the_disk_full_is_named_by_its_option(fol
 def test_a_file_that_is_no_document_is_told_in_words_of_one_sentence(folder, capsys):
     (folder / "results.json").write_text("[1,")
     assert refused(["report", "results.json"], capsys) == (
-        "mathdnn: read_results(results.json): expected one JSON document, got something else (Expecting value: line 1 "
+        "mathdnn: report results.json: expected one JSON document, got something else (Expecting value: line 1 "
         "column 4 (char 3)); name a results.json of mathdnn reproduce.\n"
     )
 

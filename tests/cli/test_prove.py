@@ -204,7 +204,7 @@ def test_a_module_that_is_no_python_names_its_line(capsys):
 SENTENCES = {
     "raises": (
         ["conv", "filters:boom", "--shape", "1,4,4"],
-        ("as_conv2d: expected an operation that runs on a torch.float32 image of shape (1, 1, 4, 4), got RuntimeError: no "
+        ("prove conv: expected an operation that runs on a torch.float32 image of shape (1, 1, 4, 4), got RuntimeError: no "
         "way; check the operation and the shape."),
     ),
     "shape": (
@@ -239,16 +239,16 @@ SENTENCES = {
     ),
     "function": (
         ["monotone", "torch.nothing"],
-        ("is_nondecreasing(f=...): expected a callable, or a name such as torch.tanh, torch.nn.functional.gelu, numpy.tanh, "
+        ("prove monotone: expected a callable, or a name such as torch.tanh, torch.nn.functional.gelu, numpy.tanh, "
         "onnx:Tanh, got 'torch.nothing'; give a name that these libraries have."),
     ),
     "another format": (
         ["monotone", "filters:halves", "--dtype", "float16"],
-        "is_nondecreasing(f=...): expected float16 from float16, got float64; give an elementwise function of one format.",
+        "prove monotone: expected float16 from float16, got float64; give an elementwise function of one format.",
     ),
     "no function": (
         ["monotone", "filters:number", "--dtype", "float16"],
-        "is_nondecreasing(f=...): expected a callable or a name, got int 3; pass a function.",
+        "prove monotone: expected a callable or a name, got int 3; pass a function.",
     ),
     "threads": (
         ["monotone", "torch.tanh", "--threads", "0"],
@@ -256,7 +256,7 @@ SENTENCES = {
     ),
     "runs for ever": (
         ["monotone", "filters:slow", "--dtype", "float16", "--time-limit", "0.3"],
-        ("is_nondecreasing(f=...): expected an answer within 0.3 s for 128 values of float16, got slow, which was still running; "
+        ("prove monotone: expected an answer within 0.3 s for 128 values of float16, got slow, which was still running; "
         "give a function that ends, or a larger --time-limit."),
     ),
     "no time": (
@@ -281,7 +281,7 @@ SENTENCES = {
     ),
     "too wide": (
         ["gradient", "50-50-1"],
-        ("check_exact(widths=...): expected n_0..n_L with 2 <= L <= 5, each at least 1, and at most 64 weights together, got "
+        ("prove gradient: expected n_0..n_L with 2 <= L <= 5, each at least 1, and at most 64 weights together, got "
         "(50, 50, 1); take a smaller shape."),
     ),
     "far too wide": (
@@ -309,7 +309,7 @@ SENTENCES = {
     ),
     "no perceptron": (
         ["gradient", "filters:layer"],
-        "MLP.from_sequential(model=...): expected an nn.Sequential, got Conv2d; wrap the layers in one.",
+        "prove gradient: expected an nn.Sequential, got Conv2d; wrap the layers in one.",
     ),
     "one width": (
         ["gradient", "5"],

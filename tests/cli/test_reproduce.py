@@ -73,7 +73,7 @@ def test_json_is_the_document_that_is_written(claims, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
-        (["8"], "reproduce(problems=...): expected numbers from 1 to 7, got 8; name problems of the homework."),
+        (["8"], "reproduce: expected numbers from 1 to 7, got 8; name problems of the homework."),
         (
             ["--seeds", "1"],
             "reproduce --seeds: expected at least 2 runs, got 1; ask for 2 or more, an interval needs a spread.",

@@ -9,7 +9,8 @@ from mathdnn.cli.spoken import spoken
 
 HELD = "expected a new or an empty folder, got one that holds a run"
 WRITE = "expected a place to write, got the answer 'Read-only file system'"
-LATER = "is_nondecreasing(f=...): expected an answer within 1 s, got slow; give a function that ends, or a larger"
+LATER = "expected an answer within 1 s, got slow; give a function that ends, or a larger"
+NONE = "expected a file, got none of that name; check the path."
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,35 @@ LATER = "is_nondecreasing(f=...): expected an answer within 1 s, got slow; give 
             ["grade", "conv", "--save", "a.json"],
             f"grade conv --save a.json: {WRITE}; choose a folder.",
         ),
-        (f"{LATER} time_limit.", ["prove", "monotone", "a:b", "--time-limit", "1"], f"{LATER} --time-limit."),
+        (
+            f"is_nondecreasing(f=...): {LATER} time_limit.",
+            ["prove", "monotone", "a:b", "--time-limit", "1"],
+            f"prove monotone: {LATER} --time-limit.",
+        ),
+        (f"read_digit(a(1)=b.png): {NONE}", ["predict", "--json", "r", "a(1)=b.png"], f"predict a(1)=b.png: {NONE}"),
+        (f"read_results(a): {NONE}", ["report", "a"], f"report a: {NONE}"),
+        (f"load_run(a): {NONE}", ["predict", "a", "b.png"], f"predict a: {NONE}"),
+        (
+            "reproduce(problems=...): expected 1, got 9; stop.",
+            ["reproduce", "9"],
+            "reproduce: expected 1, got 9; stop.",
+        ),
+        ("equal_maps: expected 1, got 2; stop.", ["grade", "conv", "--"], "grade conv: expected 1, got 2; stop."),
+        (
+            "ConvForm(stride=...): expected two numbers, got 0; give those.",
+            ["grade", "conv", "--stride", "0"],
+            "grade conv --stride: expected two numbers, got 0; give those.",
+        ),
+        (
+            "grade(weight): expected 3 channels, got 1; check the shape.",
+            ["grade", "conv", "--weight", "[[1]]"],
+            "grade conv --weight: expected 3 channels, got 1; check the shape.",
+        ),
+        (
+            "typed_formula(text): expected A[l], got 'A['; write it.",
+            ["prove", "gradient", "2-3-1", "--formula", "A["],
+            "prove gradient --formula: expected A[l], got 'A['; write it.",
+        ),
     ],
 )
 def test_arguments_become_options(message, argv, said):
@@ -52,9 +81,8 @@ def test_arguments_become_options(message, argv, said):
     [
         ("Recipe(lr=...): expected a number, got a; change lr.", []),
         ("Recipe(lr=...): expected a number, got a; change lr.", ["train", "lenet5", "--seed", "1"]),
-        ("read_digit(a.png): expected a file, got none; check the path.", ["predict", "--json", "a.png"]),
         ("stopped", ["train", "--lr", "1"]),
-        ("ConvForm(stride=...): expected two numbers, got 0; give those.", ["grade", "conv", "--stride", "0"]),
+        ("predict a: expected a run, got none; train.", ["predict", "a", "b"]),
     ],
 )
 def test_what_no_option_gave_is_said_as_it_is(message, argv):

@@ -410,6 +410,8 @@ def test_results_are_checked_claim_by_claim(tmp_path, capsys):
         ["5.kl-derivative", "holds", "refuted"],
     ]
     assert lines[-1] == "3 hold, 0 rejected, 0 not checked (runs, or no checker)."
+    assert check_results({"claims": results()["claims"][:1]}, tmp_path) == 0
+    assert capsys.readouterr().out.endswith("\n1 holds, 0 rejected, 0 not checked (runs, or no checker).\n")
 
 
 def test_one_rejected_claim_fails_the_document(tmp_path, capsys):

@@ -78,7 +78,7 @@ def test_a_hostile_document_is_refused_in_one_sentence(case, tmp_path, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     (line,) = err.splitlines()
-    assert line.startswith("mathdnn: read_results(")
+    assert line.startswith("mathdnn: report ")
     assert f"got {got}" in line or f"data of a picture: {got}" in line
     assert not (tmp_path / "out").exists()
 

@@ -119,7 +119,8 @@ def run(argv: Sequence[str]) -> int:
         sys.stdout.flush()
         return int(code or 0)
     except CycloptsError as error:
-        return _complain(f"{' '.join(str(error).split())} See mathdnn {_command(argv)}--help.", MISUSE)
+        command = " ".join(["mathdnn", *(error.command_chain or ())])
+        return _complain(f"{' '.join(str(error).split())} See {command} --help.", MISUSE)
     except MathdnnError as error:
         return _complain(spoken(str(error), argv), MISUSE)
     except KeyboardInterrupt:

@@ -41,6 +41,8 @@ A[l], b[l], y[l], s[l] = sigma'(z_l), G[l] = dy_L/dy_l, I, l, L;
 diag(v), outer(u, v), X.T, @, *, +, - and whole numbers; or as
 on paper and in LaTeX: A_l, y_{l-1}^T, sigma'(A_l y_{l-1} + b_l)."""
 
+WIDTHS = ("2-3-1", "2-3-2-1", "1-2-2-2-1")
+
 grade = App(name="grade", help="Grade a kernel, a count or a derivative.", help_epilogue=EPILOGUE)
 grade.command(help_epilogue=EXAMPLES)(conv)
 
@@ -136,7 +138,7 @@ def derivative(
     formula: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
     *,
-    widths: Annotated[tuple[str, ...], Parameter(negative="")] = ("2-3-1", "2-3-2-1", "1-2-2-2-1"),
+    widths: Annotated[tuple[str, ...], Parameter(negative="", show_default=", ".join)] = WIDTHS,
     json: Json = False,
     save: MaybeNamed = None,
 ) -> int:
@@ -149,7 +151,7 @@ def derivative(
     formula
         What was handed in.
     widths
-        Networks n_0-...-n_L to check it on, exactly.
+        Network n_0-...-n_L to check it on, exactly; again for a further one.
     json
         Print the verdict as one JSON document.
     save

@@ -62,8 +62,10 @@ def gradient(
     Parameters
     ----------
     network
-        WIDTHS, WIDTHS/1,0,-2,3 or WIDTHS/tanh: for any differentiable sigma, for a polynomial with these coefficients
-        (exactly, in both cases), or for a named one (against autograd). Or MODULE:NAME of an nn.Sequential.
+        WIDTHS: any differentiable sigma, exactly.
+        WIDTHS/1,0,-2,3: this polynomial, exactly.
+        WIDTHS/tanh: this sigma, against autograd.
+        MODULE:NAME: an nn.Sequential, against autograd.
     more
         Further networks.
     of

@@ -91,7 +91,7 @@ def _results(found: _Results, *, json: bool) -> int:
         print_table(columns, [[shown(cell) for cell in row.values()] for row in rows])
         print("What the document itself says of a claim's outcome (found, published) is not compared with its verdict.")
         holding, rejected, open_ = (words.count(word) for word in WORD.values())
-        print(f"{holding} hold, {rejected} rejected, {open_} not checked (runs, or no checker).")
+        print(f"{holding} hold{'s' * (holding == 1)}, {rejected} rejected, {open_} not checked (runs, or no checker).")
     return FAILS if "rejected" in words or "holds" not in words else HOLDS
 
 
