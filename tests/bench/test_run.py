@@ -94,11 +94,21 @@ def test_an_interrupt_before_the_rounds_leaves_a_work_without_figures(capsys):
         next(run)
 
 
-def test_rounds_below_one_are_misuse():
-    with pytest.raises(
-        InvalidInput, match=r"^bench\(rounds=\.\.\.\): expected a whole number from 1, got 0; correct it"
-    ):
-        next(measure([], Settings(rounds=0)))
+@pytest.mark.parametrize("rounds", [0, -1, 10_001, 10**30, 2.5])
+def test_rounds_that_are_none_or_days_are_misuse(rounds):
+    expected = (
+        rf"^bench\(rounds=\.\.\.\): expected a whole number from 1 to 10,000, got {rounds}; ask for some hundreds"
+    )
+    with pytest.raises(InvalidInput, match=expected):
+        next(measure([], Settings(rounds=rounds)))
+
+
+def test_one_arm_and_one_round_are_no_plurals():
+    said = []
+    work = Work("w", "a work", lambda s: built(Arm("a", lambda: None)))
+    (document,) = measure([work], Settings(quick=True, rounds=1, threads=1), said.append)
+    assert said[-2:] == ["w: comparing what 1 arm computes", "w: round 1 of 1, 1 arm"]
+    assert document["works"][0]["figures"][0]["spread"] == "range of 1 round"
 
 
 def test_ratios_pair_the_rounds_both_were_in():

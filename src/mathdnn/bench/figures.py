@@ -14,7 +14,7 @@ def takes(times: Times, arm: str, limit: float | None = None, what: str = "") ->
         return []
     raw = times.seconds[arm]
     quality: Quality = "" if limit is None else "at most"
-    spread = f"range of {len(raw)} rounds"
+    spread = f"range of {len(raw)} round{'s' * (len(raw) != 1)}"
     return [Figure(what or f"{arm} takes", times.median(arm), min(raw), max(raw), "s", quality, limit, spread, raw)]
 
 

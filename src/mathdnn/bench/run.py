@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mathdnn.bench.limits import Limits, measure_limits, usable_threads
 from mathdnn.bench.times import Times
 from mathdnn.bench.work import Arm, Built, Settings, Work
-from mathdnn.errors import InvalidInput, MathdnnError, sentence
+from mathdnn.errors import InvalidInput, MathdnnError, is_whole, sentence
 from mathdnn.study import interleaved_timing, machine, versions
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
 Tell = Callable[[str], object]
+MOST_ROUNDS = 10_000  # a round takes 10 ms to a minute: more take days, and are a slip (a heuristic)
 
 
 class Disagree(MathdnnError):
@@ -35,8 +36,10 @@ def measure(works: Sequence[Work], settings: Settings, tell: Tell = lambda words
     """
     from mathdnn import native
 
-    if settings.rounds is not None and settings.rounds < 1:
-        raise InvalidInput(sentence("bench(rounds=...)", "a whole number from 1", f"{settings.rounds}", "correct it"))
+    rounds = settings.rounds
+    if rounds is not None and not (is_whole(rounds) and 1 <= rounds <= MOST_ROUNDS):
+        expected = f"a whole number from 1 to {MOST_ROUNDS:,}"
+        raise InvalidInput(sentence("bench(rounds=...)", expected, f"{rounds!r:.40}", "ask for some hundreds at most"))
     if not native.available():
         do = "install mathdnn where a C++ compiler is"
         raise InvalidInput(sentence("bench", "the compiled kernels", "an installation without them", do))
@@ -77,7 +80,7 @@ def _measure(work: Work, settings: Settings, limits: Limits, result: dict[str, A
     tell(f"{work.name}: preparing")
     built = work.build(settings)
     result["left_out"] = [{"name": left.name, "why": left.why} for left in built.left_out]
-    tell(f"{work.name}: comparing what {len(built.arms)} arms compute")
+    tell(f"{work.name}: comparing what {_arms_of(built.arms)} compute{'s' * (len(built.arms) == 1)}")
     result["agreement"] = agreement(work.name, built)
     seconds: dict[str, list[float]] = {arm.name: [] for arm in built.arms}
     try:
@@ -106,7 +109,7 @@ def _rounds(name: str, built: Built, settings: Settings, seconds: dict[str, list
         arms = built.arms if index < slow else fast
         if not arms:
             return
-        tell(f"{name}: round {index + 1} of {rounds}, {len(arms)} arms")
+        tell(f"{name}: round {index + 1} of {rounds}, {_arms_of(arms)}")
         turn = index % len(arms)
         for arm in (*arms[turn:], *arms[:turn]):
             if arm.slow:
@@ -115,6 +118,10 @@ def _rounds(name: str, built: Built, settings: Settings, seconds: dict[str, list
                 arm.prepare()
             took = interleaved_timing({arm.name: arm.run}, 1, 0).seconds[arm.name][0]
             seconds[arm.name].append(took / arm.calls)
+
+
+def _arms_of(arms: Sequence[Arm]) -> str:
+    return "1 arm" if len(arms) == 1 else f"{len(arms)} arms"
 
 
 def agreement(name: str, built: Built) -> list[dict[str, Any]]:

@@ -33,7 +33,8 @@ class Times:
         n = min(len(self.seconds[arm]), len(self.seconds[to]))
         both = Timing({name: self.seconds[name][:n] for name in (arm, to)})
         interval = both.ratio(arm, to, min(0.95, 1 - 2.0 ** (1 - n)))
-        return interval.center, interval.low, interval.high, f"{n} rounds, {interval.method}", interval.raw
+        spread = f"{n} round{'s' * (n != 1)}, {interval.method}"
+        return interval.center, interval.low, interval.high, spread, interval.raw
 
     def to_plain(self) -> dict[str, dict[str, Any]]:
         return Timing(self.seconds).to_plain()

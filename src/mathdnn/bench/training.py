@@ -106,7 +106,7 @@ def _linear(times: Times, sizes: Sequence[int]) -> list[Figure]:
     for n in sizes:
         if f"{n:,} images" in times:
             raw = tuple(1e6 * value / n for value in times.seconds[f"{n:,} images"])
-            spread = f"range of {len(raw)} rounds"
+            spread = f"range of {len(raw)} round{'s' * (len(raw) != 1)}"
             found.append(
                 Figure(
                     f"an image among {n:,}", statistics.median(raw), min(raw), max(raw), "µs", spread=spread, raw=raw
@@ -121,7 +121,7 @@ def _flat(memory: dict[int, int]) -> list[Figure]:
         return []
     n, low, high = max(memory), min(memory.values()) / 1e6, max(memory.values()) / 1e6
     what = f"memory beside the data during an epoch of {n:,} images"
-    spread = f"range over {len(memory)} sizes"
+    spread = f"range over {len(memory)} size{'s' * (len(memory) != 1)}"
     return [Figure(what, memory[n] / 1e6, low, high, "MB", "at most", FLAT / 1e6, spread)]
 
 

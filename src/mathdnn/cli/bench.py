@@ -30,7 +30,7 @@ def bench(
     quick
         Little work, once: shows that it runs, not how fast.
     rounds
-        Of each work, in place of its own number.
+        Rounds of each work, at most 10,000, in place of its own number.
     out
         File for every time as JSON, kept after each work.
     picture
