@@ -11,9 +11,10 @@ import torch
 
 from mathdnn.convolution import catalogue, equal_maps
 from mathdnn.data import write_idx
+from mathdnn.errors import InvalidInput
 from mathdnn.homework import reproduce
 from mathdnn.homework.combine import all_of
-from mathdnn.homework.problem5_runs import hardest_verdict
+from mathdnn.homework.problem5_runs import _interval_picture, hardest_verdict
 from mathdnn.homework.problem7 import printed_loss_verdict
 from mathdnn.homework.spread import or_point
 from mathdnn.study import mean_interval, paired_difference
@@ -72,6 +73,19 @@ def test_equal_runs_are_drawn_as_a_point():
     point = or_point(mean_interval, [98.4, 98.4])
     assert (point.low, point.high, point.center, point.runs) == (98.4, 98.4, 98.4, 2)
     assert or_point(mean_interval, [1.0, 2.0]) == mean_interval([1.0, 2.0])
+
+
+def test_a_caption_counts_the_runs_that_are_drawn():
+    values = [6.4, 6.5, 6.6, 6.7, 6.8]
+    picture = _interval_picture("test error, %", "45 units", or_point(mean_interval, values), values, 7.6)
+    assert picture.caption.startswith("5 runs, ")
+
+
+def test_runs_that_are_no_whole_number_are_refused_before_the_first():
+    with pytest.raises(
+        InvalidInput, match=r"^reproduce\(seeds=\.\.\.\): expected at least 2 runs, got 2\.5; ask for 2 or"
+    ):
+        reproduce([1], seeds=2.5)
 
 
 def test_data_without_a_four_leave_its_claims_undecided_and_the_rest_decided(tmp_path):

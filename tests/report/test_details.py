@@ -25,6 +25,7 @@ from mathdnn.report.words import duration, maths
         ("2 s^2 (1 - s)^3 e^-z", "2 s<sup>2</sup> (1 - s)<sup>3</sup> e<sup>-z</sup>"),
         ("sigma_prime of max_pool2d", "sigma_prime of max_pool2d"),
         ("for 2-3-2-1, not 2-1", 'for <span class="nowrap">2-3-2-1</span>, not 2-1'),
+        ("98.6 % in 3 s, 3 seeds", "98.6\N{NO-BREAK SPACE}% in 3\N{NO-BREAK SPACE}s, 3 seeds"),
         ("a_{<b>} & <script>", "a<sub>&lt;b&gt;</sub> &amp; &lt;script&gt;"),
     ],
 )

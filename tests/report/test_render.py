@@ -185,9 +185,9 @@ CURVES = ("claims", 5, "pictures", 0, "data")
 @pytest.mark.parametrize(
     ("changed", "got"),
     [
-        (without(["claims"]), "Object missing required field `claims`"),
-        (without(["claims", 0, "verdict"]), "Object missing required field `verdict` - at `$.claims[0]`"),
-        (replaced(["claims", 1, "seconds"], "fast"), "Expected `float`, got `str` - at `$.claims[1].seconds`"),
+        (without(["claims"]), "an object without the field `claims`"),
+        (without(["claims", 0, "verdict"]), "an object without the field `verdict` - at `$.claims[0]`"),
+        (replaced(["claims", 1, "seconds"], "fast"), "`str` in place of `float` - at `$.claims[1].seconds`"),
         (
             replaced(["claims", 0, "status"], "proved"),
             "status 'proved' is not the verdict's own, 'refuted' - at `$.claims[0]`",
@@ -200,7 +200,7 @@ CURVES = ("claims", 5, "pictures", 0, "data")
             replaced([*CURVES, "x"], [1, 2]),
             "every run of series 'table' must have 2 values, one for each x - at `$.claims[5].pictures[0]`",
         ),
-        ([], "Expected `object`, got `array`"),
+        ([], "`array` in place of `object`"),
     ],
 )
 def test_a_document_that_cannot_be_drawn_is_refused_in_one_sentence(changed, got):

@@ -23,7 +23,7 @@ def test_both_files_are_written_and_read_back(tmp_path):
 def test_a_document_that_cannot_be_drawn_leaves_the_old_page(tmp_path):
     write_report(document(), tmp_path)
     before = (tmp_path / "index.html").read_bytes()
-    with pytest.raises(InvalidInput, match="missing required field `mathdnn`"):
+    with pytest.raises(InvalidInput, match="without the field `mathdnn`"):
         write_report({}, tmp_path)
     assert (tmp_path / "index.html").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 2
@@ -77,7 +77,7 @@ def test_preparing_leaves_no_trace(tmp_path):
         (b"\x80\x81", "decode"),
         (b'{"mathdnn": NaN}', "the number NaN, which JSON does not have"),
         (b"[" * 100_000, "recursion"),
-        (b"{}", "missing required field `mathdnn`"),
+        (b"{}", "without the field `mathdnn`"),
     ],
     ids=["empty", "cut", "not text", "nan", "deep", "another document"],
 )

@@ -28,7 +28,7 @@ def reproduce(
     out
         Folder for index.html and results.json.
     seeds
-        LeNet-5 runs an arm, at least 2.
+        Runs of LeNet-5 for each variant, 2 to 1,000.
     data
         Folder with four IDX files, in place of MNIST.
     json

@@ -76,7 +76,7 @@ def _interval_picture(xlabel: str, name: str, interval: Interval, values: list[f
         "raw": values,
         "published": float(published),
     }
-    caption = f"{SEEDS} runs, their 95 % prediction interval, and the published figure."
+    caption = f"{len(values)} runs, their 95 % prediction interval, and the published figure."
     return Picture("intervals", caption, {"xlabel": xlabel, "rows": [row]})
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mathdnn.errors import Diverged, InvalidInput, sentence
+from mathdnn.errors import Diverged, InvalidInput, is_whole, sentence
 from mathdnn.homework.claim import Claim, Decided, Finding
 from mathdnn.homework.problems import CLAIMS, PROBLEMS
 from mathdnn.homework.resources import Resources
@@ -41,12 +41,9 @@ def reproduce(
     decided.
     """
     claims = select(problems)
-    if seeds < 2:
-        raise InvalidInput(
-            sentence(
-                "reproduce(seeds=...)", "at least 2 runs", str(seeds), "ask for 2 or more, an interval needs a spread"
-            )
-        )
+    if not is_whole(seeds) or seeds < 2:
+        do = "ask for 2 or more, an interval needs a spread"
+        raise InvalidInput(sentence("reproduce(seeds=...)", "at least 2 runs", f"{seeds!r:.40}", do))
     if seeds > MOST_SEEDS:
         do = "ask for fewer: a thousand take hours"
         raise InvalidInput(sentence("reproduce(seeds=...)", f"at most {MOST_SEEDS:,} runs", f"{seeds:,}", do))

@@ -18,6 +18,7 @@ The data of a picture by its kind:
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -34,6 +35,7 @@ LEAST, LARGEST = (
     1e-100,
     1e100,
 )  # on a logarithmic axis;  of a number that is drawn: sums and squares of a few stay finite
+_OTHER, _MISSING = re.compile("^Expected (`.*?`), got (`.*?`)"), re.compile("^Object missing required field")
 _CONTROLS = {*range(32)} - {9, 10, 13} | {0xFFFE, 0xFFFF, *range(0xD800, 0xE000)}  # what no page can hold
 
 
@@ -251,7 +253,7 @@ def check_results(results: Any, who: str = "render(results)") -> Results:
         _require_text_and_numbers(results)
         return msgspec.convert(results, Results)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        got = str(error).rstrip(".")
+        got = _MISSING.sub("an object without the field", _OTHER.sub(r"\2 in place of \1", str(error).rstrip(".")))
         raise InvalidInput(
             sentence(who, "a document as mathdnn reproduce writes it", got, "use its results.json unchanged")
         ) from None

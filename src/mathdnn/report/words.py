@@ -65,10 +65,12 @@ def verdict_json(verdict: Verdict) -> str:
 
 
 def maths(text: object) -> Markup:
-    """Text for the page, where y_l, A_{l-1} and s^2 become letters with an index or a power; 2-3-1 stays on a line."""
+    """Text for the page, where y_l, A_{l-1} and s^2 become letters with an index or a power; 2-3-1 and 3.6 % stay on a
+    line."""
     from markupsafe import Markup, escape
 
     html = re.sub(r"(?<=\w)_(?:\{([^{}<>]{1,12})\}|([A-Za-z0-9])(?!\w))", r"<sub>\1\2</sub>", str(escape(str(text))))
+    html = re.sub(r"(?<=\d) (?=(?:%|ms|s|min)(?![\w^]))", "\N{NO-BREAK SPACE}", html)
     html = re.sub(r"(?<![\w-])\d{1,5}(?:-\d{1,5}){2,7}(?![\w-])", r'<span class="nowrap">\g<0></span>', html)
     return Markup(re.sub(r"(?<=[\w)>])\^(?:\{([^{}<>]{1,12})\}|(-?(?:\d+|[A-Za-z](?!\w))))", r"<sup>\1\2</sup>", html))
 
