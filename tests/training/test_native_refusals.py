@@ -312,6 +312,19 @@ def test_weights_that_are_no_parameters_are_torchs():
     assert "where it has parameters only" in plan_engine(_with_weight(_Marked(torch.zeros(10, 784))), Recipe()).reason
 
 
+def test_a_negated_view_and_groups_that_do_not_divide_are_torchs(rng):
+    model = _with_weight(nn.Parameter(torch._neg_view(torch.rand(10, 784))))
+    assert "a negated view" in plan_engine(model, Recipe()).reason
+    images = rng.integers(0, 256, (3, 28, 28), dtype=np.uint8)
+    before = scores(model, images)
+    model[1].weight = nn.Parameter(model[1].weight.detach().resolve_neg())
+    assert scores(model, images) == pytest.approx(before, rel=1e-5)
+    grouped = nn.Conv2d(2, 4, 28, groups=2)
+    grouped.in_channels = 5  # torch reads it no more
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), grouped, nn.Flatten())
+    assert plan_engine(model, Recipe(), image_shape=(28, 28)).engine == "torch"
+
+
 def test_sparse_weights_and_one_bias_for_all_are_torchs():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch calls its own layout a beta

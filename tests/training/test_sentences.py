@@ -153,6 +153,13 @@ def test_a_network_that_gives_something_else_in_training_mode(kind):
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
+def test_a_module_that_writes_over_what_gradients_need():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(36, 3), nn.Tanh(), nn.ReLU(inplace=True))
+    words = r"^train\(model\): expected a loss whose gradients torch can compute, got the answer 'one of the variables"
+    with pytest.raises(InvalidInput, match=words + r".*; write over nothing they need: inplace=False\.$"):
+        train(net, tiny_data(), Recipe(epochs=1), engine="torch")
+
+
 def test_a_last_batch_of_one_image_that_batch_norm_cannot_take():
     net = nn.Sequential(nn.Flatten(), nn.Linear(36, 3), nn.BatchNorm1d(3))
     words = r"^train\(model\): .* got the answer 'Expected more than 1 value per channel when training"

@@ -68,6 +68,8 @@ def native_layers(model: nn.Module, *, training: bool = True) -> tuple[tuple[Lay
             raise Unknown(f"weights that are a {type(parameter).__name__}, where it has parameters only")
         if parameter.layout is not torch.strided:
             raise Unknown(f"weights in the layout {parameter.layout}, where it has strided ones only")
+        if parameter.is_neg():
+            raise Unknown("weights that are a negated view, where it reads numbers as they lie")
         if parameter.dtype != torch.float32:
             raise Unknown(f"weights of {parameter.dtype}, where it has float32 only")
         if parameter.device.type != "cpu":
@@ -173,6 +175,8 @@ def _convolution(module: Any) -> list[Layer] | None:
         return None
     if isinstance(module, TableConv2d):
         table, weights = module.table, [len(module.table.edges)]
+    elif module.in_channels % module.groups or module.out_channels % module.groups:
+        return None  # changed since it was built
     else:
         table = ConnectionTable.grouped(module.in_channels, module.out_channels, module.groups)
         weights = [module.out_channels, module.in_channels // module.groups]

@@ -192,8 +192,7 @@ def score_of(
     except torch.OutOfMemoryError:
         raise
     except _OF_SIZES as error:
-        words = next(iter(printed(error).splitlines()), "") or type(error).__name__
-        got = f"the answer {words!r:.200} to images of shape {tuple(x.shape)}"
+        got = f"the answer {first_line(error)!r:.200} to images of shape {tuple(x.shape)}"
         do = "use a network for images of this size" + (", or another batch_size" if mode else "")
         raise InvalidInput(sentence(who, expected, got, do)) from error
     if not isinstance(score, torch.Tensor) or score.ndim != 2 or len(score) != len(x) or score.shape[1] < 1:
@@ -203,6 +202,11 @@ def score_of(
         got, do = f"{score.layout} of {score.dtype}", "end the network in real numbers, sparse ones made dense"
         raise InvalidInput(sentence(who, f"{expected}, strided and real", got, do))
     return score
+
+
+def first_line(error: Exception) -> str:
+    """What an error says first; its type's name where it says nothing."""
+    return next(iter(printed(error).splitlines()), "") or type(error).__name__
 
 
 def place_of(model: torch.nn.Module) -> tuple[torch.device, torch.dtype]:

@@ -18,7 +18,7 @@ from mathdnn.training.images import Images
 from mathdnn.training.optimizers import new_state, update
 from mathdnn.training.recipe import Recipe
 from mathdnn.training.record import Metrics
-from mathdnn.training.scoring import mean_loss, measure, score_of
+from mathdnn.training.scoring import first_line, mean_loss, measure, score_of
 from mathdnn.training.state import put, tensors_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class TorchEngine:
         if not score.requires_grad or score.shape[1] < self.classes:
             raise InvalidInput(self._no_loss(score))
         loss = mean_loss(self.recipe, score, y)
-        torch.autograd.backward(loss)
+        _descend(loss)
         update(self.recipe, self.parameters, self.state, step, rate)
         self.total += loss.detach().double() * len(index)
 
@@ -110,3 +110,16 @@ class TorchEngine:
     def finish(self) -> None:
         for p in self.parameters:
             p.grad = None
+
+
+def _descend(loss: torch.Tensor) -> None:
+    """The gradients of the loss. Raises `InvalidInput` where a module wrote over what they need."""
+    try:
+        torch.autograd.backward(loss)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        expected, got = "a loss whose gradients torch can compute", f"the answer {first_line(error)!r:.200}"
+        raise InvalidInput(
+            sentence("train(model)", expected, got, "write over nothing they need: inplace=False")
+        ) from error
