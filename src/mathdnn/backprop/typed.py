@@ -168,6 +168,8 @@ def _check_pieces(tree: ast.expr, text: str) -> None:
         if isinstance(node, ast.Name):  # a layered name needs its layer, a function its brackets
             bare = {"I", "l", "L"} | ({"A", "b", "y", "s", "G"} if id(node) in indexed else set())
             known = node.id in bare | (set(_FUNCTIONS) if id(node) in called else set())
+        if isinstance(node, ast.Subscript):  # of a layered name alone: y[l][0] is an entry, and no piece
+            known = isinstance(node.value, ast.Name) and node.value.id not in ("I", "l", "L")
         if isinstance(node, ast.Attribute):
             known = node.attr == "T"
         if isinstance(node, ast.Constant):
@@ -266,7 +268,7 @@ def _size(value: Any) -> str:
 
 def _layer(name: str, index: Any, v: Values) -> Any:
     """The quantity of that layer; y and b as columns. Raises `Misfit` for a layer that has none."""
-    if name not in ("A", "b", "y", "s", "G") or np.ndim(index) or not isinstance(index, int) or not 0 <= index <= v.L:
+    if np.ndim(index) or not isinstance(index, int) or not 0 <= index <= v.L:
         raise Misfit(f"{name}[{index if np.ndim(index) == 0 else '...'}] is not there")
     if name == "G":
         return _identity(v) if index == v.L else literal.G(v, index)
