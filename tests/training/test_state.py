@@ -287,3 +287,13 @@ def test_a_number_that_stands_for_many_comes_back(tmp_path):
         train(net(0.25), tiny_data(), RECIPE, run=tmp_path, progress=stopping_at(3), **EVERY)
     train(again, tiny_data(), RECIPE, run=tmp_path, resume=True)
     require_same(numbers(again), numbers(expected))
+
+
+@pytest.mark.parametrize("engine", ["native", "torch"])
+def test_a_layer_of_one_weight_is_kept(engine, tmp_path):
+    """Cut out of a larger tensor, a single number is contiguous whatever the step to the next one."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(36, 1), nn.Linear(1, 1), nn.Linear(1, 3))
+    net[2].weight = nn.Parameter(torch.full((4, 16), 0.5).T[3:4, 1:2])
+    run = train(net, tiny_data(), RECIPES["sgd"], engine=engine, run=tmp_path, progress=print, report_steps=1)
+    assert load_run(tmp_path).record == run
+    assert all(torch.equal(load_run(tmp_path).weights[name], tensor) for name, tensor in net.state_dict().items())

@@ -109,7 +109,8 @@ def _same(place: Any, before: Any) -> bool:
 def bytes_of(tensor: torch.Tensor) -> UInt8[np.ndarray, "bytes"]:
     """The tensor's numbers as bytes, row by row: its own memory where it lies so on the processor."""
     plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
-    found: UInt8[np.ndarray, "bytes"] = plain.reshape(-1).view(torch.uint8).numpy()
+    flat = plain.as_strided((plain.numel(),), (1,))  # reshape leaves a single number the step it was cut out with
+    found: UInt8[np.ndarray, "bytes"] = flat.view(torch.uint8).numpy()
     return found
 
 
