@@ -332,3 +332,8 @@ def test_nothing_is_half_written(tmp_path, monkeypatch):
 def test_no_folder_to_write_to(tmp_path):
     with pytest.raises(OutputError, match=r"got the answer 'No such file or directory'; choose a folder that exists"):
         write_idx(tmp_path / "none" / "file", np.zeros(9, "uint8"))
+
+
+def test_a_name_that_no_file_has(tmp_path):
+    with pytest.raises(OutputError, match=r"got the answer 'embedded null byte'; choose a folder that exists"):
+        write_idx(tmp_path / "a\0b", np.zeros(9, "uint8"))

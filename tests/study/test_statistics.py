@@ -193,6 +193,8 @@ def test_rounded_decimals_are_no_spread():
         "the same value, 0.1, from each of 3 runs, which says nothing of the spread; "
         "it would be decided by more runs with seeds of their own"
     )
+    assert judge("c", [0.1 + 0.2, 0.3], (0, 1), quantity="q").status is Status.UNDECIDED
+    assert verdict_in_prediction_interval("c", 0.3, [0.1 + 0.2, 0.3], "q").status is Status.UNDECIDED
 
 
 SAME = "got the same value, 2, from each of 3 runs, which says nothing of the spread; add runs with other seeds."
@@ -240,6 +242,17 @@ BAD = {
     "level": (
         lambda: mean_interval([1, 2], 95),
         "level: expected a number between 0 and 1, got 95; use 0.95, say.",
+    ),
+    "level without a quantile": (
+        lambda: wilson_interval(1, 2, 1 - 2**-53),
+        "level: expected a number between 0 and 1, got 0.9999999999999999; use 0.95, say.",
+    ),
+    "too large to add": (
+        lambda: paired_difference([1e308, 1], [-1e308, 1]),
+        (
+            "paired_difference(a, b): expected values of at most 1e+290, got 1e+308 at position 0; "
+            "give it in a larger unit, or its logarithm."
+        ),
     ),
     "level of a verdict": (
         lambda: equivalence([1, 2], [1, 3], 1, level=0.5),

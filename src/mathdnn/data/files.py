@@ -57,12 +57,13 @@ def replace_file(path: str | os.PathLike[str], content: bytes | memoryview, who:
         finally:
             temporary.unlink(missing_ok=True)
         _sync_folder(path.parent)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a ValueError where the name holds a zero byte
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise OutputError(
             sentence(
                 f"{who}({path})",
                 "a place to write",
-                f"the answer {error.strerror or str(error)!r}",
+                f"the answer {reason!r}",
                 "choose a folder that exists, may be written and has room",
             )
         ) from error

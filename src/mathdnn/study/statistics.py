@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from mathdnn.errors import InvalidInput, as_number, is_whole, sentence
 from mathdnn.verdict import Estimate, Status, Verdict, undecided
 
+LARGEST = 1e290  # heuristic: sums, differences and t times deviations of smaller values stay finite
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -185,6 +187,9 @@ def check_values(values: Sequence[float], who: str) -> tuple[float, ...]:
         if not math.isfinite(value):
             do = "find out why that run failed; leaving it out would bias the rest"
             raise InvalidInput(sentence(who, "finite values", f"{given[index]!r:.80} at position {index}", do))
+        if abs(value) > LARGEST:
+            got, do = f"{value:g} at position {index}", "give it in a larger unit, or its logarithm"
+            raise InvalidInput(sentence(who, f"values of at most {LARGEST:g}", got, do))
     return found
 
 
@@ -195,9 +200,7 @@ def paired_values(a: Sequence[float], b: Sequence[float], who: str) -> tuple[flo
         got = f"{len(first)} and {len(second)} values"
         raise InvalidInput(sentence(who, "pairs", got, "run both arms with the same seeds"))
     differences = tuple(x - y for x, y in zip(first, second, strict=True))
-    # 98.2 - 98.1 and 98.3 - 98.2 differ in their last bits only: decimals are rounded, and that is no spread
-    noise = 4 * sys.float_info.epsilon * max(map(abs, first + second))
-    return differences if max(differences) - min(differences) > noise else differences[:1] * len(differences)
+    return differences[:1] * len(differences) if _same(differences, first + second) else differences
 
 
 def _estimate(
@@ -239,13 +242,18 @@ def _no_spread(values: tuple[float, ...]) -> str:
     """Why these values say nothing of their spread, or nothing where they do."""
     if len(values) == 1:
         return f"a single run, {values[0]:g}, which says nothing of the spread"
-    if min(values) == max(values):
+    if _same(values, values):
         return f"the same value, {values[0]:g}, from each of {len(values)} runs, which says nothing of the spread"
     return ""
 
 
+def _same(values: tuple[float, ...], computed_from: tuple[float, ...]) -> bool:
+    """98.2 - 98.1 and 98.3 - 98.2 differ in their last bits only: decimals are rounded, and that is no spread."""
+    return max(values) - min(values) <= 4 * sys.float_info.epsilon * max(map(abs, computed_from))
+
+
 def _check_level(level: float, above: float = 0.0) -> float:
-    if not above < as_number(level) < 1:
+    if not above < as_number(level) or (1 + as_number(level)) / 2 >= 1:  # rounded to 1, it has no quantile
         raise InvalidInput(sentence("level", f"a number between {above:g} and 1", repr(level), "use 0.95, say"))
     return as_number(level)
 
