@@ -346,3 +346,68 @@ def test_a_law_around_an_image_is_run_again_on_the_operation():
     assert reproduces(as_conv2d(lambda x: x / x.sum(), (1, 3, 4), opaque=True), lambda x: x / x.sum()).status is (
         Status.PROVED
     )
+
+
+def _of_unknown_truth(op, dtype):
+    """What an operation makes of whole numbers of a kind, of 200 of which each may be 0 or 1."""
+    reduced = op != "neg"
+    args = [{"node": 2}, *([0] if op == "cumsum" else [[0]] if reduced else [])]
+    shape, kwargs = [] if op == "sum" else [300], {"dtype": dtype} if reduced else {}
+    nodes = [
+        {"op": "input", "args": [], "kwargs": {}, "shape": [300], "dtype": "float64"},
+        _node("aten.gt.Scalar", [{"node": 0}, 0], [300], "bool"),
+        _node("aten._to_copy.default", [{"node": 1}], [300], dtype, dtype=dtype),
+        _node(f"aten.{op}.{'dim_IntList' if op == 'sum' else 'default'}", args, shape, dtype, **kwargs),
+        _node("aten._to_copy.default", [{"node": 3}], shape, "float64", dtype="float64"),
+    ]
+    image = torch.arange(300.0, dtype=torch.float64) - 250
+    return Enclosing({"nodes": nodes, "constants": [], "output": {"node": 4}}).at(Interval(image, image + 200))
+
+
+@pytest.mark.parametrize(
+    ("op", "dtype"), [("neg", "uint8"), ("sum", "uint8"), ("sum", "int8"), ("cumsum", "int8"), ("cumsum", "uint8")]
+)
+def test_whole_numbers_that_begin_anew_where_their_range_ends_are_not_enclosed(op, dtype):
+    with pytest.raises(Open, match=r"^whole numbers beyond their range$|^sums of truth values that are not known$"):
+        _of_unknown_truth(op, dtype)
+
+
+def test_whole_numbers_of_many_digits_are_enclosed():
+    for op, low, high in (("neg", -1, 0), ("sum", 49, 249)):
+        found = _of_unknown_truth(op, "int64")
+        assert (found.low.min(), found.high.max()) == (low, high)
+
+
+def test_the_size_of_the_least_whole_number_is_not_enclosed():
+    """In 8 bits |-128| is -128."""
+    nodes = [
+        {"op": "input", "args": [], "kwargs": {}, "shape": [2], "dtype": "float64"},
+        _node("aten._to_copy.default", [{"node": 0}], [2], "int8", dtype="int8"),
+        _node("aten.abs.default", [{"node": 1}], [2], "int8"),
+    ]
+    graph = Enclosing({"nodes": nodes, "constants": [], "output": {"node": 2}})
+    low = torch.tensor([-127.0, 3.0], dtype=torch.float64)
+    assert graph.at(Interval(low, low + 9)).high.tolist() == [127, 12]
+    with pytest.raises(Open, match=r"^whole numbers beyond their range$"):
+        graph.at(Interval(low - 1, low + 9))
+
+
+@pytest.mark.parametrize("op", ["copy", "slice_scatter"])
+def test_whole_numbers_put_among_shorter_ones_are_not_enclosed(op):
+    nodes = [
+        {"op": "input", "args": [], "kwargs": {}, "shape": [2], "dtype": "float64"},
+        _node("aten._to_copy.default", [{"node": 0}], [2], "int64", dtype="int64"),
+        _node("aten.zeros_like.default", [{"node": 1}], [2], "int8", dtype="int8"),
+        _node(f"aten.{op}.default", [{"node": 2}, {"node": 1}], [2], "int8"),
+    ]
+    low = torch.zeros(2, dtype=torch.float64)
+    with pytest.raises(Open, match=r"^whole numbers that may be beyond the range of others$"):
+        Enclosing({"nodes": nodes, "constants": [], "output": {"node": 3}}).at(Interval(low, low + 300))
+
+
+def test_what_begins_anew_below_0_is_no_violation_where_only_rounding_makes_it():
+    """Over the reals x / 3 * 3 is x, so that nothing is subtracted; in floats -1 of 8 bits without a sign is 255."""
+    graph = trace(lambda x: x + (-((x / 3 * 3 - x) > 0).to(torch.uint8)).to(x.dtype), (1, 2, 2), torch.float64)
+    image = np.random.default_rng(0).random((1, 2, 2))
+    with pytest.raises(Open, match=r"^whole numbers beyond their range$"):
+        apart(graph.to_plain(), {"x": image}, -1)

@@ -93,6 +93,8 @@ def _product(m: Machine, x: Any, y: Any) -> np.ndarray:
     if m.is_image(x) and m.is_image(y):
         raise Malformed("a product of two matrices that depend on the image")
     a, b = clean(m.value(x)), clean(m.value(y))
+    if a.ndim != b.ndim or a.shape[:-2] != b.shape[:-2]:
+        raise Malformed("matrices that no product is made of")
     m.count(a.shape[-1])
     require_room(a.size, b.shape[-1])
     return m.numbers.total(m.numbers.mul(a[..., :, :, None], b[..., None, :, :]), (a.ndim - 1,))
@@ -228,6 +230,7 @@ def _unpool(m: Machine, x: Any, places: Any, size: list[int]) -> np.ndarray:
 
 def _adaptive(m: Machine, x: Any, size: list[int]) -> np.ndarray:
     value = clean(m.value(x))
+    require_room(*value.shape[: -len(size)], *size)
     boxes = []
     for k, wanted in enumerate(size):
         n = value.shape[k - len(size)]

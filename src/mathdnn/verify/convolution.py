@@ -80,7 +80,7 @@ def _check(data: dict[str, Any], generator: random.Random) -> Answer:
         more = check_sizes(data, lambda a, b: _same(*work.take(a, b), generator))
         words += f", and for {more}" if more else ""
     elif relation in ("rounded to float32", "rounded to float64"):
-        if not rounded.all_round(left, right, relation.removeprefix("rounded to "), generator):
+        if not rounded.all_round(left, right, relation.removeprefix("rounded to "), generator, work):
             return False, "a coefficient of the second side is not the nearest float of the first's"
         words = f"on {size} images every coefficient of the second side is the first's, {relation}"
     else:

@@ -21,14 +21,13 @@ from mathdnn.verdict import Counterexample, Status, Verdict, unpack_array
 from mathdnn.verify import convolution as maps
 from mathdnn.verify.chances import random_prime
 from mathdnn.verify.excluded import Map, no_strides
-from mathdnn.verify.forms import form_output
+from mathdnn.verify.means import Means
 from mathdnn.verify.numbers import Modular, TooMany
 from mathdnn.verify.rounded import rounds
-from mathdnn.verify.running import Open, Program, Unlisted, run
+from mathdnn.verify.running import Open, Program, Unlisted
 from mathdnn.verify.sealing import BROKEN, seal_holds
 from mathdnn.verify.sides import full as full_shape
 from mathdnn.verify.sides import pixels
-from mathdnn.verify.sides import run as run_side
 from mathdnn.verify.wording import own_words, wrong_words
 
 Answer = tuple[bool | None, str]
@@ -53,8 +52,9 @@ def check(verdict: Verdict, generator: random.Random | None = None) -> Answer:
     try:
         maps._require_small(evidence.data)
         with np.errstate(all="ignore"):
-            holds, words = _CHECKS[evidence.data["kind"]](_plain(evidence), generator or random.SystemRandom())
-            wrong = wrong_words(verdict, _outs(evidence.data)) if holds else ""
+            means = Means(generator or random.SystemRandom())
+            holds, words = _CHECKS[evidence.data["kind"]](_plain(evidence), means)
+            wrong = wrong_words(verdict, _outs(evidence.data, means)) if holds else ""
             return (False, wrong) if wrong else (holds, words)
     except Unlisted as error:
         return None, f"its graph holds {error}, which is not on the list of what a file may have run, so it {_RUN}"
@@ -70,19 +70,19 @@ def shows_not_affine(evidence: Counterexample, generator: random.Random) -> bool
     """Whether a law is seen to fail over the reals; None where the graph holds what no file may have run."""
     try:
         with np.errstate(all="ignore"):
-            return _not_affine(_plain(evidence), generator)[0]
+            return _not_affine(_plain(evidence), Means(generator))[0]
     except Unlisted:
         return None
     except (Open, *_WRONG):
         return False
 
 
-def _outs(data: dict[str, Any]) -> tuple[int, ...]:
+def _outs(data: dict[str, Any], means: Means) -> tuple[int, ...]:
     """The rows and columns of the output, where strides are spoken of."""
     if data.get("reason") != "strides":
         return ()
     side = data["operation"]
-    return run_side(side, np.zeros(pixels(side), np.int64), Modular(2**31 - 1))[0].shape[2:]
+    return means.run(side, np.zeros(pixels(side), np.int64), Modular(2**31 - 1)).shape[2:]
 
 
 def _plain(evidence: Counterexample) -> dict[str, Any]:
@@ -93,20 +93,20 @@ def _size(side: dict[str, Any]) -> str:
     return " x ".join(map(str, side["input"]))
 
 
-def _floats(side: dict[str, Any], image: np.ndarray) -> np.ndarray:
+def _floats(side: dict[str, Any], image: np.ndarray, means: Means) -> np.ndarray:
     """A side's output in floats."""
     if "form" in side:
-        return form_output(side["form"], image.astype(np.float64).reshape(side["input"]), maps._Floats())[0]
-    return run(side["graph"], image.reshape(side["input"]))
+        return means.run(side, image.astype(np.float64), maps._Floats())
+    return means.program(side["graph"]).at(image.reshape(side["input"]))
 
 
-def _differ(evidence: dict[str, Any], generator: random.Random) -> Answer:
-    answer = _differ_at(evidence, generator)
+def _differ(evidence: dict[str, Any], means: Means) -> Answer:
+    answer = _differ_at(evidence, means)
     asked = evidence["data"].get("at_the_size_asked")
-    return _differ_at(asked, generator) if answer[0] and asked else answer
+    return _differ_at(asked, means) if answer[0] and asked else answer
 
 
-def _differ_at(evidence: dict[str, Any], generator: random.Random) -> Answer:
+def _differ_at(evidence: dict[str, Any], means: Means) -> Answer:
     """The two sides at one image: exactly, and their floats as the file has them."""
     data, image = evidence["data"], unpack_array(evidence["input"])
     sides, pixel = (data["left"], data["right"]), data["pixel"]
@@ -120,7 +120,7 @@ def _differ_at(evidence: dict[str, Any], generator: random.Random) -> Answer:
         return False, "the image is another than the one that the sentence names"
     exact = []
     for side, packed in zip(sides, (evidence["claimed"], evidence["found"]), strict=True):
-        value = _floats(side, image)
+        value = _floats(side, image, means)
         said = unpack_array(packed)
         scale = _NEAR * max(1.0, float(np.abs(value).max(initial=0.0)))
         if value.size != said.size or not (np.abs(value.ravel() - said.ravel()) <= scale).all():
@@ -132,9 +132,9 @@ def _differ_at(evidence: dict[str, Any], generator: random.Random) -> Answer:
         return False, "no such relation"
     if data["relation"] != "equal":
         return _not_rounded(sides, pixel, data["relation"].removeprefix("rounded to "))
-    prime = random_prime(generator)
+    prime = random_prime(means.generator)
     whole = image.ravel().astype(np.int64)
-    a, b = (run_side(side, whole, Modular(prime))[0] for side in sides)
+    a, b = (means.run(side, whole, Modular(prime)) for side in sides)
     if np.array_equal(a, b):
         return False, "the two sides agree at the image"
     return True, f"on {_size(sides[0])} images the two sides differ at the image in the file, run again exactly"
@@ -147,13 +147,13 @@ def _not_rounded(sides: tuple[dict[str, Any], dict[str, Any]], pixel: int, dtype
     return True, f"on {_size(sides[0])} images a coefficient of the second side is not the first's, rounded to {dtype}"
 
 
-def _no_convolution(evidence: dict[str, Any], generator: random.Random) -> Answer:
+def _no_convolution(evidence: dict[str, Any], means: Means) -> Answer:
     data, side = evidence["data"], evidence["data"]["operation"]
     if side is None:
         return None, _NO_GRAPH
     full = full_shape(side["input"])
-    found = Map(side, generator)
-    if not _outputs_agree(evidence, side):
+    found = Map(side, means)
+    if not _outputs_agree(evidence, side, means):
         return False, "an output is another than the file says"
     places, pixels, reason = data["output_places"], data["pixels"], data["reason"]
     n, flat = math.prod(full[1:]), found.at_zero.reshape(-1)
@@ -176,14 +176,14 @@ def _no_convolution(evidence: dict[str, Any], generator: random.Random) -> Answe
         holds = bool(a != b) and moved and (places[1] - places[0]) % each == 0
         words = "two images of a batch are not treated alike"
     else:
-        return no_strides(data, found, full, generator)
+        return no_strides(data, found, full)
     return (holds, f"on {_size(side)} images {words}" if holds else "the responses do not show it")
 
 
-def _outputs_agree(evidence: dict[str, Any], side: dict[str, Any]) -> bool:
+def _outputs_agree(evidence: dict[str, Any], side: dict[str, Any], means: Means) -> bool:
     for name, packed in evidence["input"].items():
         image, said = unpack_array(packed), unpack_array(evidence["found"][name]).ravel()
-        value = _floats(side, image).ravel()
+        value = _floats(side, image, means).ravel()
         if value.size != said.size or np.abs(value - said).max() > _NEAR * max(1.0, float(np.abs(value).max())):
             return False
         ones = np.flatnonzero(image)
@@ -194,7 +194,7 @@ def _outputs_agree(evidence: dict[str, Any], side: dict[str, Any]) -> bool:
     return True
 
 
-def _not_affine(evidence: dict[str, Any], _: random.Random) -> Answer:
+def _not_affine(evidence: dict[str, Any], means: Means) -> Answer:
     """f(a x) = a f(x) + (1 - a) f(0), or f(x + y) = f(x) + f(y) - f(0), run again in floats and on intervals; or the
     same around an image z."""
     from mathdnn.verify.enclosing import apart
@@ -202,13 +202,13 @@ def _not_affine(evidence: dict[str, Any], _: random.Random) -> Answer:
     data, side = evidence["data"], evidence["data"]["operation"]
     if side is None:
         return None, _NO_GRAPH
-    if _is_affine(side):
-        return False, "the operation is affine over the reals: what the images show is rounding"
     images = {name: unpack_array(packed) for name, packed in evidence["input"].items()}
     factor, graph = data["factor"], side["graph"]
     if factor not in (None, -1, 2) or set(images) - {"z"} != ({"x", "y"} if factor is None else {"x"}):
         return False, "no such law"
-    expected, found, size = _law(Program(graph), images, factor)
+    expected, found, size = _law(means.enclosed(graph, 3 + (factor is None)), images, factor)
+    if _is_affine(side, means):
+        return False, "the operation is affine over the reals: what the images show is rounding"
     at, zero = ("z + ", "z") if "z" in images else ("", "0")
     law = f"f({at}x + y) = f({at}x) + f({at}y) - f({zero})"
     law = law if factor is None else f"f({at}{factor} x) = {factor} f({at}x) + {1 - factor} f({zero})"
@@ -236,11 +236,11 @@ def _law(program: Program, images: dict[str, np.ndarray], factor: int | None) ->
     return expected, at_others[-1], max(float(np.abs(v).max()) for v in (expected, at_others[-1], at_x, at_base))
 
 
-def _is_affine(side: dict[str, Any]) -> bool:
+def _is_affine(side: dict[str, Any], means: Means) -> bool:
     """Whether every step of the graph is one that is affine over the reals."""
     number = pixels(side)
     try:
-        run_side(side, np.ones(number, np.int64), Modular(2**31 - 1))
+        means.run(side, np.ones(number, np.int64), Modular(2**31 - 1))
     except maps._WRONG:
         return False
     return True

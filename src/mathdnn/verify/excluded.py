@@ -18,15 +18,14 @@ that windows can have (s (I - 1) <= 3 (H - 1)) must be excluded in all four ways
 from __future__ import annotations
 
 import itertools
-import random
 from typing import Any
 
 import numpy as np
 
 from mathdnn.verify.chances import agree, random_prime
-from mathdnn.verify.forms import form_output
+from mathdnn.verify.means import Means
 from mathdnn.verify.numbers import Malformed, Modular, TooMany
-from mathdnn.verify.sides import pixels, run
+from mathdnn.verify.sides import pixels
 
 Answer = tuple[bool | None, str]
 _MOST = 100_000  # pairs of strides
@@ -36,14 +35,14 @@ _LOOKS = 1 << 23  # of a pair of entries at a pair of strides, a few microsecond
 class Map:
     """A side's exact map modulo a random prime: responses to pixels, and values at images."""
 
-    def __init__(self, side: dict[str, Any], generator: random.Random) -> None:
-        self.side, self.numbers = side, Modular(random_prime(generator))
+    def __init__(self, side: dict[str, Any], means: Means) -> None:
+        self.side, self.means, self.numbers = side, means, Modular(random_prime(means.generator))
         self.pixels = pixels(side)
         self.at_zero = self.value(np.zeros(self.pixels, np.int64))
         self.known: dict[int, np.ndarray] = {}
 
     def value(self, image: np.ndarray) -> np.ndarray:
-        return run(self.side, image, self.numbers)[0]
+        return self.means.run(self.side, image, self.numbers)
 
     def response(self, pixel: int) -> np.ndarray:
         if pixel not in self.known:
@@ -96,7 +95,7 @@ class Pair:
         )
 
 
-def no_strides(data: dict[str, Any], found: Map, full: list[int], generator: random.Random) -> Answer:
+def no_strides(data: dict[str, Any], found: Map, full: list[int]) -> Answer:
     """Every pair of strides, each in four ways."""
     outs, sizes = found.at_zero.shape[2:], full[2:]
     ranges = [
@@ -111,7 +110,7 @@ def no_strides(data: dict[str, Any], found: Map, full: list[int], generator: ran
         [[border.get("place")], [border.get("pixel")]] for border in data["borders"]
     ]:
         return False, "the images are not those of a pair"
-    shown = {strides for border in data["borders"] if (strides := _border(border, found, full, generator))}
+    shown = {strides for border in data["borders"] if (strides := _border(border, found, full))}
     for strides in itertools.product(*ranges):
         limits = [min((h - 1) // 2, s * (n - 1) // 2) for h, n, s in zip(sizes, outs, strides, strict=True)]
         whole = [p for p in pairs if all(p.excludes(axis + 1, s, None) for axis, s in enumerate(strides))]
@@ -130,7 +129,7 @@ def no_strides(data: dict[str, Any], found: Map, full: list[int], generator: ran
     return True, f"on {size} images it is no convolution of a stride up to {most}: each is excluded by two responses"
 
 
-def _border(border: dict[str, Any], found: Map, full: list[int], generator: random.Random) -> Any:
+def _border(border: dict[str, Any], found: Map, full: list[int]) -> Any:
     """(s, t, mode) where a layer that is the operation at the middle output is another at the place given."""
     form, shape = border["form"], found.at_zero.shape
     mode, strides = form["padding_mode"], tuple(form["stride"])
@@ -150,25 +149,23 @@ def _border(border: dict[str, Any], found: Map, full: list[int], generator: rand
         return None
     if mode == "reflect" and any(max(side) >= h for side, h in zip(form["padding"], full[2:], strict=True)):
         plain = {**form, "padding_mode": "replicate"}  # there is no such layer; its kernel must still be the one shown
-        return (*strides, mode) if _shows(plain, found, full, middle, generator) else None
-    if not _shows(form, found, full, middle, generator):
+        return (*strides, mode) if _shows(plain, found, full, middle) else None
+    if not _shows(form, found, full, middle):
         return None
-    image = np.zeros(found.pixels, np.int64)
-    at_zero = form_output(form, image.reshape(full), found.numbers)[0][..., : shape[2], : shape[3]]
+    image, layer = np.zeros(found.pixels, np.int64), {"form": form, "input": full}
+    at_zero = found.means.run(layer, image, found.numbers)[..., : shape[2], : shape[3]]
     image[border["pixel"]] = 1
-    made = found.numbers.sub(
-        form_output(form, image.reshape(full), found.numbers)[0][..., : shape[2], : shape[3]], at_zero
-    )
+    made = found.numbers.sub(found.means.run(layer, image, found.numbers)[..., : shape[2], : shape[3]], at_zero)
     other = found.response(border["pixel"]).reshape(-1)[border["place"]]
     return (*strides, mode) if made.reshape(-1)[border["place"]] != other else None
 
 
-def _shows(
-    form: dict[str, Any], found: Map, full: list[int], middle: tuple[int, ...], generator: random.Random
-) -> bool:
+def _shows(form: dict[str, Any], found: Map, full: list[int], middle: tuple[int, ...]) -> bool:
     """Whether the layer and the operation are one map at the middle output (at random points)."""
     at: Any = (0, slice(None), *middle)
-    sides = ({"form": form, "input": full}, found.side)
-    return agree(generator, found.pixels, lambda numbers, image: (
-        run(sides[0], image, numbers)[0][at], run(sides[1], image, numbers)[0][at]
-    ))  # fmt: skip
+    run, layer = found.means.run, {"form": form, "input": full}
+    return agree(
+        found.means.generator,
+        found.pixels,
+        lambda numbers, image: (run(layer, image, numbers)[at], run(found.side, image, numbers)[at]),
+    )

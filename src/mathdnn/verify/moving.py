@@ -202,7 +202,11 @@ def _index_put(m: Machine, x: Any, indices: list[Any], part: Any, accumulate: bo
 
 
 def _gather(m: Machine, x: Any, dim: int, index: Any, *_: Any) -> np.ndarray:
-    return np.take_along_axis(m.loose(x), m.plain(index), axis=dim)
+    value, places = m.loose(x), m.plain(index)
+    if places.ndim != value.ndim:
+        raise Malformed("places of other dimensions")
+    used = [slice(None) if k == dim % value.ndim else slice(n) for k, n in enumerate(places.shape)]
+    return np.take_along_axis(value[tuple(used)], places, axis=dim)
 
 
 def _index_select(m: Machine, x: Any, dim: int, index: Any) -> np.ndarray:

@@ -29,15 +29,28 @@ from mathdnn.verify.numbers import Malformed, Modular, TooMany, draw
 from mathdnn.verify.sides import machine, pixels, run, unpacked
 from mathdnn.verify.twofold import Sized, Twofold, error_of, nearest, nearest_floats
 from mathdnn.verify.weights import stand_for
+from mathdnn.verify.work import Work, of_side
 
 MOST = 1 << 24  # coefficients that are compared one by one
 EXACTLY = 1 << 18  # of them in fractions
+FRACTIONS = 1 << 24  # sums and products of fractions: half a minute, and 3 GB where all of them are kept
 _AT_ONCE = 1 << 16  # of them held at once
+_SPARSE = 4  # times as quick as others are runs at images of few pixels
 Point = tuple[Modular, np.ndarray]  # a random prime, and a random image modulo it
 
 
 class _Exact:
-    """Fractions in object arrays, 0 as the whole number."""
+    """Fractions in object arrays, 0 as the whole number; so many sums and products of them, fewer where they are long.
+
+    bits: of all that enters into a result."""
+
+    def __init__(self, bits: int) -> None:
+        self.left = FRACTIONS // (1 + (bits >> 9) ** 2)  # dividing two of 512 bits takes as long as making a fraction
+
+    def _count(self, some: Any, times: int = 1) -> None:
+        self.left -= times * int(np.count_nonzero(some))
+        if self.left < 0:
+            raise TooMany("so many of its numbers, or such long ones, would have to be compared as fractions")
 
     def fraction(self, value: Fraction) -> Fraction:
         return value
@@ -53,6 +66,7 @@ class _Exact:
     def add(self, a: Any, b: Any) -> np.ndarray:
         a, b = np.broadcast_arrays(np.asarray(a, dtype=object), np.asarray(b, dtype=object))
         made, at = a.copy(), b.astype(bool)
+        self._count(at)
         made[at] = a[at] + b[at]
         return np.asarray(made)
 
@@ -62,44 +76,49 @@ class _Exact:
     def mul(self, a: Any, b: Any) -> np.ndarray:
         a, b = np.broadcast_arrays(np.asarray(a, dtype=object), np.asarray(b, dtype=object))
         made, at = np.zeros(a.shape, dtype=object), a.astype(bool) & b.astype(bool)
+        self._count(at)
         made[at] = a[at] * b[at]
         return made
 
     def total(self, a: Any, axes: tuple[int, ...]) -> np.ndarray:
+        self._count(a)
         return np.asarray(a.sum(axis=axes), dtype=object)
 
     def dot(self, a: Any, terms: Any) -> np.ndarray:
         made = np.zeros((len(a), *terms[0].shape), dtype=object)
         for weights, term in zip(a.T, terms, strict=True):
             at = np.nonzero(term)
+            self._count(term, 2 * len(a))
             if len(at[0]):
                 for plane, weight in zip(made, weights, strict=True):
                     plane[at] = plane[at] + weight * term[at]
         return made
 
 
-def exactly(side: dict[str, Any], image: np.ndarray) -> np.ndarray:
+def exactly(side: dict[str, Any], image: np.ndarray, numbers: _Exact) -> np.ndarray:
     """Like `sides.run` in fractions, which may be negative: so uninitialised memory is to be excluded before."""
     if "form" in side:
-        return form_output(side["form"], image.reshape(side["input"]), _Exact())[0]
-    return machine(side, _Exact()).run(image.reshape(side["input"]))[0]
+        return form_output(side["form"], image.reshape(side["input"]), numbers)[0]
+    return machine(side, numbers).run(image.reshape(side["input"]))[0]
 
 
-def require_initialised(side: dict[str, Any]) -> None:
-    run(side, np.ones(pixels(side), np.int64), Modular(2**31 - 1))
+def bits_of(side: dict[str, Any]) -> int:
+    """Of all that enters into a result. Excludes uninitialised memory."""
+    numbers = Measured(2**31 - 1)
+    run(side, np.ones(pixels(side), np.int64), numbers)
+    return numbers.bits
 
 
 def columns(side: dict[str, Any], chosen: range | list[int]) -> Iterator[np.ndarray]:
     """The constants for -1, the exact responses to a pixel for its number."""
-    require_initialised(side)
-    image = np.zeros(pixels(side), dtype=object)
-    constants = exactly(side, image).ravel()
+    numbers, image = _Exact(bits_of(side)), np.zeros(pixels(side), dtype=object)
+    constants = exactly(side, image, numbers).ravel()
     for pixel in chosen:
         if pixel < 0:
             yield constants
             continue
         image[pixel] = 1
-        yield _Exact().sub(exactly(side, image).ravel(), constants)
+        yield numbers.sub(exactly(side, image, numbers).ravel(), constants)
         image[pixel] = 0
 
 
@@ -114,7 +133,9 @@ def rounds(left: dict[str, Any], right: dict[str, Any], dtype: str, chosen: rang
     return True
 
 
-def all_round(left: dict[str, Any], right: dict[str, Any], dtype: str, generator: random.Random) -> bool:
+def all_round(
+    left: dict[str, Any], right: dict[str, Any], dtype: str, generator: random.Random, work: Work | None = None
+) -> bool:
     """Whether every coefficient of the second side is the nearest float of the first's. Raises `TooMany`."""
     _require_few(2 * pixels(left))  # a response to an image, and the constants, before much is made for them
     if stand_for(left, right, dtype, generator, MOST):
@@ -125,6 +146,7 @@ def all_round(left: dict[str, Any], right: dict[str, Any], dtype: str, generator
     if any(made.shape != nearest_map.output for made in at_points):
         return False
     expected = [numbers.array(nearest_map.constants) for numbers, _ in points]
+    (work or Work()).spend(len(nearest_map.colours) * of_side(left) // _SPARSE)
     for floats, places in nearest_map.columns():
         for k, (numbers, point) in enumerate(points):
             some = numbers.total(numbers.mul(numbers.array(floats), point[places]), (0,))
@@ -137,11 +159,7 @@ def _points(left: dict[str, Any], right: dict[str, Any], generator: random.Rando
 
     Up to `MOST` coefficients are guessed: by so much must it be less likely for each that a wrong guess seems right.
     """
-    bits = []
-    for side in (left, right):
-        numbers = Measured(2**31 - 1)
-        run(side, np.zeros(pixels(side), np.int64), numbers)
-        bits.append(numbers.bits)
+    bits = [bits_of(side) for side in (left, right)]
     wanted = points_for(2 * bits[0] + bits[1] + 64, SURE + MOST.bit_length())
     fields = [Modular(random_prime(generator)) for _ in range(wanted)]
     return [(numbers, draw(generator, pixels(left), numbers.prime)) for numbers in fields]
@@ -158,7 +176,7 @@ class _Nearest:
     def __init__(self, side: dict[str, Any], dtype: str, fields: list[Modular]) -> None:
         side = unpacked(side)  # once
         self.side, self.dtype, self.fields = side, dtype, fields
-        self.zero = np.zeros(pixels(side), np.int64)
+        self.zero, self.numbers = np.zeros(pixels(side), np.int64), _Exact(bits_of(side))
         self.at_zero = [run(side, self.zero, numbers)[0].ravel() for numbers in fields]
         self.colours = Colours(side)
         sized = Sized()
@@ -228,8 +246,9 @@ class _Nearest:
         self.left -= found.size
         if self.left < 0:
             raise TooMany(f"more than {EXACTLY:,} of its coefficients would have to be compared in fractions")
-        made = exactly(self.side, image.astype(object)).ravel()
-        made = _Exact().sub(made, exactly(self.side, self.zero.astype(object)).ravel()) if image.any() else made
+        made = exactly(self.side, image.astype(object), self.numbers).ravel()
+        if image.any():
+            made = self.numbers.sub(made, exactly(self.side, self.zero.astype(object), self.numbers).ravel())
         for k in at:
             found[k] = float(nearest(Fraction(made[k]), self.dtype))
         return found

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mathdnn.verdict import unpack_array
+from mathdnn.verify.costs import STEP, cost_of, parts_of
 from mathdnn.verify.keeping import Kept
-from mathdnn.verify.numbers import ROOM, Malformed
+from mathdnn.verify.numbers import ROOM, Malformed, TooMany
 from mathdnn.verify.unrounded import MOVES
 
 if TYPE_CHECKING:
@@ -57,12 +58,15 @@ def run(graph: dict[str, Any], image: np.ndarray, *, finite: bool = False) -> np
 
 
 class Program:
-    """A graph to be run at several images: what does not depend on the image is looked at once."""
+    """A graph to be run at several images: what does not depend on the image is looked at once.
 
-    def __init__(self, graph: dict[str, Any]) -> None:
+    spend: takes what a step costs before it is first run; most: numbers in a result."""
+
+    def __init__(self, graph: dict[str, Any], spend: Callable[[int], None] = lambda _: None, most: int = ROOM) -> None:
         import torch
 
-        self.graph = graph
+        self.graph, self.spend, self.most = graph, spend, most
+        spend(STEP * len(graph["nodes"]))
         self.constants = [
             torch.from_numpy(item if isinstance(item, np.ndarray) else unpack_array(item))
             for item in graph["constants"]
@@ -97,9 +101,10 @@ class Program:
             if not isinstance(parts, list | tuple) or type(k) is not int or not 0 <= k < len(parts):
                 raise Malformed("a getitem that takes no result of several")
             return parts[k]
-        made = compute(node, values, self.constants, fits=self.known[place])
-        self.known[place] = True
-        return made
+        if not self.known[place]:
+            _require_fit(node, values, self.constants, self.spend, self.most)
+            self.known[place] = True
+        return compute(node, values, self.constants)
 
 
 def numbers_in(argument: Any) -> list[Any]:
@@ -175,15 +180,48 @@ def _operation(node: dict[str, Any]) -> Callable[..., Any]:
     return function
 
 
-def compute(node: dict[str, Any], values: Any, constants: Any, *, fits: bool) -> Any:
-    """A node's value; fits: its shape was derived before."""
+def compute(node: dict[str, Any], values: Any, constants: Any) -> Any:
+    """A node's value; its shape was derived before (`_require_fit`)."""
     import torch
 
-    function = _operation(node)
+    function, args, kwargs = _call(node, values, constants, "cpu")
+    with torch.no_grad():
+        made = function(*args, **kwargs)
+    dtype = str(made.dtype).removeprefix("torch.") if hasattr(made, "dtype") else None
+    if dtype != node["dtype"]:
+        raise Malformed(f"{node['op']} gives {dtype}, not {node['dtype']}")
+    return made
+
+
+def _require_fit(node: dict[str, Any], values: Any, constants: Any, spend: Callable[[int], None], most: int) -> None:
+    """Derive a node's shape without computing it, and spend what it costs. Raises `Malformed`, `TooMany`."""
+    import torch
+
+    function, args, kwargs = _call(node, values, constants, "meta")
+    schema, base = function._schema.arguments, node["op"].split(".")[1]  # type: ignore[attr-defined]
+    given = dict(zip((argument.name for argument in schema), args, strict=False)) | kwargs
+    every = [given.get(argument.name, argument.default_value) for argument in schema]
+    spend(STEP * (parts_of(base, every) - 1))
+    try:
+        made = function(*args, **kwargs)
+    except NotImplementedError:  # no rule for it without computing: as the file says
+        made = [] if node["shape"] is None else torch.empty(node["shape"], device="meta")
+    results = list(made) if isinstance(made, list | tuple) else [made]
+    if max((part.numel() for part in results), default=0) > most:
+        raise TooMany(f"{node['op']} gives a result of more than {most:,} numbers")
+    if (shape := _shape(made)) != node["shape"]:
+        raise Malformed(f"{node['op']} gives {shape}, not {node['shape']}")
+    spend(cost_of(base, every, results))
+
+
+def _call(node: dict[str, Any], values: Any, constants: Any, device: str) -> tuple[Callable[..., Any], Any, Any]:
+    """torch's operation, and its arguments."""
+    import torch
+
     kept = "batch_norm" in node["op"]  # in training these write into the running mean and variance: into copies of them
     narrow = {"float16": torch.float16, "bfloat16": torch.bfloat16}.get(node["dtype"])  # in a file these are float32
 
-    def known(argument: Any, device: str) -> Any:
+    def known(argument: Any) -> Any:
         if isinstance(argument, dict) and argument.get("float") in ("inf", "-inf", "nan"):
             return float(argument["float"])
         if isinstance(argument, dict):
@@ -193,27 +231,10 @@ def compute(node: dict[str, Any], values: Any, constants: Any, *, fits: bool) ->
             halves = narrow is not None and constant.dtype is torch.float32 and constant.dim() > 0
             return constant.to(device, narrow if halves else constant.dtype, copy=kept)
         if isinstance(argument, list):
-            return [known(item, device) for item in argument]
+            return [known(item) for item in argument]
         return getattr(torch, argument) if isinstance(argument, str) and _is_dtype(argument) else argument
 
-    def result(device: str) -> Any:
-        return function(*(known(item, device) for item in node["args"]), **{
-            key: known(value, device) for key, value in node["kwargs"].items()
-        })  # fmt: skip
-
-    if not fits:
-        try:
-            shape = _shape(result("meta"))
-        except NotImplementedError:
-            shape = node["shape"]  # no rule for it without computing: as the file says
-        if shape != node["shape"] or (shape is not None and math.prod(shape) > ROOM):
-            raise Malformed(f"{node['op']} gives {shape}, not {node['shape']}")
-    with torch.no_grad():
-        made = result("cpu")
-    dtype = str(made.dtype).removeprefix("torch.") if hasattr(made, "dtype") else None
-    if dtype != node["dtype"]:
-        raise Malformed(f"{node['op']} gives {dtype}, not {node['dtype']}")
-    return made
+    return _operation(node), known(node["args"]), {key: known(value) for key, value in node["kwargs"].items()}
 
 
 def _shape(made: Any) -> list[int] | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from mathdnn.verify.keeping import require_references
 from mathdnn.verify.numbers import TooMany
 from mathdnn.verify.rounding import LONGEST
 
@@ -18,18 +19,25 @@ _STEP, _NUMBER, _PIXEL = 1 << 16, 8, 1 << 14  # a step, a number of a result, a 
 
 
 class Work:
-    """What is left of the work that one certificate may ask for."""
+    """What is left of the work that one file may ask for."""
 
-    def __init__(self) -> None:
-        self.left = MOST
+    def __init__(self, most: int | None = None) -> None:
+        self.most = self.left = most or MOST
 
     def take(self, left: dict[str, Any], right: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The two sides. Raises `TooMany` where they ask for more than is left."""
-        for side in (left, right):
-            self.left -= _of_form(side["form"], side["input"]) if "form" in side else _of_graph(side["graph"])
-        if self.left < 0:
-            raise TooMany(f"it asks for more than {MOST:,} products, which would take minutes")
+        self.spend(sum(map(of_side, (left, right))))
         return left, right
+
+    def spend(self, products: int) -> None:
+        self.left -= max(0, products)
+        if self.left < 0:
+            raise TooMany(f"it asks for more than {self.most:,} products, which would take minutes")
+
+
+def of_side(side: dict[str, Any]) -> int:
+    """The work of a side, run once."""
+    return _of_form(side["form"], side["input"]) if "form" in side else _of_graph(side["graph"])
 
 
 def _of_form(form: dict[str, Any], image: list[int]) -> int:
@@ -39,34 +47,60 @@ def _of_form(form: dict[str, Any], image: list[int]) -> int:
     for axis in (0, 1):
         around = max(0, *form["padding"][axis]) * 2
         sizes[2 + axis] = sizes[2 + axis] * (form["stride"][axis] if transposed else 1) + around
-    return int(sizes[0] * sizes[2] * sizes[3] * (weights + _NUMBER * sizes[1])) + _STEP
+    return max(0, int(sizes[0] * sizes[2] * sizes[3] * (weights + _NUMBER * sizes[1]))) + _STEP
 
 
 def _of_graph(graph: dict[str, Any]) -> int:
-    return sum(_of_step(node, graph) for node in graph["nodes"])
+    require_references(graph, len(graph["constants"]))
+    return sum(max(0, _of_step(node, graph)) for node in graph["nodes"])  # what is said below 0 is refused when it runs
 
 
-def _of_step(node: dict[str, Any], graph: dict[str, Any]) -> int:
-    shape: list[int] = node["shape"] or []
-    op, size = node["op"], math.prod(shape)
+def _of_step(node: dict[str, Any], graph: dict[str, Any]) -> Any:
+    """A result may be said to be small, which is seen when it is made; what was made before is as large as said."""
+    read = [math.prod(_shape(part, graph)) for part in _arrays(node["args"])]
+    op, args, size = node["op"], node["args"], max([math.prod(node["shape"] or ()), *read])
     work = _STEP + _NUMBER * size
+    if op in ("aten.mm.default", "aten.bmm.default", "aten.addmm.default"):
+        return work + read[-2] * _shape(args[-1], graph)[-1]
     if op == "aten.convolution.default":
-        weight = _shape(node["args"][1], graph)
-        rest = weight[0] // max(1, node["args"][8]) if node["args"][6] else weight[1]
-        return work + size * int(rest) * math.prod(weight[2:])
+        return work + _of_convolution(_shape(args[0], graph), _shape(args[1], graph), *args[3:8])
     if op == "aten.cumsum.default":
-        return work + size * max(shape, default=0)
+        return work + size * int(max(_shape(args[0], graph), default=0))
     if op.startswith("aten.avg_pool"):
-        return work + math.prod(_shape(node["args"][0], graph)) * int(sum(node["args"][1]))
+        return work + size * sum(map(int, args[1]))
+    if op in ("aten.unbind.int", "aten.split.Tensor"):
+        return work + _STEP * int(max(_shape(args[0], graph)) // (max(1, args[1]) if "split" in op else 1))
     if "upsample" in op:
-        lines = zip(shape[2:], _shape(node["args"][0], graph)[2:], strict=True)
+        lines = zip(args[1], _shape(args[0], graph)[2:], strict=True)
         return work + _PIXEL * sum(min(max(line), LONGEST) for line in lines)  # a longer one is refused by itself
     return work
+
+
+def _of_convolution(
+    image: list[int], weight: list[int], stride: Any, padding: Any, dilation: Any, transposed: bool, extra: Any
+) -> int:
+    """Products of the windows of the padded image, or of one with zeros between its pixels."""
+    axes = len(weight) - 2
+    places = math.prod(image[: -axes - 1])
+    for size, k, s, p, d, more in zip(image[-axes:], weight[2:], stride, padding, dilation, extra, strict=True):
+        if any(type(number) is not int for number in (s, p, d, more)):
+            return 0  # refused when it runs
+        span = d * (k - 1) + 1
+        out = (size - 1) * s + span - 2 * p + more if transposed else (size + 2 * p - span) // max(1, s) + 1
+        places *= max(0, int(out))
+    return places * math.prod(weight)
 
 
 def _shape(argument: Any, graph: dict[str, Any]) -> list[int]:
     """Of a value that is named: a node's result, or a constant."""
     if "node" in argument:
-        return list(graph["nodes"][argument["node"]]["shape"])
+        return list(graph["nodes"][argument["node"]]["shape"] or ())
     constant = graph["constants"][argument["constant"]]
     return list(constant["shape"] if isinstance(constant, dict) else constant.shape)
+
+
+def _arrays(argument: Any) -> list[Any]:
+    """The values that arguments name."""
+    if isinstance(argument, dict):
+        return [argument] if "float" not in argument else []
+    return [part for item in argument for part in _arrays(item)] if isinstance(argument, list) else []

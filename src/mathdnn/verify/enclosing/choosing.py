@@ -25,8 +25,23 @@ _MOVED = MOVES - frozenset(f"{_CHOSEN} {_INDEXED} {_ORDERED}".split())
 
 def _moved(m: Enclosing) -> Interval:
     """An operation that grows with each of its numbers and rounds none, its places known."""
+    kind = m.node["dtype"]
+    for part in m.operands():
+        if not part.exact and not part.low.is_floating_point() and not _holds(kind, part.low.dtype):
+            raise Open("whole numbers that may be beyond the range of others")
     low = m.low()
     return settled(low, m.high())
+
+
+def _holds(kind: str | None, other: torch.dtype) -> bool:
+    """Whether numbers of a kind hold all those of another, not of floats."""
+    made = getattr(torch, str(kind))
+    if made.is_floating_point or other == torch.bool:
+        return True
+    if made == torch.bool:
+        return False
+    of, wanted = torch.iinfo(made), torch.iinfo(other)
+    return bool(of.min <= wanted.min and wanted.max <= of.max)
 
 
 def _several(m: Enclosing) -> list[Interval]:

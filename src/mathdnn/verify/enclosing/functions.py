@@ -188,7 +188,7 @@ RULES: dict[str, Callable[[Enclosing], Any]] = {
         ("tan", _tangent),
         ("atan2", _angle),
         ("reciprocal rsqrt sqrt", _reciprocal),
-        ("abs", lambda m: iv.absolute(m.operand(m.node["args"][0]))),
+        ("abs", lambda m: iv.absolute(m.first())),
         ("square", lambda m: iv.square(m.first())),
     )
     for name in names.split()

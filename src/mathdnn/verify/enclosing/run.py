@@ -145,7 +145,7 @@ class Enclosing:
         if self.node["dtype"] == "float64" and self.base in _NUMBERS:  # of whole numbers torch would make float32
             given, which = which, lambda operand: given(operand).double()
         nodes, constants = _Ends(self.kept.values, which), _Ends(self.constants, which)
-        return compute(self.node, nodes, constants, fits=True)
+        return compute(self.node, nodes, constants)
 
 
 class _Ends:

@@ -37,7 +37,7 @@ def _reversed_minus(m: Enclosing) -> Interval:
 
 
 def _minus(m: Enclosing) -> Interval:
-    return iv.minus(m.operand(m.node["args"][0]))
+    return iv.minus(m.first())
 
 
 def _times(m: Enclosing) -> Interval:
@@ -71,7 +71,7 @@ def weighed(m: Enclosing) -> Interval:
     """Sums of products: they change by no more than the same of sizes grows, from the middles' sizes to the largest."""
     parts = m.operands()
     if any(not part.exact and not part.low.is_floating_point() for part in parts):
-        if m.base in ("sum", "cumsum"):
+        if m.base in ("sum", "cumsum") and m.node["dtype"] == "int64":  # narrower ones begin anew where they end
             return settled(m.low(), m.high())
         raise Open("sums of truth values that are not known")
     if m.base == "nansum" and any(bool(end.isinf().any()) for part in parts for end in part):
@@ -101,9 +101,7 @@ def _sampled(m: Enclosing) -> Interval:
             raise Open("places as near to one pixel as to another")
 
     node = {**m.node, "args": [{"constant": 0}, {"constant": 1}, *m.node["args"][2:]]}
-    made, far = (
-        compute(node, [], [value.contiguous(), places.low], fits=True) for value in (middle, radius.expand_as(middle))
-    )
+    made, far = (compute(node, [], [value.contiguous(), places.low]) for value in (middle, radius.expand_as(middle)))
     return _interpolated(m, made, far, _BESIDE)
 
 
