@@ -1,6 +1,7 @@
 """Someone else's code with a time limit."""
 
 import functools
+import signal
 import threading
 import time
 
@@ -27,6 +28,27 @@ def test_a_stop_that_a_finalizer_swallows_is_not_reported(capsys):
     with pytest.raises(OutOfTime, match=r"^it took longer than 0\.1 seconds$"):
         limited(slow_finalizers, 0.1)
     assert capsys.readouterr().err == ""
+
+
+def test_an_interrupt_stops_the_thread():
+    begun, ended = threading.Event(), threading.Event()
+
+    def endless() -> None:
+        try:
+            begun.set()
+            while True:
+                pass
+        finally:
+            ended.set()
+
+    def interrupt() -> None:
+        begun.wait(60)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        limited(endless, 600)
+    assert ended.is_set()
 
 
 class SlowToFree:

@@ -32,18 +32,25 @@ def limited(function: Callable[[], T], seconds: float) -> T:
     An exception that is no `Exception` (but for KeyboardInterrupt) comes as a `RuntimeError`: a `SystemExit` of someone
     else's code does not end the caller's program."""
     box: dict[str, Any] = {}
+    over = threading.Event()  # and no join: one that is interrupted takes the thread for ended (Python 3.11)
 
     def work() -> None:
         try:
             box["result"] = function()
         except BaseException as error:
             box["error"] = error
+        finally:
+            over.set()
 
     thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        _stop(thread)
+    try:
+        thread.start()
+        in_time = over.wait(seconds)
+    except BaseException:  # Ctrl-C: at its end Python ends threads by force, and in C++ that ends in abort()
+        _stop(thread, over)
+        raise
+    if not in_time:
+        _stop(thread, over)
         raise OutOfTime(f"it took longer than {seconds:g} seconds")
     error = box.get("error")
     if isinstance(error, Exception | KeyboardInterrupt):
@@ -54,12 +61,11 @@ def limited(function: Callable[[], T], seconds: float) -> T:
     return result
 
 
-def _stop(thread: threading.Thread) -> None:
+def _stop(thread: threading.Thread, over: threading.Event) -> None:
     with _stops_unreported():
         for _ in range(_ASKED):
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stop))
-            thread.join(1.0 / _ASKED)
-            if not thread.is_alive():
+            if over.wait(1.0 / _ASKED) or not thread.is_alive():
                 return
 
 
