@@ -135,6 +135,17 @@ def test_a_failure_leaves_no_empty_folders_behind(capsys):
     assert "expected numbers from 1 to 7" in refused(["reproduce", "8", "--out", "a/b/c"], capsys)
 
 
+def test_a_page_that_is_interrupted_leaves_no_empty_folder(folder, monkeypatch):
+    (folder / "results.json").write_text(json.dumps(document()))
+
+    def stop(document, folder):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mathdnn.report.write_report", stop, raising=False)
+    assert main(["report", "results.json", "--out", "new/page"]) == 130
+    assert os.listdir() == ["results.json"]
+
+
 def test_runs_without_number_are_refused_before_the_first(capsys):
     assert refused(["reproduce", "7", "--seeds", "99999999999999999999"], capsys) == (
         "mathdnn: reproduce --seeds: expected at most 1,000 runs, got 99,999,999,999,999,999,999; "

@@ -42,6 +42,21 @@ def test_what_standard_output_cannot_hold_is_written_out():
     assert b"\\xb1" in found.stdout
 
 
+@pytest.mark.parametrize("full", ["2>/dev/full", "2> >(exec 0<&-; sleep 0.2)"], ids=["full", "nobody reads"])
+def test_a_full_standard_error_loses_nothing(full, tmp_path):
+    call = f"{sys.executable} -m mathdnn.cli"
+    command = f"sleep 0.1; {call} reproduce 3 --out {tmp_path}/a >/dev/null && {call} count x; echo $?"
+    run = subprocess.run(["bash", "-c", f"exec {full}; {command}"], capture_output=True, text=True, check=True)
+    assert run.stdout == "2\n"
+    assert (tmp_path / "a" / "index.html").is_file()
+
+
+def test_columns_that_nobody_knows_are_eighty(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "0")
+    assert main(["count", "--help"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) == 80
+
+
 def test_help_ends_in_one_column():
     narrow = {**os.environ, "COLUMNS": "1"}
     assert subprocess.run([*COMMAND, "train", "--help"], env=narrow, capture_output=True, timeout=60).returncode == 0

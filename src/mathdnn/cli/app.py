@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from mathdnn import __version__
+from mathdnn.cli.output import say
 from mathdnn.cli.spoken import spoken
 from mathdnn.errors import InvalidInput, MathdnnError, sentence, shown
 
@@ -145,7 +146,7 @@ def run(argv: Sequence[str]) -> int:
 def _prepare_streams() -> None:
     """What is printed to a stream that who started this has closed goes nowhere; what it cannot hold is written out.
 
-    In fewer columns than a table's own lines take, the tables of --help would never end.
+    In fewer columns than a table's own lines take, the tables of --help would never end; 0 means that nobody knows.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -155,7 +156,7 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns) < _NARROWEST:
-        os.environ["COLUMNS"] = str(_NARROWEST)
+        os.environ["COLUMNS"] = str(_NARROWEST if int(columns) else 80)
 
 
 def _require_here() -> None:
@@ -168,7 +169,7 @@ def _require_here() -> None:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"mathdnn: {shown(message)}", file=sys.stderr)  # one line, whatever characters are in a name
+    say(f"mathdnn: {shown(message)}")  # one line, whatever characters are in a name
     return code
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json as _json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from mathdnn.cli.named import require_apart, require_place
-from mathdnn.cli.output import Flag, Json, MaybeNamed, MaybeWhole, print_json, print_table
+from mathdnn.cli.output import Flag, Json, MaybeNamed, MaybeWhole, print_json, print_table, say
 
 
 def bench(
@@ -65,7 +64,7 @@ def _threads() -> int:
 
 
 def _tell(words: str) -> None:
-    print(f"mathdnn bench: {words}", file=sys.stderr, flush=True)
+    say(f"mathdnn bench: {words}")
 
 
 def _keep(document: dict[str, Any], out: Path | None, picture: Path | None) -> None:

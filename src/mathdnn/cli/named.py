@@ -202,6 +202,19 @@ def no_room(folder: Path) -> str | None:
         return error.strerror or str(error)
 
 
+@contextlib.contextmanager
+def no_empty_folders(folder: Path) -> Iterator[None]:
+    """Around work that makes `folder`: where the work fails, the folders that it made and left empty are gone."""
+    new = [made for made in (folder, *folder.parents) if not os.path.lexists(made)]
+    try:
+        yield
+    except BaseException:
+        for made in new:
+            with contextlib.suppress(OSError):  # not empty: it holds what was written whole
+                made.rmdir()
+        raise
+
+
 def refusal(path: Path) -> str | None:
     """Why the system takes no such name (it is too long, say), or None."""
     try:

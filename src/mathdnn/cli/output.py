@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as _json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -49,6 +50,14 @@ MaybeNamed = Annotated[Path | None, Parameter(converter=_named)]
 """The type of a file or a folder that may be left out."""
 
 COLOUR = {"proved": "green", "supported": "cyan", "refuted": "red", "contradicted": "magenta", "undecided": "yellow"}
+
+
+def say(words: str) -> None:
+    """A line on standard error; where that is full or nobody reads it, nowhere from then on: no result is lost."""
+    try:
+        print(words, file=sys.stderr, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def print_json(document: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mathdnn.cli.named import reading
+from mathdnn.cli.named import no_empty_folders, reading
 from mathdnn.cli.output import Named
 
 
@@ -22,6 +22,8 @@ def report(results: Named, /, *, out: Named = Path("reproduction")) -> int:
 
     with reading(f"report {results}"):
         document = read_results(results)
-    prepare_output(out)
-    print(f"the page: {write_report(document, out)}")
+    with no_empty_folders(out):
+        prepare_output(out)
+        page = write_report(document, out)
+    print(f"the page: {page}")
     return 0

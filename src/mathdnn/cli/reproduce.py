@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import os
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mathdnn.cli.output import Json, MaybeNamed, Named, Whole, live, print_json, print_table, seconds
+from mathdnn.cli.named import no_empty_folders
+from mathdnn.cli.output import Json, MaybeNamed, Named, Whole, live, print_json, print_table, say, seconds
 
 if TYPE_CHECKING:
     from mathdnn.homework import Decided
@@ -37,19 +35,13 @@ def reproduce(
     from mathdnn.homework import results_document
     from mathdnn.report import prepare_output, write_report
 
-    new = [folder for folder in (out, *out.parents) if not os.path.lexists(folder)]
-    prepare_output(out)
-    try:
+    with no_empty_folders(out):
+        prepare_output(out)
         decided = _decide(problem, seeds, data, quiet=json)
         settings = {"problems": sorted(set(problem)), "seeds": seeds, "data": None if data is None else _name(data)}
         created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         results = results_document(decided, settings, created)
         page = write_report(results, out)
-    except BaseException:
-        for folder in new:
-            with suppress(OSError):  # not empty: it holds what was written whole
-                folder.rmdir()
-        raise
     print_json(results) if json else _show(results["claims"], page)
     return 0
 
@@ -95,7 +87,7 @@ class _State:
 
     def tell(self, words: str) -> None:
         if self._line is None:
-            print(words, file=sys.stderr, flush=True)
+            say(words)
         else:
             self._line[0].console.print(words, markup=False, highlight=False)
 

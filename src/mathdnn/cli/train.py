@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mathdnn.cli.output import Flag, Json, MaybeNamed, Whole, live, print_json, seconds
+from mathdnn.cli.output import Flag, Json, MaybeNamed, Whole, live, print_json, say, seconds
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
@@ -135,7 +134,7 @@ def _train(c3: Literal["table", "full"], recipe: Any, data: Path | None, epochs:
             run: Run = train_model(model, images, recipe, progress=_listener(line), **more)
     except KeyboardInterrupt:
         if more["run"] is not None:
-            print(f"mathdnn: the run is kept in {more['run']}; --resume goes on from there", file=sys.stderr)
+            say(f"mathdnn: the run is kept in {more['run']}; --resume goes on from there")
         raise
     return run
 
@@ -164,7 +163,7 @@ def _show(run: Run, out: Path | None) -> None:
     for epoch in run.curve:
         print(_epoch(epoch))
     for note in run.notes:
-        print(f"mathdnn: {note}", file=sys.stderr)
+        say(f"mathdnn: {note}")
     if run.metrics is not None:
         right, n = run.metrics.right, run.metrics.n
         print(f"{right:,} of {n:,} test images right ({run.metrics.accuracy:.2%}), trained in {seconds(run.seconds)}")
