@@ -111,6 +111,20 @@ def test_a_number_that_is_not_finite_is_refused_wherever_it_stands(kind, bad, sa
         kind("squared_hinge", lr=1e6).fit(wrong, y)
 
 
+@pytest.mark.parametrize("kind", [MarginClassifier, PairwiseLinearClassifier])
+def test_numbers_without_a_finite_score_are_not_predicted(kind, rng):
+    X, y = blobs(rng, n=200)
+    model = kind(random_state=0).fit(X, y)
+    large = np.zeros_like(X, dtype=np.float64)
+    large[150] = 1.7e308 * np.sign(rng.normal(size=X.shape[1]))
+    said = "predict(X=...): expected numbers with a finite score, got another in row 150; scale the data as for fit."
+    assert model.predict(1e-100 * large).shape == (200,)
+    weights = model.coef_ if kind is MarginClassifier else model.pair_coef_
+    weights[:] = 3 * np.sign(large[150])
+    with pytest.raises(InvalidInput, match=f"^{re.escape(said)}$"):
+        model.predict(large)
+
+
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint64, np.int64, np.float32, np.float64, str])
 def test_the_two_classes_are_those_of_unique(dtype):
     for labels in ([0, 1, 1, 0], [1, 0], [1, 1, 0]):

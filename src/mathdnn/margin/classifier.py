@@ -232,11 +232,16 @@ def orders(rng: np.random.RandomState, n: int, epochs: int, shuffle: bool) -> It
 
 
 def scores(X: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> Float[np.ndarray, "n outputs"]:
-    """X coef^T + intercept in float64, some rows at a time. Raises `InvalidInput` for a number that is not finite."""
+    """X coef^T + intercept in float64, some rows at a time. Raises `InvalidInput` for numbers or scores not finite."""
     z = np.empty((len(X), len(coef)))
     for start in range(0, len(X), ROWS):
         part = slice(start, start + ROWS)
         rows = X[part].astype(np.float64, order="C")  # another layout is summed in another order
         check_finite("predict", rows, start)
-        z[part] = rows @ coef.T + intercept
+        with np.errstate(over="ignore", invalid="ignore"):
+            z[part] = rows @ coef.T + intercept
+    finite = np.isfinite(z).all(axis=1)
+    if not finite.all():  # infinities of both signs would be NaN, and predicted as the first class
+        got, do = f"another in row {int(np.argmin(finite))}", "scale the data as for fit"
+        raise InvalidInput(sentence("predict(X=...)", "numbers with a finite score", got, do))
     return z
