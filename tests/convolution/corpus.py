@@ -482,5 +482,40 @@ def _rewritten() -> list[Case]:
     ]  # fmt: skip
 
 
+def _fourier() -> list[Case]:
+    """Filters through Fourier transforms, of images and kernels that lie around the end, or do not."""
+    shape, fft = (1, 6, 8), torch.fft
+    blur = torch.tensor([1.0, 2.0, 1.0]).outer(torch.tensor([1.0, 2.0, 1.0])) / 16
+    ramp = torch.arange(8.0)
+
+    def filtered(x: Any, more: int = 0, conj: bool = False, shift: int = 0) -> Any:
+        s = [n + more for n in x.shape[-2:]]
+        kernel = fft.rfft2(blur + 0, s=s)
+        made = fft.irfft2(fft.rfft2(x, s=s) * (kernel.conj() if conj else kernel), s=s)
+        return made.roll((shift, shift), (-2, -1))
+
+    return [
+        Case("Fourier blur around the end", filtered, shape, True),
+        Case("Fourier correlation", lambda x: filtered(x, conj=True), (3, 5, 7), True),
+        Case("Fourier blur in the middle", lambda x: filtered(x, shift=-1), shape, True),
+        Case("Fourier blur with room", lambda x: filtered(x, 2), shape, True),
+        Case("Fourier blur with room, cut", lambda x: filtered(x, 2)[..., 1:-1, 1:-1], shape, True),
+        Case("Fourier blur with little room", lambda x: filtered(x, 1), shape, True),
+        Case(
+            "Fourier blur, one border row off",
+            lambda x: filtered(x, 2)[..., 1:-1, 1:-1].index_fill(-2, torch.tensor(0), 0.0),
+            shape,
+            False,
+        ),
+        Case("Fourier blur of rows", lambda x: fft.ifft(fft.fft(x) * fft.fft(blur[0], n=8)).real, shape, True),
+        Case("Fourier there and back", lambda x: fft.irfftn(fft.rfftn(x, dim=(1, 2, 3)), s=x.shape[1:]), shape, True),
+        Case("Fourier twice", lambda x: fft.fft(fft.fft(x)).real, shape, False),
+        Case("Fourier of a ramp times the image", lambda x: filtered(x * ramp), shape, False),
+        Case("Fourier with itself", lambda x: fft.irfft2(fft.rfft2(x) * fft.rfft2(x).conj()), shape, False),
+        Case("Fourier whitened", lambda x: fft.irfft2(fft.rfft2(x) / (fft.rfft2(x).abs() + 1)), shape, False),
+        Case("Fourier blur, then positive", lambda x: filtered(x).relu(), shape, False),
+    ]
+
+
 CASES = [*_layers(), *_pools(), *_filters(), *_by_hand(), *_linear_but_not(), *_transposed(), *_nonlinear(),
-         *_rewritten(), *_scipy()]  # fmt: skip
+         *_rewritten(), *_fourier(), *_scipy()]  # fmt: skip

@@ -15,7 +15,7 @@ import torch
 
 from mathdnn.convolution import rounding
 from mathdnn.convolution.context import Context
-from mathdnn.convolution.graph import Graph, Node, references
+from mathdnn.convolution.graph import ROUNDED, Graph, Node, references
 from mathdnn.convolution.linear import LINEAR
 from mathdnn.convolution.moves import MOVES, VALUE_ARGUMENT, overload
 from mathdnn.convolution.pool import Pool
@@ -46,6 +46,8 @@ def evaluate(graph: Graph, pool: Pool) -> tuple[Int64[np.ndarray, "*s"], int]:
     depth: list[int] = []
     last = _last_uses(graph)
     for place, node in enumerate(graph.nodes):
+        if graph.complex and (node.dtype or "").startswith("complex"):
+            raise NotAffine(graph.complex[0], place, graph.complex[1])
         try:
             made, roundings = _node(node, values, graph, pool)
             values.append(made)
@@ -99,6 +101,8 @@ def _node(node: Node, values: list[Any], graph: Graph, pool: Pool) -> tuple[Any,
         return parts[node.args[1]], 0
     if node.dtype is not None and node.dtype not in FLOATS:
         raise _NoRule(f"its result has dtype {node.dtype}, whose rounding is not a rounding of float32 or float64")
+    if node.op == ROUNDED:
+        return _raised(node, values, pool)
     if node.op in MOVES:
         result = _move(node, values, graph, pool)
     elif node.op in LINEAR:
@@ -114,6 +118,17 @@ def _node(node: Node, values: list[Any], graph: Graph, pool: Pool) -> tuple[Any,
     if isinstance(result, np.ndarray) and result.shape != node.shape:
         raise _NoRule(f"its result has shape {result.shape} by rule and {node.shape} by torch")
     return result, roundings
+
+
+def _raised(node: Node, values: list[Any], pool: Pool) -> tuple[Any, int]:
+    """What Fourier transforms have rounded: each number is off by what the largest reaches."""
+    ids, (number, power) = values[references(node.args, "node")[0]], node.args[1:]
+    assert isinstance(number, int)
+    assert isinstance(power, int)
+    if ids.size and int(ids.min()) < 0:
+        raise _NoRule("it reads uninitialised memory")
+    reach, offset = pool.losses(ids.ravel())
+    return pool.raised(ids, reach.max(initial=0.0), offset.max(initial=0.0)), number << power
 
 
 def _constant_rows(constant: np.ndarray, pool: Pool) -> Int64[np.ndarray, "*s"]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+ROUNDED = "fourier"  # a copy, at which is counted what Fourier transforms have rounded by then: {node}, n, k for n 2^k
+
+
 @dataclass(frozen=True)
 class Node:
     """One operation. `shape` and `dtype` are None for an operation with several results."""
@@ -45,6 +48,7 @@ class Graph:
     nodes: tuple[Node, ...]
     constants: tuple[np.ndarray, ...]
     output: dict[str, int]
+    complex: tuple[str, str] | None = None  # the operation for which its complex numbers are not read, and why
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -82,6 +86,23 @@ def _finite(argument: Any) -> Any:
     if isinstance(argument, dict):
         return {key: _finite(value) for key, value in argument.items()}
     return argument
+
+
+def is_marked(side: dict[str, Plain]) -> bool:
+    """Whether a side's graph computes through Fourier transforms."""
+    return any(node["op"] == ROUNDED for node in side.get("graph", {}).get("nodes", ()))
+
+
+def unmarked(side: dict[str, Plain]) -> dict[str, Plain]:
+    """A side as counterexamples hold it, to be run by torch: a mark for what transforms round is a copy."""
+    if not is_marked(side):
+        return side
+    copied = {"op": "aten.clone.default"}
+    nodes = [
+        {**node, **copied, "args": node["args"][:1]} if node["op"] == ROUNDED else node
+        for node in side["graph"]["nodes"]
+    ]
+    return {**side, "graph": {**side["graph"], "nodes": nodes}}
 
 
 def references(argument: Any, kind: str) -> list[int]:

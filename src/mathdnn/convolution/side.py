@@ -30,6 +30,7 @@ from mathdnn.convolution.calls import (
 )
 from mathdnn.convolution.evaluate import NotAffine, evaluate
 from mathdnn.convolution.form import ConvForm
+from mathdnn.convolution.graph import Graph, unmarked
 from mathdnn.convolution.kept import put_back
 from mathdnn.convolution.limit import OutOfTime, limited
 from mathdnn.convolution.pool import Pool, TooLarge
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from jaxtyping import Int64
-
-    from mathdnn.convolution.graph import Graph
 
 __all__ = [
     "Called",
@@ -117,14 +116,14 @@ def read(operation: Any, shape: Shape, pool: Pool, how: Settings) -> Side:
         raise too_slow(how) from None
     except TooLarge as error:
         words = str(refuse(how.who, "a map that fits in memory", str(error), "ask about a smaller image"))
-        raise Unheld(words, graph_plain(graph, called)) from None
+        raise Unheld(words, unmarked(graph_plain(graph, called))) from None
     except KeepsValues:  # calls on other images would be no witness either, as each leaves something to the next
         expected, got = "an operation that keeps no values between calls", "one that uses what an earlier call left"
         raise refuse(how.who, expected, got, "let it compute its values anew at each call") from None
     except NotTraced as error:
         raise Unread(f"its graph could not be read, because {error}") from None
     except NotAffine as error:
-        seen = graph_plain(graph, called)
+        seen = unmarked(graph_plain(graph, called))
         raise Unread(f"{error.op} is not shown to be affine: {error.why}", error.op, seen) from None
     assumptions = (SAME_CODE, *_other_reading(called, shape, how))
     side = Side(_as_batch(ids), graph_plain(graph, called), called, roundings, assumptions)

@@ -13,12 +13,15 @@ import torch
 from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from mathdnn.convolution.fourier import Fourier, NotSpectral, is_complex
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch._subclasses import FakeTensor
 
 aten = torch.ops.aten
+COMPLEX = "complex"  # of a module: the operation for which its complex numbers are not read, and why
 _LARGEST = 1 << 22  # products of one scattering: a second of exact arithmetic (heuristic)
 
 # By torch's rules, with the constants that torch computes.
@@ -45,9 +48,23 @@ def functional(module: torch.fx.GraphModule, image: FakeTensor, table: Any) -> t
 def in_simpler(pure: torch.fx.GraphModule, image: FakeTensor, of_image: set[torch.fx.Node]) -> torch.fx.GraphModule:
     """A graph of functions with the nodes `of_image` in simpler operations, and all others as they are."""
     known = {**decomposition_table(), **_OF_IMAGES}
-    if not any(node.target in known for node in of_image):
+    spectral = any(is_complex(node) for node in of_image)
+    if not spectral and not any(node.target in known for node in of_image):
         return pure
-    steps = _Steps(pure)
+    if spectral:
+        try:
+            return _in_simpler(pure, image, of_image, known, spectral=True)
+        except NotSpectral as error:  # as it is written: that may refute it
+            made = _in_simpler(pure, image, of_image, known, spectral=False)
+            made.meta[COMPLEX] = error.op, error.why
+            return made
+    return _in_simpler(pure, image, of_image, known, spectral=False)
+
+
+def _in_simpler(
+    pure: torch.fx.GraphModule, image: FakeTensor, of_image: set[torch.fx.Node], known: Any, *, spectral: bool
+) -> torch.fx.GraphModule:
+    steps = _Steps(pure, of_image if spectral else set(), image.dtype is torch.float32)
 
     def where_of_image(rule: Callable[..., Any]) -> Callable[..., Any]:
         return lambda *args, **kwargs: rule(*args, **kwargs) if steps.here in of_image else NotImplemented
@@ -59,12 +76,20 @@ def in_simpler(pure: torch.fx.GraphModule, image: FakeTensor, of_image: set[torc
 
 
 class _Steps(torch.fx.Interpreter):
-    """Runs a graph, and knows which step it is at."""
+    """Runs a graph, and knows which step it is at; complex nodes among the given ones, and what is real again after
+    them, are read as Fourier coefficients."""
 
     here: torch.fx.Node | None = None
 
+    def __init__(self, module: torch.fx.GraphModule, spectral: set[torch.fx.Node], single: bool) -> None:
+        super().__init__(module, garbage_collect_values=False)
+        self.spectral = spectral
+        self.fourier = Fourier(spectral, lambda node: self.env[node], single)  # a run has an `env` of its own
+
     def run_node(self, n: torch.fx.Node) -> Any:
         self.here = n
+        if n in self.spectral and any(is_complex(node) for node in (n, *n.all_input_nodes)) and n.op != "output":
+            return self.fourier.run(n)
         return super().run_node(n)
 
 

@@ -10,17 +10,18 @@ a call that takes another way while it is read. Callers compare a real call with
 from __future__ import annotations
 
 import operator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch._subclasses import FakeTensor
 
-from mathdnn.convolution.graph import Graph, Node
+from mathdnn.convolution.graph import ROUNDED, Graph, Node
 from mathdnn.convolution.kept import put_back
 from mathdnn.convolution.overlapping import refuse_twice
 from mathdnn.convolution.reading import EMPTY, ChangesInput, FakeImages, RandomOperation, foreign, read_code
-from mathdnn.convolution.simpler import functional, in_simpler
+from mathdnn.convolution.simpler import COMPLEX, functional, in_simpler
 from mathdnn.convolution.watched import NotTraced
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ _VIEWS = {"aten.view.default", "aten.reshape.default", "aten._unsafe_view.defaul
 _DROPPED = {"device", "layout", "pin_memory", "memory_format", "non_blocking", "requires_grad"}
 
 
+class Unreadable(NotTraced):
+    """Complex numbers that are not the Fourier coefficients of known signals."""
+
+
 class KeepsValues(NotTraced):
     """The next call uses what this one leaves behind, so that the graph of one call does not tell what others do."""
 
@@ -45,8 +50,11 @@ def trace(operation: Callable[[Any], Any], shape: Sequence[int], dtype: torch.dt
         return _traced(operation, shape, dtype, real=False)
     except KeepsValues:
         raise
-    except NotTraced:
-        return _traced(operation, shape, dtype, real=True)
+    except NotTraced as first:
+        try:
+            return _traced(operation, shape, dtype, real=True)
+        except NotTraced as error:  # of what is computed at once, it is not known how
+            raise (first if isinstance(first, Unreadable) else error) from None
 
 
 def _traced(operation: Callable[[Any], Any], shape: Sequence[int], dtype: torch.dtype, *, real: bool) -> Graph:
@@ -59,7 +67,8 @@ def _traced(operation: Callable[[Any], Any], shape: Sequence[int], dtype: torch.
                 raise KeepsValues("it uses a value that it keeps from one call to the next")
             pure = functional(module, image, {})
             _refuse_unknown(pure.graph)
-            return _Reader(in_simpler(pure, image, _of_image(pure.graph))).read()
+            simpler = in_simpler(pure, image, _of_image(pure.graph))
+            return replace(_Reader(simpler).read(), complex=simpler.meta.get(COMPLEX))
     except (NotTraced, ChangesInput, RandomOperation):
         raise
     except Exception as error:
@@ -157,6 +166,8 @@ class _Reader:
     def _node(self, node: torch.fx.Node, name: str) -> Node:
         meta = node.meta.get("val")
         args = [self._plain(argument) for argument in node.args]
+        if ROUNDED in node.meta:
+            name, args = ROUNDED, [*args, *node.meta[ROUNDED]]
         kwargs = {key: self._plain(value) for key, value in node.kwargs.items() if key not in _DROPPED}
         if not isinstance(meta, torch.Tensor):
             return Node(name, args, kwargs)
@@ -217,7 +228,10 @@ class _Reader:
         tensor = tensor.detach()
         if tensor.layout is torch.sparse_csr or (tensor.layout is torch.sparse_coo and tensor.is_coalesced()):
             tensor = tensor.to_dense()  # the same numbers, and 0 where it has none
-        if tensor.is_complex() or tensor.is_quantized or tensor.layout is not torch.strided:
+        if tensor.is_complex():
+            _, why = self.module.meta.get(COMPLEX, ("", "it holds complex numbers"))
+            raise Unreadable(why)
+        if tensor.is_quantized or tensor.layout is not torch.strided:
             raise NotTraced(f"it holds a constant of dtype {tensor.dtype}, layout {tensor.layout}")
         if tensor.dtype in (torch.bfloat16, torch.float16):
             tensor = tensor.float()  # exact; the node's own dtype says what it is rounded to

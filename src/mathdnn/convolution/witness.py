@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import torch
 
+from mathdnn.convolution.graph import unmarked
 from mathdnn.convolution.side import Settings, Shape, Side, run
 from mathdnn.errors import InvalidInput, sentence
 from mathdnn.verdict import Certificate, Counterexample, Plain, Verdict, pack_array, proved, refuted, unpack_array
@@ -65,7 +66,7 @@ def _witness(
 
 def _operation(side: Side) -> dict[str, Plain]:
     """The graph, where the operation has one."""
-    return {"operation": side.plain if "responses" not in side.plain else None}
+    return {"operation": unmarked(side.plain) if "responses" not in side.plain else None}
 
 
 def border(

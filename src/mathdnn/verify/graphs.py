@@ -16,6 +16,7 @@ from mathdnn.verify.moving import MOVING
 from mathdnn.verify.numbers import MARK, Malformed, Modular, Numbers
 from mathdnn.verify.resampling import RESAMPLING
 from mathdnn.verify.rounding import precision, weighed
+from mathdnn.verify.transforms import TRANSFORMS
 
 
 class Machine:
@@ -51,7 +52,7 @@ class Machine:
             raise Malformed(f"a result of dtype {self.dtype}")
         if node["op"] == "getitem":
             return self.values[node["args"][0]["node"]][node["args"][1]]
-        rule = (MOVING | COMPUTING | RESAMPLING).get(node["op"])
+        rule = (MOVING | COMPUTING | RESAMPLING | TRANSFORMS).get(node["op"])
         if rule is None:
             raise Malformed(f"no rule for {node['op']}")
         kwargs = {key: value for key, value in node["kwargs"].items() if key != "dtype"}

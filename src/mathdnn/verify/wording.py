@@ -19,8 +19,10 @@ import numpy as np
 from mathdnn.verdict import Assumption, Certificate, Counterexample, Status, Verdict, unpack_array
 from mathdnn.verify.sealing import quoted
 from mathdnn.verify.sizes import words_of
+from mathdnn.verify.transforms import has_transforms
 
 HOLDS_FOR = "sums of products in any order, without Winograd or FFT, overflow and underflow"
+WITH_TRANSFORMS = "sums of products in any order, FFT as is counted for it, without Winograd, overflow and underflow"
 _LONG = 600  # characters of weights or biases that a claim shows
 _SAME_CODE = Assumption(
     "the operation does on every call what it did when it was traced", "a real call agreed with its graph"
@@ -61,7 +63,8 @@ def wrong_words(verdict: Verdict, outs: tuple[int, ...] = ()) -> str:
     equality = None if verdict.equality is None else str(verdict.equality)
     if equality not in _equalities(verdict, data):
         return "the equality is not the one that was checked"
-    if "rounding" in data and data["rounding"]["holds_for"] != HOLDS_FOR:
+    transforms = any(has_transforms(data[side]) for side in ("left", "right") if side in data)
+    if "rounding" in data and data["rounding"]["holds_for"] != (WITH_TRANSFORMS if transforms else HOLDS_FOR):
         return "the rounding bound is said to hold for what was not checked"
     return ""
 
