@@ -146,6 +146,16 @@ def test_a_page_that_is_interrupted_leaves_no_empty_folder(folder, monkeypatch):
     assert os.listdir() == ["results.json"]
 
 
+def test_completion_that_finds_no_place_is_one_sentence(folder, monkeypatch, capsys):
+    (folder / "taken").write_text("")
+    assert main(["--install-completion", "--shell", "bash", "--output", "taken/file"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(
+        "mathdnn: --install-completion: expected files and folders that can be used, got the answer '"
+    )
+
+
 def test_runs_without_number_are_refused_before_the_first(capsys):
     assert refused(["reproduce", "7", "--seeds", "99999999999999999999"], capsys) == (
         "mathdnn: reproduce --seeds: expected at most 1,000 runs, got 99,999,999,999,999,999,999; "

@@ -19,6 +19,7 @@ from mathdnn.cli.spoken import spoken
 from mathdnn.errors import InvalidInput, MathdnnError, sentence, shown
 
 _NARROWEST = 20
+COMPLETION = "--install-completion"  # which cyclopts does
 
 COMMANDS: dict[str, tuple[str, str | None]] = {
     "reproduce": (
@@ -107,7 +108,7 @@ def build() -> App:
     for place, (name, (line, examples)) in enumerate(COMMANDS.items()):
         more = {} if examples is None else {"help_epilogue": f"Examples:\n\n{examples}"}
         app.command(f"mathdnn.cli.{name}:{name}", name=name, help=line, sort_key=place, **more)
-    app.register_install_completion_command()
+    app.register_install_completion_command(name=COMPLETION)
     return app
 
 
@@ -134,9 +135,11 @@ def run(argv: Sequence[str]) -> int:
             raise
         return NO_READER
     except OSError as error:  # files are written by functions that raise OutputError; this is standard output or a name
-        if error.errno in (errno.ENAMETOOLONG, errno.EIO):
-            got, do = f"the answer {error.strerror!r}", "check the names and the disk"
-            return _complain(sentence(_command(argv).strip(), "files and folders that can be used", got, do), MISUSE)
+        if error.errno in (errno.ENAMETOOLONG, errno.EIO) or argv[:1] == [COMPLETION]:
+            place = f" for {error.filename}" if error.filename else ""
+            got, do = f"the answer {error.strerror!r}{place}", "check the names, the rights and the disk"
+            who = argv[0] if argv else "mathdnn"
+            return _complain(sentence(who, "files and folders that can be used", got, do), MISUSE)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or error.filename is not None:
             raise
         _forget_stdout()
@@ -171,10 +174,6 @@ def _require_here() -> None:
 def _complain(message: str, code: int) -> int:
     say(f"mathdnn: {shown(message)}")  # one line, whatever characters are in a name
     return code
-
-
-def _command(argv: Sequence[str]) -> str:
-    return f"{argv[0]} " if argv and argv[0] in COMMANDS else ""
 
 
 def _forget_stdout() -> None:
