@@ -77,9 +77,10 @@ def test_preparing_leaves_no_trace(tmp_path):
         (b"\x80\x81", "decode"),
         (b'{"mathdnn": NaN}', "the number NaN, which JSON does not have"),
         (b"[" * 100_000, "recursion"),
+        (b'{"mathdnn": "1", "mathdnn": "2"}', "the key 'mathdnn' twice"),
         (b"{}", "without the field `mathdnn`"),
     ],
-    ids=["empty", "cut", "not text", "nan", "deep", "another document"],
+    ids=["empty", "cut", "not text", "nan", "deep", "twice", "another document"],
 )
 def test_results_that_are_none_are_refused(tmp_path, content, got):
     path = tmp_path / "results.json"

@@ -38,7 +38,7 @@ def reproduce(
 
     `seeds` is the number of LeNet-5 runs an arm (at least 2, since one run has no spread, at most 1,000); `data_root` a
     folder of IDX files; `progress(text, fraction)` hears of long work. Data are read and checked before anything is
-    decided.
+    decided. Raises `InvalidInput` for other problems or seeds, `DataError` for data that cannot be read.
     """
     claims = select(problems)
     if not is_whole(seeds) or seeds < 2:

@@ -10,6 +10,7 @@ from typing import Any
 
 from mathdnn.data.files import open_regular, replace_file
 from mathdnn.errors import InvalidInput, OutputError, sentence
+from mathdnn.plain import require_readable
 from mathdnn.report.document import check_results
 
 PAGE, RESULTS = "index.html", "results.json"
@@ -62,6 +63,7 @@ def read_results(path: str | os.PathLike[str]) -> dict[str, Any]:
             raise InvalidInput(sentence(who, expected, f"{size:,}", "name a results.json of mathdnn reproduce"))
         content = file.read()
     try:
+        require_readable(content)
         results: dict[str, Any] = json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         got, do = f"something else ({str(error).rstrip('.')})", "name a results.json of mathdnn reproduce"
