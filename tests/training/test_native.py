@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from tests.training.cases import tiny_data
 from torch import nn
 
 from mathdnn.errors import Diverged, InvalidInput
@@ -163,3 +164,18 @@ def test_a_module_that_is_used_twice_computes_twice(rng):
     once = nn.Sequential(nn.Flatten(), nn.Linear(784, 30), relu, nn.Linear(30, 10))
     assert plan_engine(nn.Sequential(*once, relu), Recipe()).engine == "native"
     assert structure_digest(nn.Sequential(*once, relu)) != structure_digest(once)
+
+
+def test_whole_numbers_of_numpy_are_sizes_and_seeds():
+    two, one = np.int64(2), np.uint8(1)
+    net = nn.Sequential(
+        nn.ZeroPad2d(one),
+        nn.Conv2d(1, 3, 3, stride=two, padding=one),
+        nn.MaxPool2d(two),
+        nn.Flatten(),
+        nn.Linear(12, 3),
+    )
+    assert plan_engine(net, Recipe(), image_shape=(6, 6)).engine == "native"
+    first = train(initialise(net, seed=np.int64(3)), tiny_data(), Recipe(epochs=1), seed=np.int64(4))
+    assert first.seed == 4
+    assert train(initialise(net, seed=3), tiny_data(), Recipe(epochs=1), seed=4).digest == first.digest

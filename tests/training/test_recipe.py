@@ -46,6 +46,15 @@ def test_the_best_recipe():
     )
 
 
+def test_numbers_of_numpy_are_numbers():
+    """As in a sweep over np.logspace; the recipe holds Python's, which it is kept and compared with."""
+    swept = Recipe(lr=np.logspace(-3, -1, 3)[2], momentum=np.float64(0.9), epochs=np.int64(3), shift=np.uint8(1))
+    plain = Recipe(lr=0.1, momentum=0.9, epochs=3, shift=1)
+    assert swept == plain
+    assert swept.to_json() == plain.to_json()
+    assert [type(value) for value in (swept.lr, swept.momentum, swept.epochs, swept.shift)] == [float, float, int, int]
+
+
 WRONG = [
     ("epochs", 0, "a whole number from 1 to 100,000"),
     ("epochs", 2.0, "a whole number from 1 to 100,000"),
@@ -56,6 +65,7 @@ WRONG = [
     ("lr", float("nan"), "a step size above 0, at most 1e30"),
     ("lr", float("inf"), "a step size above 0, at most 1e30"),
     ("lr", 1e300, "a step size above 0, at most 1e30"),
+    ("lr", True, "a step size above 0, at most 1e30"),
     ("lr", "0.1", "a step size above 0, at most 1e30"),
     ("optimizer", "adam", "one of sgd, adamw"),
     ("momentum", 1.0, "a momentum of at least 0 and below 1"),

@@ -25,10 +25,11 @@ from mathdnn.training.scoring import check_classes, check_numbers, evaluating, m
 from mathdnn.training.state import extra_states, loose, tensors_of, unsaved
 
 
-def check_seed(seed: int, who: str) -> None:
-    """Raise `InvalidInput` unless `seed` is a whole number from 0 to 2^63 - 1."""
-    if type(seed) is not int or not 0 <= seed < 2**63:
+def checked_seed(seed: int, who: str) -> int:
+    """The seed as Python's number. Raises `InvalidInput` unless it is a whole one from 0 to 2^63 - 1."""
+    if not is_whole(seed) or not 0 <= seed < 2**63:
         raise InvalidInput(sentence(who, "a whole number from 0 to 2^63 - 1", repr(seed), "choose another seed"))
+    return int(seed)
 
 
 def check_device(device: str) -> torch.device:

@@ -10,7 +10,7 @@ import torch
 from torch.nn.utils.spectral_norm import SpectralNorm
 
 from mathdnn.errors import InvalidInput, sentence
-from mathdnn.training.checks import check_seed
+from mathdnn.training.checks import checked_seed
 from mathdnn.training.interrupt import INITIAL, seeded
 from mathdnn.training.memory import repeats
 from mathdnn.training.scoring import check_module, numberless
@@ -26,7 +26,7 @@ def initialise(model: torch.nn.Module, seed: int) -> torch.nn.Module:
     layer keeps what it makes its weight of elsewhere), and for those that cannot be filled. Then nothing is drawn.
     """
     check_module(model, _WHO)
-    check_seed(seed, "initialise(seed=...)")
+    seed = checked_seed(seed, "initialise(seed=...)")
     _require_resets(model)
     with torch.no_grad(), _put_back_on_errors(model):
         one, other = (_drawn(model, seed, before) for before in (0, 1))  # whatever was there, the same must come

@@ -24,8 +24,8 @@ from mathdnn.training.checks import (
     check_reports,
     check_run,
     check_scores,
-    check_seed,
     check_weights,
+    checked_seed,
     data_digest,
     machine,
     structure_digest,
@@ -89,7 +89,7 @@ def train(
     """
     recipe = Recipe() if recipe is None else recipe
     check_recipe(recipe, "train(recipe=...)")
-    check_seed(seed, "train(seed=...)")
+    seed = checked_seed(seed, "train(seed=...)")
     check_weights(model)
     check_run(run, resume, model)
     check_reports(progress, report_steps, checkpoint_seconds)

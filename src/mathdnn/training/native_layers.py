@@ -11,6 +11,7 @@ from torch.overrides import _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
+from mathdnn.errors import is_whole
 from mathdnn.lenet import ConnectionTable, LeNet5, LeNet5_1998, TableConv2d
 from mathdnn.lenet.paper import BACKGROUND, DigitDistance, PadTo32, ScaledTanh, Subsample
 from mathdnn.native.layers import Activation, Convolution, Dense, Distance, Expect, Flatten, Layer, Pad, Pool
@@ -235,9 +236,9 @@ def _pair(size: Any, least: int) -> Pair:
 def _sizes(sizes: Any, count: int, least: int) -> tuple[int, ...]:
     if not isinstance(sizes, tuple | list) or len(sizes) != count:
         raise _Odd
-    if any(type(size) is not int or size < least for size in sizes):
+    if any(not is_whole(size) or size < least for size in sizes):
         raise _Odd
-    return tuple(sizes)
+    return tuple(map(int, sizes))
 
 
 def _parameters(module: Any) -> list[nn.Parameter]:

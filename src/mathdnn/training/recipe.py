@@ -15,6 +15,7 @@ defaults of fastai (Howard, Gugger 2018) and of torch's `OneCycleLR`, whose step
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -73,11 +74,13 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             _require(name, getattr(self, name), getattr(self, name) in values, f"one of {', '.join(values)}")
         for name, (low, high) in _WHOLE.items():
             value = getattr(self, name)
-            right = type(value) is int and low <= value <= high
+            right = is_whole(value) and low <= value <= high
             _require(name, value, right, f"a whole number from {low:,} to {high:,}")
+            msgspec.structs.force_setattr(self, name, int(value))
         for name, (holds, expected) in _REAL.items():
             value = getattr(self, name)
-            right = type(value) in (int, float) and abs(value) <= 1e30 and holds(value)
+            real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+            right = real and abs(value) <= 1e30 and holds(value)
             _require(name, value, right, expected)
             msgspec.structs.force_setattr(self, name, float(value))
         _require("nesterov", self.nesterov, type(self.nesterov) is bool, "true or false")
