@@ -110,6 +110,50 @@ def test_lies_that_are_sealed_again_are_rejected(case):
     assert said.startswith(why)
 
 
+COUNTS = {
+    "falls": ("fall", {"decreasing": 2}, "other pairs fall, or other values give NaN"),
+    "worst": ("fall", {"worst_ulps": 99}, "other pairs fall, or other values give NaN"),
+    "worst pair": ("fall", {"worst": None}, "other pairs fall, or other values give NaN"),
+    "nan": ("nan", {"nan_outputs": 1}, "other pairs fall, or other values give NaN"),
+    "regions": (
+        "fall",
+        {"regions": ["nondecreasing on [-65504, inf], 63,489 values"]},
+        "it does not rise where it says",
+    ),
+    "not all": ("fall", {"complete": False}, "it looked at another number of values"),
+    "zeros": ("fall", {"at_zero": "f(-0.0) is 1 (0x3c00) and f(+0.0) is 0 (0x0000)"}, "the outputs at the zeros are o"),
+    "on nan": ("images", {"positions": "pigs fly"}, "what it says of other layouts does not fit"),
+    "short": ("position", {"positions": "pigs fly"}, "what it says of other layouts does not fit"),
+    "more": ("fall", {"pigs": "fly"}, "there is more or less in it than a scan shows"),
+    "more in an image": ("position", {"pigs": "fly"}, "there is more or less in it than such an image shows"),
+    "no count": ("fall", {"decreasing": True}, "a count is no whole number"),
+}
+
+
+@pytest.mark.parametrize("case", COUNTS)
+def test_a_counterexample_says_no_more_than_what_is_so(case):
+    name, changes, why = COUNTS[case]
+    answer, said = check(again(MADE[name](), **changes))
+    assert answer is False
+    assert said.startswith(why)
+
+
+@pytest.mark.parametrize("name", ["fall", "nan", "images", "signs of zero", "position"])
+def test_the_sentence_of_a_counterexample_is_written_again(name):
+    verdict = MADE[name]()
+    lie = msgspec.structs.replace(verdict.evidence, statement=f"{verdict.evidence.statement}, and pigs fly")
+    lie = again(msgspec.structs.replace(verdict, evidence=lie))
+    assert check(lie) == (False, "the sentence is not that of such a counterexample")
+
+
+def test_of_float32_the_checker_says_what_it_did_not_count():
+    verdict = is_nondecreasing("torch.nn.functional.gelu", stop_at_first=True)
+    answer, said = check(verdict)
+    assert answer is True
+    assert said.startswith(verdict.evidence.statement.partition(";")[0])
+    assert said.endswith("; but how many fall, by how much, and where it rises, was not counted again")
+
+
 def test_relu_is_not_bitwise_whoever_seals_it():
     values = MADE["values"]()
     claim = values.claim.replace("as values (the sign of a zero may differ)", "to the bit")

@@ -15,7 +15,7 @@ import numpy as np
 
 from mathdnn.verify.functions import WIDTH, floats
 
-_DIGITS = {"float32": 9, "float16": 5, "bfloat16": 4}
+DIGITS = {"float32": 9, "float16": 5, "bfloat16": 4}
 _LENGTHS = (*range(1, 18), 31, 32, 33, 63, 65, 101)
 _OTHER = re.compile(
     r"other bits in the ([a-z ]{1,20}) than in the vector body for ([0-9,]{1,20}) of ([a-z0-9, ]{1,50}): "
@@ -34,7 +34,7 @@ def check_beside(f: Callable[..., Any], d: dict[str, Any]) -> str:
     if (d["known"], d["path"]) != (True, "vector body"):
         return "it is not about the vector body of a function that its name finds"
     width = WIDTH[d["dtype"]][0]
-    zeros = [_text(_body(f, bits, width), d["dtype"]) for bits in (-(1 << (width - 1)), 0)]
+    zeros = [text_of(_body(f, bits, width), d["dtype"]) for bits in (-(1 << (width - 1)), 0)]
     if d["at_zero"] != f"f(-0.0) is {zeros[0]} and f(+0.0) is {zeros[1]}":
         return "the outputs at the zeros are others"
     if d["on_nan"] != _on_nan(f, d["dtype"]):
@@ -42,14 +42,27 @@ def check_beside(f: Callable[..., Any], d: dict[str, Any]) -> str:
     return "" if _positions_fit(f, d) else "what it says of other layouts does not fit"
 
 
+def positions_alone(f: Callable[..., Any], d: dict[str, Any], keys: set[str]) -> str:
+    """What is wrong with data that say of other layouts in words alone that they give other bits, or ""."""
+    if set(d) != keys:
+        return "there is more or less in it than such an image shows"
+    said = _OTHER.fullmatch(d["positions"])
+    width, mantissa = WIDTH[d["dtype"]]
+    values = 2 * (((1 << (width - 1)) - 1 >> mantissa << mantissa) + 1)
+    differing, compared = (int(re.sub("[^0-9]", "", words)) for words in (said[2], said[3])) if said else (0, 0)
+    counts = {"compared": compared, "differing": differing, "complete": compared == values}
+    fit = said and _positions_fit(f, {**d, "values": values, **{f"positions_{key}": n for key, n in counts.items()}})
+    return "" if fit else "what it says of other layouts does not fit"
+
+
 def _body(f: Callable[..., Any], bits: int, width: int) -> int:
     return int(f(np.full(4096, bits, np.int32 if width == 32 else np.int16))[0])
 
 
-def _text(bits: int, dtype: str) -> str:
+def text_of(bits: int, dtype: str) -> str:
     width = WIDTH[dtype][0]
     value = float(floats(np.array([bits], np.int32 if width == 32 else np.int16), dtype)[0])
-    return f"{value:.{_DIGITS[dtype]}g} (0x{bits & ((1 << width) - 1):0{width // 4}x})"
+    return f"{value:.{DIGITS[dtype]}g} (0x{bits & ((1 << width) - 1):0{width // 4}x})"
 
 
 def _on_nan(f: Callable[..., Any], dtype: str) -> str:
@@ -80,7 +93,7 @@ def _positions_fit(f: Callable[..., Any], d: dict[str, Any]) -> bool:
     width = WIDTH[d["dtype"]][0]
     at, other = (int(said[k], 16) - (int(said[k], 16) >> (width - 1) << width) for k in (4, 6))
     body = _body(f, at, width)
-    return said[5] == _text(body, d["dtype"]) and other != body and other in _elsewhere(f, at, width, d["library"])
+    return said[5] == text_of(body, d["dtype"]) and other != body and other in _elsewhere(f, at, width, d["library"])
 
 
 def _elsewhere(f: Callable[..., Any], bits: int, width: int, library: str) -> set[int]:
