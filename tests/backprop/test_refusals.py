@@ -178,7 +178,7 @@ REFUSED = {
     ),
     "no widths": (
         lambda: check_exact(None),
-        "check_exact(widths=...): expected n_0..n_L with 2 <= L <= 5, each at least 1, and at most 64 weights together, got (None,); take a smaller shape.",
+        "check_exact(widths=...): expected n_0..n_L with 2 <= L <= 5, each at least 1, and at most 64 weights together, got (None,); choose other widths.",
     ),
     "a name": (
         lambda: check_exact((2, 2, 1), "tanh"),

@@ -2,8 +2,9 @@
 
 Convention at kinks: the derivative is the one from the left, so relu'(0) = 0, as torch's autograd has it;
 hardtanh' = 0 at both ends, leaky_relu'(0) = 0.01. For t > 20 softplus(t) = t with slope 1, as torch has it: log(1+e^t)
-is larger by 2.1e-9 at most. Where z overflowed or is NaN, sigma' is what torch's autograd gives as well, but for two:
-softsign' at infinity is its limit 0 (there NaN, as softsign is in both), and elu' of NaN is NaN (there 1).
+is larger by 2.1e-9 at most. Where z overflowed or is NaN, sigma' is what torch's autograd gives as well, but for three:
+softsign' at infinity is its limit 0 (there NaN, as softsign is in both), elu' of NaN is NaN (there 1 in a scalar tail),
+and hardtanh' of NaN is 1 (there 0 in a vector body).
 """
 
 from __future__ import annotations

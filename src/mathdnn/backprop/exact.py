@@ -96,13 +96,14 @@ def _each(f: Any, z: Any) -> Any:
 def _check_widths(widths: Sequence[int]) -> tuple[int, ...]:
     sizes = tuple(widths) if isinstance(widths, Sequence) else (widths,)
     whole = all(type(n) is int and n >= 1 for n in sizes)
-    if not whole or not 3 <= len(sizes) <= 6 or (whole and sum(a * b for a, b in itertools.pairwise(sizes)) > 64):
+    large = whole and (len(sizes) > 6 or sum(a * b for a, b in itertools.pairwise(sizes)) > 64)
+    if not whole or len(sizes) < 3 or large:
         raise InvalidInput(
             sentence(
                 "check_exact(widths=...)",
                 "n_0..n_L with 2 <= L <= 5, each at least 1, and at most 64 weights together",
                 repr(sizes)[:80],
-                "take a smaller shape",
+                "take a smaller shape" if large else "choose other widths",
             )
         )
     return sizes
