@@ -39,7 +39,7 @@ class Size(NamedTuple):
 
     def __str__(self) -> str:
         table = f"{self.groups} groups" if self.groups else f"by {self.reads}"
-        words = [f"{self.images} images", f"{self.maps_in} to {self.maps_out} maps, {table}"]
+        words = [f"{self.images} image{'s' * (self.images != 1)}", f"{self.maps_in} to {self.maps_out} maps, {table}"]
         words += [f"{self.side}x{self.side}", f"{self.filter}x{self.filter}"]
         words += [f"{name} {value}" for name, value, usual in (
             ("stride", self.stride, 1), ("padding", self.padding, 0), ("dilation", self.dilation, 1),
