@@ -103,6 +103,17 @@ def test_a_function_that_is_random_on_a_few_values_is_no_counterexample():
         is_nondecreasing(rarely_random, "float16")
 
 
+def test_a_nan_that_does_not_come_again_is_no_answer():
+    calls = iter(range(1_000_000))
+
+    def nan_in_the_scan(x):
+        return torch.where(x == 5, float("nan"), x) if x.numel() == 1 << 19 and next(calls) < 3 else x.clone()
+
+    words = r"the same output twice, got .*nan_in_the_scan with two outputs at 5 \(0x4500\) or the next float16; "
+    with pytest.raises(InvalidInput, match=words):
+        is_nondecreasing(nan_in_the_scan, "float16")
+
+
 @pytest.mark.parametrize("seconds", [0, -1, np.nan, np.inf, "5", True, 86_401])
 @pytest.mark.parametrize("asked", ASKED)
 def test_a_time_limit_is_seconds(seconds, asked):

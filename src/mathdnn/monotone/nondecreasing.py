@@ -104,18 +104,22 @@ def gather(
     kept = found is not None
     if found is None:
         found = scan(f, stop_at_first=stop_at_first, progress=progress, threads=threads)
-        if not f.known and found.first_fall is not None:
-            _require_again(f, found.first_fall)
+        if not f.known:
+            _require_again(f, found)
         store.save(f, found, cache)
     facts = Facts(found, positions_found or positions(f, threads=threads), nan_kept(f), zero_outputs(f), kept)
     require_mode()  # f may have changed it
     return facts
 
 
-def _require_again(f: Elementwise, fall: Fall) -> None:
-    """Raise `InvalidInput` unless one's own function falls there again: a random one falls elsewhere."""
-    if pair_outputs(f, fall.place) != (fall.before, fall.after):
-        at = text(int(bits_at(np.array([fall.place]), f.form)[0]), f.form)
+def _require_again(f: Elementwise, found: Scan) -> None:
+    """Raise `InvalidInput` unless one's own function falls, or is NaN, there again: a random one does so elsewhere."""
+    fall, nan = found.first_fall, found.first_nan
+    other = [] if fall is None or pair_outputs(f, fall.place) == (fall.before, fall.after) else [fall.place]
+    if nan is not None and not is_nan(np.array(pair_outputs(f, nan)[:1], f.form.integer), f.form)[0]:
+        other.append(nan)
+    if other:
+        at = text(int(bits_at(np.array(other[:1]), f.form)[0]), f.form)
         got = f"{f.name} with two outputs at {at} or the next {f.form.name}"
         do = "give an elementwise function of one format"
         raise InvalidInput(sentence("is_nondecreasing(f=...)", "the same output twice", got, do))
