@@ -260,6 +260,19 @@ def test_an_interrupt_is_said_and_counted(monkeypatch, capsys):
     assert capsys.readouterr() == ("", "mathdnn: interrupted\n")
 
 
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_interrupted_run_says_that_it_is_kept_only_where_it_is(kept, data, tmp_path, monkeypatch, capsys):
+    def stop(*_, run, **__):
+        if kept:
+            (run / "checkpoint.safetensors").write_bytes(b"")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mathdnn.training.train", stop)
+    assert main(["train", "lenet5", "--data", str(data), "--out", str(tmp_path)]) == 130
+    said = f"mathdnn: the run is kept in {tmp_path}; --resume goes on from there\n" if kept else ""
+    assert capsys.readouterr().err == f"{said}mathdnn: interrupted\n"
+
+
 def test_an_interrupt_while_the_modules_are_loaded_is_said_and_counted():
     code = (
         "import sys, mathdnn.cli\n"

@@ -126,6 +126,7 @@ def _train(c3: Literal["table", "full"], recipe: Any, data: Path | None, epochs:
     from mathdnn.lenet import LeNet5
     from mathdnn.training import initialise
     from mathdnn.training import train as train_model
+    from mathdnn.training.checkpoint import NAME
 
     images = load_mnist(data)
     model = initialise(LeNet5(c3), more["seed"])
@@ -133,7 +134,7 @@ def _train(c3: Literal["table", "full"], recipe: Any, data: Path | None, epochs:
         with live(1.0) as line:
             run: Run = train_model(model, images, recipe, progress=_listener(line), **more)
     except KeyboardInterrupt:
-        if more["run"] is not None:
+        if more["run"] is not None and (more["run"] / NAME).is_file():
             say(f"mathdnn: the run is kept in {more['run']}; --resume goes on from there")
         raise
     return run
