@@ -13,7 +13,7 @@ from typing import Any
 
 from mathdnn.verify.numbers import ROOM, TooMany
 
-MOST = 1 << 37  # of a file: two minutes or so. A network like VGG-16 on 224 x 224 pixels takes 2^36.5
+MOST = 1 << 38  # of a file: five minutes or so. A network like VGG-16 on 224 x 224 pixels takes 2^36.5
 STEP, _NUMBER = 1 << 16, 8
 ENCLOSED = 8  # times as much: what intervals take of what floats do
 _COLUMNS = 2 * ROOM  # numbers of the image that a convolution copies at once

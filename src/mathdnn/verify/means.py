@@ -12,7 +12,7 @@ from mathdnn.verify.numbers import ROOM, Numbers
 from mathdnn.verify.running import Program
 from mathdnn.verify.sides import run
 
-_RUNS = 4  # a side is run once for each response: so much more work than of a certificate
+_RUNS = 8  # a side is run once for each response: so much more work than of a certificate
 _ENCLOSED = ROOM // 4  # numbers in a result, of which intervals hold a dozen arrays at once
 
 
