@@ -179,3 +179,19 @@ def test_whole_numbers_of_numpy_are_sizes_and_seeds():
     first = train(initialise(net, seed=np.int64(3)), tiny_data(), Recipe(epochs=1), seed=np.int64(4))
     assert first.seed == 4
     assert train(initialise(net, seed=3), tiny_data(), Recipe(epochs=1), seed=4).digest == first.digest
+
+
+def test_a_network_too_large_for_memory_is_scored_by_torch_and_told_where_it_is_trained(monkeypatch):
+    def full(*arguments):
+        raise MemoryError("std::bad_alloc")
+
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(64, 3))
+    data = tiny_data()
+    expected = scores(net, data.test.images)
+    monkeypatch.setattr("mathdnn.native._native.Engine", full)
+    assert scores(net, data.test.images) == pytest.approx(expected, abs=1e-5)
+    words = (
+        r"^NativeEngine\(plan=...\): expected memory for the network's buffers, got none for [\d,]+ bytes a block and "
+    )
+    with pytest.raises(InvalidInput, match=words + r"thread; take smaller images, or torch\.$"):
+        train(net, data, Recipe(epochs=1))

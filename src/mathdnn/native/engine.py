@@ -70,20 +70,24 @@ class NativeEngine:
         if type(threads) is not int or not 1 <= threads <= 1024:
             _refuse("threads", "a whole number from 1 to 1024", repr(threads), "choose the number of cores")
         self.plan, self.threads = plan, threads
-        self._engine = kernels.Engine(
-            [[*b.shape, *b.padding, ACTIVATIONS.index(b.activation.kind)] for b in plan.buffers],
-            [[b.activation.amplitude, b.activation.slope] for b in plan.buffers],
-            [numbers(operation) for operation in plan.operations],
-            -(-plan.floats // 16) * 16,
-            LOSSES.index(loss),
-            OPTIMIZERS.index(optimizer),
-            float(momentum),
-            float(weight_decay),
-            bool(nesterov),
-            threads,
-            known_set(instruction_set),
-            2 if half_blocks is None else int(bool(half_blocks)),  # Halves in engine.hpp
-        )
+        try:
+            self._engine = kernels.Engine(
+                [[*b.shape, *b.padding, ACTIVATIONS.index(b.activation.kind)] for b in plan.buffers],
+                [[b.activation.amplitude, b.activation.slope] for b in plan.buffers],
+                [numbers(operation) for operation in plan.operations],
+                -(-plan.floats // 16) * 16,
+                LOSSES.index(loss),
+                OPTIMIZERS.index(optimizer),
+                float(momentum),
+                float(weight_decay),
+                bool(nesterov),
+                threads,
+                known_set(instruction_set),
+                2 if half_blocks is None else int(bool(half_blocks)),  # Halves in engine.hpp
+            )
+        except MemoryError:
+            got = f"none for {plan.bytes:,} bytes a block and thread"
+            _refuse("plan", "memory for the network's buffers", got, "take smaller images, or torch")
         self._floats = -(-plan.floats // 16) * 16
 
     def load(self, tensors: Sequence[Float32[np.ndarray, "..."]], which: int = PARAMETERS) -> None:

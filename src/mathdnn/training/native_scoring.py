@@ -72,11 +72,11 @@ def _engine(model: torch.nn.Module, images: Images, loss: str) -> NativeEngine |
     except (Unknown, InvalidInput):
         return None  # torch runs it, or says in its own words why not
     threads = max(1, min(usual_threads(), torch.get_num_threads(), len(images) // 16))
-    engine = NativeEngine(plan, loss=loss, threads=threads)
     try:
+        engine = NativeEngine(plan, loss=loss, threads=threads)
         load(engine, parameters)
     except ValueError:
-        return None  # weights of other sizes than the images ask for
+        return None  # weights of other sizes than the images ask for, or no memory for a block of them
     return engine
 
 
