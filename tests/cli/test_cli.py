@@ -228,6 +228,21 @@ def test_misuse_is_one_sentence_and_exit_code_two(argv, sentence, tmp_path, caps
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
+@pytest.mark.parametrize("plan", [[], ["--plan"]], ids=["train", "plan"])
+def test_images_of_another_size_are_told_as_such(plan, tmp_path, capsys):
+    for name in ("train", "t10k"):
+        write_idx(tmp_path / f"{name}-images-idx3-ubyte", np.zeros((10, 20, 24), np.uint8))
+        write_idx(tmp_path / f"{name}-labels-idx1-ubyte", np.arange(10, dtype=np.uint8))
+    assert main(["train", "lenet5", "--data", str(tmp_path), *plan]) == 2
+    assert capsys.readouterr() == (
+        "",
+        (
+            f"mathdnn: train --data {tmp_path}: expected images of 28 x 28 pixels, which LeNet-5 takes, got 20 x 24; "
+            "resize them.\n"
+        ),
+    )
+
+
 def test_a_run_that_is_none(digit, tmp_path, capsys):
     assert main(["predict", str(tmp_path / "run"), str(digit)]) == 2
     out, err = capsys.readouterr()

@@ -47,6 +47,16 @@ NONE = "expected a file, got none of that name; check the path."
             f"prove monotone: {LATER} --time-limit.",
         ),
         (f"read_digit(a(1)=b.png): {NONE}", ["predict", "--json", "r", "a(1)=b.png"], f"predict a(1)=b.png: {NONE}"),
+        (
+            "load_mnist() of d/labels: expected labels, got 77; relabel.",
+            ["train", "lenet5", "--data", "d"],
+            "train d/labels: expected labels, got 77; relabel.",
+        ),
+        (
+            "train(run=a): expected a run that was stopped, got a finished one; read it with load_run, or train anew.",
+            ["train", "lenet5", "--out", "a", "--resume"],
+            "train --out a: expected a run that was stopped, got a finished one; predict with it, or train anew.",
+        ),
         (f"read_results(a): {NONE}", ["report", "a"], f"report a: {NONE}"),
         (f"load_run(a): {NONE}", ["predict", "a", "b.png"], f"predict a: {NONE}"),
         (

@@ -29,15 +29,16 @@ def spoken(message: str, argv: Sequence[str]) -> str:
     for option in given:
         if (argument := _argument(option)).count("_"):  # other names are words, too
             do = re.sub(rf"\b{argument}\b", option, do)
-    who = _WHO.match(said)
+    who = _WHO.match(re.sub(r"^load_mnist\(\) of (.*?)(?=: expected )", r"read_idx(\1)", said, flags=re.DOTALL))
     name = None if who is None else _name(who, given)
     if who is None or name is None:
         return f"{said}{semicolon}{do}"
     if argument := who[3]:
         do = do.replace(f"change {argument}", f"change {_option(argument)}")
-    do = _SETTING.sub(_as_option, do.replace("without resume", "without --resume"))
+    do = do.replace("without resume", "without --resume").replace("read it with load_run", "predict with it")
+    do = _SETTING.sub(_as_option, do)
     command = " ".join(argv[: 2 if argv[0] in ("prove", "grade") else 1])
-    return f"{command}{name and ' '}{name}{said[who.end() :]}{semicolon}{do}"
+    return f"{command}{name and ' '}{name}{who.string[who.end() :]}{semicolon}{do}"
 
 
 def _name(who: re.Match[str], given: set[str]) -> str | None:

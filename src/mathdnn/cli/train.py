@@ -9,8 +9,11 @@ from mathdnn.cli.output import Flag, Json, MaybeNamed, Whole, live, print_json, 
 from mathdnn.errors import InvalidInput, sentence
 
 if TYPE_CHECKING:
+    from mathdnn.data import Dataset
     from mathdnn.training import Event, Recipe, Run
     from mathdnn.training.engine import EngineName
+
+SIDE = 28  # pixels of the images that LeNet-5 takes
 
 
 def train(
@@ -109,26 +112,31 @@ def _plan(c3: Literal["table", "full"], recipe: Recipe, engine: EngineName, data
     from mathdnn.lenet import LeNet5
     from mathdnn.training import plan_engine
 
-    rows, columns = (28, 28) if data is None else _size(data)
-    print(plan_engine(LeNet5(c3), recipe, engine, image_shape=(rows, columns)))
+    if data is not None:
+        _load(data)
+    print(plan_engine(LeNet5(c3), recipe, engine, image_shape=(SIDE, SIDE)))
     return 0
 
 
-def _size(data: Path) -> tuple[int, int]:
+def _load(data: Path | None) -> Dataset:
+    """The images. Raises `InvalidInput` for those of another size than the network takes."""
     from mathdnn.data import load_mnist
 
-    rows, columns = load_mnist(data).train.images.shape[1:]
-    return rows, columns
+    images = load_mnist(data)
+    rows, columns = images.train.images.shape[1:]
+    if (rows, columns) != (SIDE, SIDE):
+        expected, got = f"images of {SIDE} x {SIDE} pixels, which LeNet-5 takes", f"{rows} x {columns}"
+        raise InvalidInput(sentence(f"train --data {data}", expected, got, "resize them"))
+    return images
 
 
 def _train(c3: Literal["table", "full"], recipe: Any, data: Path | None, epochs: int, **more: Any) -> Run:
-    from mathdnn.data import load_mnist
     from mathdnn.lenet import LeNet5
     from mathdnn.training import initialise
     from mathdnn.training import train as train_model
     from mathdnn.training.checkpoint import NAME
 
-    images = load_mnist(data)
+    images = _load(data)
     model = initialise(LeNet5(c3), more["seed"])
     try:
         with live(1.0) as line:
