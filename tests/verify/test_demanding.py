@@ -115,7 +115,7 @@ def test_arguments_by_name_cost_the_same():
 
 def test_more_runs_than_there_is_time_for_are_not_made(different, monkeypatch):
     monkeypatch.setattr(work, "MOST", 1000)
-    assert "asks for more than 8,000 products" in str(verify(resealed(different)))
+    assert "asks for more than 4,000 products" in str(verify(resealed(different)))
     monkeypatch.undo()
     monkeypatch.setattr(costs, "MOST", 1000)
     assert "asks for more than 1,000 products" in str(verify(resealed(different)))

@@ -40,9 +40,20 @@ def of_side(side: dict[str, Any]) -> int:
     return _of_form(side["form"], side["input"]) if "form" in side else _of_graph(side["graph"])
 
 
+def kept(side: dict[str, Any]) -> int:
+    """Of this what the next run need not do again: the weights of two resized images are kept (`resampling`)."""
+    graph = side.get("graph", {"nodes": []})
+    resized = [node for node in graph["nodes"] if "upsample" in node["op"]]
+    return sum(max(0, _of_lines(node, graph)) for node in resized) if len(resized) <= 2 else 0
+
+
 def _of_form(form: dict[str, Any], image: list[int]) -> int:
     """A plain one looks at the padded image, a transposed one puts every pixel down `stride` pixels apart."""
     transposed, weights = form.get("transposed", False), math.prod(form["weight"]["shape"])
+    if not transposed:  # taps that no output channel has are left out
+        values, first = form["weight"]["values"], max(1, form["weight"]["shape"][0])
+        taps = max(1, len(values) // first)
+        weights = first * len({k % taps for k, value in enumerate(values) if value != "0"})
     sizes = [1] * (4 - len(image)) + image
     for axis in (0, 1):
         around = max(0, *form["padding"][axis]) * 2
@@ -70,10 +81,13 @@ def _of_step(node: dict[str, Any], graph: dict[str, Any]) -> Any:
         return work + size * sum(map(int, args[1]))
     if op in ("aten.unbind.int", "aten.split.Tensor"):
         return work + _STEP * int(max(_shape(args[0], graph)) // (max(1, args[1]) if "split" in op else 1))
-    if "upsample" in op:
-        lines = zip(args[1], _shape(args[0], graph)[2:], strict=True)
-        return work + _PIXEL * sum(min(max(line), LONGEST) for line in lines)  # a longer one is refused by itself
-    return work
+    return work + _of_lines(node, graph) if "upsample" in op else work
+
+
+def _of_lines(node: dict[str, Any], graph: dict[str, Any]) -> Any:
+    """The weights of the lines of a resized image; a longer one is refused by itself."""
+    lines = zip(node["args"][1], _shape(node["args"][0], graph)[2:], strict=True)
+    return _PIXEL * sum(min(max(line), LONGEST) for line in lines)
 
 
 def _of_convolution(
