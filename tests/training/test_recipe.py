@@ -87,7 +87,7 @@ def test_a_wrong_field_is_named_with_its_value(field, value, expected):
 
 def test_fields_that_do_not_go_together():
     with pytest.raises(
-        InvalidInput, match=r"^Recipe\(nesterov=...\): expected momentum above 0 where nesterov is true"
+        InvalidInput, match=r"^Recipe\(momentum=...\): expected momentum above 0 where nesterov is true, got 0\.0"
     ):
         Recipe(nesterov=True)
     with pytest.raises(

@@ -131,6 +131,12 @@ def test_no_folder_at_all(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_file_in_the_place_of_a_folder_is_told_as_such(tmp_path):
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(RunError, match=r"got something that is no folder; check the path"):
+        load_run(tmp_path / "run")
+
+
 def test_what_a_killed_write_left_is_removed(tmp_path):
     start(tmp_path, 3)
     (tmp_path / f".{NAME}.1.abcd.tmp").write_bytes(b"half")

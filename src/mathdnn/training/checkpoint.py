@@ -206,7 +206,8 @@ def read(folder: Path, who: str, do: str = "check the path") -> tuple[Run, Posit
             raise RunError(sentence(who, f"a file {NAME}", "something that is no regular file", "choose a run folder"))
         content = _content(path, who)
     except (FileNotFoundError, NotADirectoryError):
-        got = "none of that name" if folder.is_dir() else "no such folder"
+        there = os.path.lexists(folder)
+        got = "none of that name" if folder.is_dir() else "something that is no folder" if there else "no such folder"
         raise RunError(sentence(who, f"a run folder with a {NAME}", got, do)) from None
     except RunError:
         raise

@@ -84,7 +84,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             _require(name, value, right, expected)
             msgspec.structs.force_setattr(self, name, float(value))
         _require("nesterov", self.nesterov, type(self.nesterov) is bool, "true or false")
-        _require("nesterov", True, self.momentum > 0 or not self.nesterov, "momentum above 0 where nesterov is true")
+        ahead = self.momentum > 0 or not self.nesterov
+        _require("momentum", self.momentum, ahead, "momentum above 0 where nesterov is true")
         plain = self.optimizer == "sgd" or (self.momentum == 0 and not self.nesterov)
         _require("momentum", self.momentum, plain, "momentum 0 with adamw, which has its own")
 
