@@ -22,7 +22,7 @@ from mathdnn.verify import rounded
 from mathdnn.verify.chances import agree
 from mathdnn.verify.forms import form_output
 from mathdnn.verify.layout import require_certificate
-from mathdnn.verify.methods import wrong_method
+from mathdnn.verify.methods import untold, wrong_method
 from mathdnn.verify.numbers import Absolute, Malformed, Modular, TooMany, require_room
 from mathdnn.verify.sides import full, pixels, run
 from mathdnn.verify.sizes import check_sizes
@@ -57,7 +57,7 @@ def check(verdict: Verdict, generator: random.Random | None = None) -> Answer:
         with np.errstate(all="ignore"):
             holds, words = _check(data, generator or random.SystemRandom())
         wrong = wrong_words(verdict) or wrong_method(evidence.method, data, _outputs(data["left"])) if holds else ""
-        return (False, wrong) if wrong else (holds, words)
+        return (False, wrong) if wrong else (holds, words + untold(evidence.method) if holds else words)
     except TooMany as error:
         return None, str(error)
     except _WRONG as error:

@@ -28,11 +28,13 @@ from mathdnn.verify.running import Open, Program, Unlisted
 from mathdnn.verify.sealing import BROKEN, seal_holds
 from mathdnn.verify.sides import full as full_shape
 from mathdnn.verify.sides import pixels
+from mathdnn.verify.statements import PLACES, WRONG, of_difference, of_law
 from mathdnn.verify.wording import own_words, wrong_words
 
 Answer = tuple[bool | None, str]
 KINDS = ("maps differ", "no convolution", "not affine")
 sentence_of = own_words
+_SIDES = ("claimed", "found")
 _FAR, _NEAR = 5e-4, 1e-4  # a violation, and how well outputs agree with the file's, as shares of the largest value
 _RUN = "has to be run itself: mathdnn.convolution.reproduces(verdict, operation) does that"
 _NO_GRAPH = (
@@ -86,7 +88,8 @@ def _outs(data: dict[str, Any], means: Means) -> tuple[int, ...]:
 
 
 def _plain(evidence: Counterexample) -> dict[str, Any]:
-    return {"input": evidence.input, "claimed": evidence.claimed, "found": evidence.found, "data": evidence.data}
+    names = ("statement", "input", "claimed", "found", "data")
+    return {name: getattr(evidence, name) for name in names}
 
 
 def _size(side: dict[str, Any]) -> str:
@@ -101,9 +104,13 @@ def _floats(side: dict[str, Any], image: np.ndarray, means: Means) -> np.ndarray
 
 
 def _differ(evidence: dict[str, Any], means: Means) -> Answer:
-    answer = _differ_at(evidence, means)
+    holds, words = _differ_at(evidence, means)
     asked = evidence["data"].get("at_the_size_asked")
-    return _differ_at(asked, means) if answer[0] and asked else answer
+    if not holds or not asked:
+        return holds, words
+    rest = words.partition(";")[1:]  # of the sentence about the smaller image
+    holds, words = _differ_at(asked, means)
+    return holds, words if not holds or ";" in words else words + "".join(rest)
 
 
 def _differ_at(evidence: dict[str, Any], means: Means) -> Answer:
@@ -126,12 +133,22 @@ def _differ_at(evidence: dict[str, Any], means: Means) -> Answer:
         if value.size != said.size or not (np.abs(value.ravel() - said.ravel()) <= scale).all():
             return False, "an output is another than the file says"
         exact.append(value)
+    holds, words = _apart(data, sides, exact, image, means)
+    if not holds:
+        return holds, words
+    shapes = [list(unpack_array(evidence[name]).shape) for name in _SIDES]
+    rest = of_difference(evidence["statement"], data, shapes, means)
+    return (False, WRONG) if rest is None else (True, words + rest)
+
+
+def _apart(data: dict[str, Any], sides: tuple[Any, Any], exact: Any, image: Any, means: Means) -> Answer:
+    """Whether the two sides differ at the image as the relation says; exact: their shapes."""
     if full_shape(list(exact[0].shape)) != full_shape(list(exact[1].shape)):
         return True, f"on {_size(sides[0])} images the two sides have outputs of different sizes"
     if data["relation"] not in ("equal", "rounded to float32", "rounded to float64"):
         return False, "no such relation"
     if data["relation"] != "equal":
-        return _not_rounded(sides, pixel, data["relation"].removeprefix("rounded to "))
+        return _not_rounded(sides, data["pixel"], data["relation"].removeprefix("rounded to "))
     prime = random_prime(means.generator)
     whole = image.ravel().astype(np.int64)
     a, b = (means.run(side, whole, Modular(prime)) for side in sides)
@@ -176,8 +193,9 @@ def _no_convolution(evidence: dict[str, Any], means: Means) -> Answer:
         holds = bool(a != b) and moved and (places[1] - places[0]) % each == 0
         words = "two images of a batch are not treated alike"
     else:
-        return no_strides(data, found, full)
-    return (holds, f"on {_size(side)} images {words}" if holds else "the responses do not show it")
+        excluded, words = no_strides(data, found, full)
+        return excluded, f"{words}{PLACES if excluded else ''}"
+    return (holds, f"on {_size(side)} images {words}{PLACES}" if holds else "the responses do not show it")
 
 
 def _outputs_agree(evidence: dict[str, Any], side: dict[str, Any], means: Means) -> bool:
@@ -209,9 +227,7 @@ def _not_affine(evidence: dict[str, Any], means: Means) -> Answer:
     expected, found, size = _law(means.enclosed(graph, 3 + (factor is None)), images, factor)
     if _is_affine(side, means):
         return False, "the operation is affine over the reals: what the images show is rounding"
-    at, zero = ("z + ", "z") if "z" in images else ("", "0")
-    law = f"f({at}x + y) = f({at}x) + f({at}y) - f({zero})"
-    law = law if factor is None else f"f({at}{factor} x) = {factor} f({at}x) + {1 - factor} f({zero})"
+    law = _text(factor, "z" in images)
     said = [unpack_array(evidence[name]) for name in ("claimed", "found")]
     for value, other in zip((expected, found), said, strict=True):
         if value.shape != other.shape or not (np.abs(value - other) <= _NEAR * size).all():
@@ -219,9 +235,23 @@ def _not_affine(evidence: dict[str, Any], means: Means) -> Answer:
     gap = expected - found
     if law != data["law"] or not np.abs(gap).max() > _FAR * size:
         return False, "the law holds at these images"
+    at = data["output_index"]
+    if type(at) is not int or not 0 <= at < gap.size or not abs(gap.flat[at]) > _FAR * size:
+        return False, WRONG
+    numbers = float(said[0].flat[at]), float(said[1].flat[at])
+    rest = of_law(evidence["statement"], law, numbers, images["x"], "z" in images)
+    if rest is None:
+        return False, WRONG
     if not apart(graph, images, factor):
         return False, "the law is not seen to fail over the reals: rounding may make as much of a difference"
-    return True, f"on {_size(side)} images {law} fails at the images in the file, run again"
+    return True, f"on {_size(side)} images {law} fails at the images in the file, run again{rest}"
+
+
+def _text(factor: int | None, based: bool) -> str:
+    at, zero = ("z + ", "z") if based else ("", "0")
+    if factor is None:
+        return f"f({at}x + y) = f({at}x) + f({at}y) - f({zero})"
+    return f"f({at}{factor} x) = {factor} f({at}x) + {1 - factor} f({zero})"
 
 
 def _law(program: Program, images: dict[str, np.ndarray], factor: int | None) -> tuple[np.ndarray, np.ndarray, float]:

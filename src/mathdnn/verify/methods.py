@@ -23,6 +23,11 @@ _NUMBERS = "coefficients \\((0|[1-9][0-9]{0,11})\\) and constants \\(([1-9][0-9]
 _LISTED = "coefficients: (0|[1-9][0-9]{0,11}), constants: ([1-9][0-9]{0,11})"
 
 
+def untold(method: str) -> str:
+    """What is to be said of reasons that nothing was checked of."""
+    return "; why other sizes are left open is not checked" if _LEFT_OPEN in method else ""
+
+
 def wrong_method(method: str, data: dict[str, Any], outputs: int) -> str:
     """What is wrong with the method told for checked data, "" where nothing is; outputs: the numbers in a result."""
     number = pixels(data["left"])

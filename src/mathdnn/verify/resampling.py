@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mathdnn.verify.graphs import Machine
 
 Sums = list[dict[int, Fraction]]  # for each pixel of the result: which pixels it takes, how much of each
+Table = tuple[list[Fraction], np.ndarray, np.ndarray]  # parts, and in each row a pixel and a part's number for each sum
 _BROADEST, _SHORT = 16, 64  # times smaller, and parts of a pixel, for which every weight is a float
 
 
@@ -110,38 +111,46 @@ def _resize(kind: str, weight: Callable[[Fraction], Fraction], radius: int) -> C
             if n == wanted and (kind == "cut" or radius == 1):
                 continue  # torch copies such a line, whatever the factor, but for cubic weights
             require_room(value.size // n, wanted)
-            sums, off, terms = line(n, wanted, align, scale, m.precision())
+            table, off, terms = line(n, wanted, align, scale, m.precision())
             m.count(terms + off)
-            value = _summed(m, value, axis, sums, bool(off))
+            value = _summed(m, value, axis, table, bool(off))
         return value
 
     @functools.lru_cache(4)  # a graph is run at many images
-    def line(n: int, wanted: int, align: bool, scale: float | None, bits: int) -> tuple[Sums, int, int]:
+    def line(n: int, wanted: int, align: bool, scale: float | None, bits: int) -> tuple[Table, int, int]:
         """The sums, what positions count for, and the terms of a sum."""
         centres = [_centre(i, n, wanted, align, scale) for i in range(wanted)]
         off = _off(n, wanted, align, scale, bits)
         if kind == "cut":
             wide = max(Fraction(1), _ratio(n, wanted, scale))
             sums, off = _cut(n, centres, weight, radius, wide, bits, off == 0 and wide <= _BROADEST)
-            return sums, off, 2 * max(len(found) for found in sums)
+            return _table(sums), off, 2 * max(len(found) for found in sums)
         if radius == 2:
             short = all(_SHORT % centre.denominator == 0 for centre in centres)
             off = math.ceil(Fraction(15 * off, 7)) + (0 if short and not off else 128)
-        return _held(n, centres, weight, radius), off, 2 * radius
+        return _table(_held(n, centres, weight, radius)), off, 2 * radius
 
     return rule
 
 
-def _summed(m: Machine, value: np.ndarray, axis: int, sums: Sums, off: bool) -> np.ndarray:
+def _table(sums: Sums) -> Table:
     """The first pixel of every sum, the second, and so on; where a sum has fewer, 0 times the line's first pixel."""
-    weight = {part: m.numbers.fraction(part) for found in sums for part in found.values()}
-    lines = [list(found.items()) for found in sums]
+    parts = list(dict.fromkeys(part for found in sums for part in found.values()))
+    number = {part: k for k, part in enumerate(parts)}
+    places, which = (np.full((max(map(len, sums)), len(sums)), fill) for fill in (0, len(parts)))
+    for k, found in enumerate(sums):
+        places[: len(found), k] = list(found)
+        which[: len(found), k] = [number[part] for part in found.values()]
+    return parts, places, which
+
+
+def _summed(m: Machine, value: np.ndarray, axis: int, table: Table, off: bool) -> np.ndarray:
+    parts, places, which = table
+    weights = np.array([*map(m.numbers.fraction, parts), 0], dtype=value.dtype)
     sides = [-1 if k == axis else 1 for k in range(value.ndim)]
-    made = np.zeros_like(value[:0], shape=(*value.shape[:axis], len(sums), *value.shape[axis + 1 :]))
-    for k in range(max(map(len, lines))):
-        places = [line[k][0] if k < len(line) else 0 for line in lines]
-        weights = np.array([weight[line[k][1]] if k < len(line) else 0 for line in lines], dtype=value.dtype)
-        part = m.numbers.mul(np.take(value, places, axis=axis), weights.reshape(sides))
+    made = np.zeros_like(value[:0], shape=(*value.shape[:axis], places.shape[1], *value.shape[axis + 1 :]))
+    for row, kinds in zip(places, which, strict=True):
+        part = m.numbers.mul(np.take(value, row, axis=axis), weights[kinds].reshape(sides))
         made = m.numbers.add(made, part)
     if off and isinstance(m.numbers, Absolute):  # a position that is off a little may have other neighbours
         made = np.maximum(made, value.max(axis=axis, keepdims=True))

@@ -4,6 +4,10 @@ The graph with open sizes is read again along every class of sizes that the cert
 likewise,
 the conditions that the graph rests on are shown to hold on the whole class, and at its first size graph and form are
 compared at random points modulo random primes, as for the size asked about.
+
+That this graph is of the same operation as the one at the size asked about, no file can show: code that cuts an image
+to 4 x 4 and code that cuts it to its own size do the same on 4 x 4. So the answer says that it is not shown. Where the
+size asked about is among those that are spoken of, the two have at least to take the same steps, but for cuts.
 """
 
 from __future__ import annotations
@@ -73,7 +77,8 @@ def check_sizes(data: dict[str, Any], same: Compare) -> str:
     included = all(n >= low and n % step in rests for n, low, step, rests in here)
     if included and _steps(data["left"]["graph"]) != _steps(graph):
         raise Malformed("the graph with open sizes takes other steps than the one at the size asked about")
-    return words_of(said)
+    link = "its steps alone show" if included else "nothing shows"
+    return f"{words_of(said)} by the file's graph with open sizes, which {link} to be the same operation"
 
 
 def _steps(graph: dict[str, Any]) -> list[str]:
