@@ -235,6 +235,8 @@ def _not_affine(evidence: dict[str, Any], means: Means) -> Answer:
     gap = expected - found
     if law != data["law"] or not np.abs(gap).max() > _FAR * size:
         return False, "the law holds at these images"
+    if not apart(graph, images, factor):
+        return False, "the law is not seen to fail over the reals: rounding may make as much of a difference"
     at = data["output_index"]
     if type(at) is not int or not 0 <= at < gap.size or not abs(gap.flat[at]) > _FAR * size:
         return False, WRONG
@@ -242,8 +244,6 @@ def _not_affine(evidence: dict[str, Any], means: Means) -> Answer:
     rest = of_law(evidence["statement"], law, numbers, images["x"], "z" in images)
     if rest is None:
         return False, WRONG
-    if not apart(graph, images, factor):
-        return False, "the law is not seen to fail over the reals: rounding may make as much of a difference"
     return True, f"on {_size(side)} images {law} fails at the images in the file, run again{rest}"
 
 
