@@ -101,6 +101,25 @@ def imaginary(x):
     return x - fft.ifft2(fft.fft2(x)).imag
 
 
+def in_parts(x):
+    first, second = fft.rfft2(x).unbind(1)
+    return fft.irfft2(torch.stack([first, 2 * second], 1), s=_size(x))
+
+
+def beside_unused(x):
+    fft.rfft2(x).abs()
+    return circular(x)
+
+
+def summed_in_doubles(x):
+    total = torch.sum(fft.rfft2(x)[:, None], 2, dtype=torch.complex128)
+    return fft.irfft2(total, s=_size(x)).float()
+
+
+def enlarged(x):
+    return fft.irfft2(fft.rfft2(x) * 2.0**100, s=_size(x))
+
+
 READ = [
     (circular, (1, 6, 7), [[[[5, 3], [2, 1]]]], ((1, 0), (1, 0)), "circular"),
     (correlated, (1, 6, 7), [[[[1, 2], [3, 5]]]], ((0, 1), (0, 1)), "circular"),
@@ -120,6 +139,10 @@ READ = [
     (in_doubles, (1, 6, 7), [[[[5, 3], [2, 1]]]], ((1, 0), (1, 0)), "circular"),
     (there_and_back, (1, 5, 6), [[[[1]]]], ((0, 0), (0, 0)), "zeros"),
     (imaginary, (1, 5, 6), [[[[1]]]], ((0, 0), (0, 0)), "zeros"),
+    (in_parts, (2, 5, 6), [[[[1]]], [[[2]]]], ((0, 0), (0, 0)), "zeros"),
+    (beside_unused, (1, 6, 7), [[[[5, 3], [2, 1]]]], ((1, 0), (1, 0)), "circular"),
+    (summed_in_doubles, (3, 6, 7), [[[[1]], [[1]], [[1]]]], ((0, 0), (0, 0)), "zeros"),
+    (enlarged, (1, 5, 6), [[[[2.0**100]]]], ((0, 0), (0, 0)), "zeros"),
 ]
 
 
@@ -141,6 +164,60 @@ def test_floats_lose_no_more_in_transforms_than_the_bound_says(operation, shape,
     for image in (torch.randn(shape, generator=made), torch.ones(shape), torch.randn(shape, generator=made).sign()):
         off = (operation(image[None]).double() - layer(image[None].double())).abs().max()
         assert off <= bound["slope"] * image.abs().max() + bound["offset"]
+
+
+def turned(x):  # 0, but for what floats round
+    return fft.ifft2(fft.fft2(x) * fft.fft2(K, s=_size(x))).imag
+
+
+def test_where_reals_cancel_the_bound_counts_what_transforms_round():
+    verdict = as_conv2d(turned, (1, 16, 9))
+    assert verdict.status is Status.PROVED, str(verdict)
+    assert not form_of(verdict).weight.any()
+    bound = verdict.evidence.data["rounding"]
+    assert turned(torch.randn(1, 1, 16, 9, generator=torch.Generator().manual_seed(2))).abs().max() <= bound["slope"]
+    assert verify(Verdict.from_json(verdict.to_json())).status is Status.PROVED
+
+
+def test_what_transforms_round_in_floats_is_counted_as_of_floats_though_sums_are_in_doubles():
+    one, two = (
+        as_conv2d(operation, (3, 6, 7)).evidence.data["rounding"]["slope"]
+        for operation in (summed_in_doubles, lambda x: fft.irfft2(fft.rfft2(x).sum(1, keepdim=True), s=_size(x)))
+    )
+    assert one > two / 3  # the way there
+
+
+@pytest.mark.parametrize("times", [3, 1.1, 0.7])
+def test_each_number_that_coefficients_are_multiplied_by_counts(times):
+    def often(x):
+        z = fft.rfft2(x)
+        for _ in range(20):
+            z = z * times / times
+        return fft.irfft2(z, s=_size(x))
+
+    several, one = (
+        as_conv2d(operation, (1, 6, 7)).evidence.data["rounding"]["slope"]
+        for operation in (often, lambda x: fft.irfft2(fft.rfft2(x), s=_size(x)))
+    )
+    assert several > one + 40 * 2.0**-24 * 42**0.5
+
+
+@pytest.mark.parametrize("number", [31, 90])
+def test_a_product_of_images_takes_no_table_of_all_pairs_of_pixels(number):
+    verdict = as_conv2d(lambda x: fft.irfft2(fft.rfft2(x) * fft.rfft2(x), s=_size(x)), (1, number, 32))
+    assert verdict.status is Status.REFUTED
+    assert len(verdict.to_json()) < 400_000
+    assert verify(Verdict.from_json(verdict.to_json())).status is Status.PROVED
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("times", [1.0, 1e8])
+def test_what_is_0_but_for_the_rounding_of_transforms_is_not_refuted_by_that(dtype, times):
+    def masked_imaginary(x):
+        mask = (fft.fftfreq(x.shape[-1]).abs() < 0.3).float()
+        return times * fft.ifft2(fft.fft2(x) * mask).imag
+
+    assert as_conv2d(masked_imaginary, (1, 16, 9), dtype=dtype).status is Status.UNDECIDED
 
 
 @pytest.mark.parametrize("shape", [(1, 31, 37), (1, 1, 9), (1, 9, 1), (2, 4, 4), (1, 3, 64)])
@@ -186,6 +263,15 @@ SPECTRUM = fft.rfft2(K, s=(6, 7))
         (lambda x: fft.irfft(fft.rfft(x)[..., :3], n=x.shape[-1]), r"zeros around Fourier coefficients"),
         (lambda x: fft.irfft(fft.rfft(x).roll(1, -1), n=7), r"not all coefficients of one signal in their order"),
         (lambda x: fft.fft2(x).real, r"it looks at Fourier coefficients"),
+        (lambda x: fft.irfft2(fft.rfft2(x) * 2.0**-100 * 2.0**-100, s=_size(x)), r"scaled by is no float"),
+        (
+            lambda x: fft.ifft2(fft.fft2(x.to(torch.complex64) * torch.tensor(0.1, dtype=torch.float64))).real,
+            r"rounds the coefficients of a constant",
+        ),
+        (
+            lambda x: fft.ifft2(fft.fft2(x) * fft.fft2(fft.ifft2(fft.fft2(K, s=_size(x))))).real,
+            r"coefficients of a constant back",
+        ),
         (
             lambda x: circular(x) + fft.irfft2(fft.rfft2(x) * (fft.rfft2(K, s=_size(x)) ** 2), s=_size(x)),
             r"aten\.pow",
@@ -213,6 +299,14 @@ def test_what_is_not_linear_in_the_image_is_refuted(operation, checked):
     verdict = as_conv2d(operation, (1, 6, 7))
     assert verdict.status is Status.REFUTED
     assert verify(Verdict.from_json(verdict.to_json())).status is checked
+
+
+def test_transforms_along_more_axes_than_torch_convolves_are_left_open():
+    def through(x):
+        kernel = fft.fftn(torch.arange(48.0).reshape(2, 2, 2, 6))
+        return fft.ifftn(fft.fftn(x.reshape(2, 2, 2, 6)) * kernel).real.reshape(x.shape)
+
+    assert "along more than 3 axes" in str(as_conv2d(through, (1, 8, 6)))
 
 
 def test_a_transform_of_a_transform_turns_the_image_around_and_is_no_convolution():
@@ -256,7 +350,7 @@ def test_products_of_both_kinds_are_those_of_torch(constant):
     z, w = spectrum.lifted(x, False), spectrum.lifted(y, constant)
     for axis in (1, 2):
         z, w = transforms.transformed(z, axis, True), transforms.transformed(w, axis, True)
-    product = sums.product(z, spectrum.conjugate(w))
+    product = sums.product(z, spectrum.conjugate(w), torch.float64)
     for axis in (1, 2):
         product = transforms.transformed(product, axis, False)
     expected = fft.ifft2(fft.fft2(x) * fft.fft2(y).conj(), norm="forward").real

@@ -52,6 +52,7 @@ def in_simpler(pure: torch.fx.GraphModule, image: FakeTensor, of_image: set[torc
     if not spectral and not any(node.target in known for node in of_image):
         return pure
     if spectral:
+        pure.graph.eliminate_dead_code()  # what is not used needs no reading
         try:
             return _in_simpler(pure, image, of_image, known, spectral=True)
         except NotSpectral as error:  # as it is written: that may refute it

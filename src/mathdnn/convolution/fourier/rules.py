@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import struct
 from dataclasses import replace
 from fractions import Fraction
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _MANY = 1 << 27  # roundings: from here on those of float32 are counted, each 2^29 of float64
 _NO_SIGNAL = "complex numbers that are not made from real ones within it, so that no rational weights are known"
+_SEVERAL = {"aten.split.Tensor", "aten.split_with_sizes.default", "aten.unbind.int"}  # moves, into several tensors
 _MOVES = {
     f"aten.{name}"
     for name in (
@@ -53,6 +55,8 @@ class Fourier:
         try:
             if is_complex(node):
                 return self.of(node)
+            if str(node.target) in _SEVERAL:
+                return None  # read where one of them is taken
             leave = _LEAVES.get(str(node.target))
             if leave is None:
                 raise NotSpectral("it turns Fourier coefficients into real numbers")
@@ -72,15 +76,28 @@ class Fourier:
     def _read(self, node: torch.fx.Node) -> Spectrum:
         name = str(node.target)
         if name in _MOVES:
-            first, *more = node.args
-            if any(isinstance(part, (torch.fx.Node, *SYMBOLS)) for part in _flat(more)):
-                raise NotSpectral("it moves Fourier coefficients by sizes or places that are not known")
-            target: Any = node.target
-            return spectrum.moved(self.of(first), lambda places: target(places, *more))
+            return self._moved(node)
+        if node.target is operator.getitem:
+            several, at = node.args  # type: Any, Any
+            if str(several.target) in _SEVERAL:
+                return self._moved(several, at)
         rule = _RULES.get(name)
         if rule is None:
             raise NotSpectral(f"it computes with {_NO_SIGNAL if node.op == 'get_attr' else name}")
-        return rule(self, node)
+        made = rule(self, node)
+        if made.signals.dtype is not _kind(node):
+            raise NotSpectral("it changes how many digits complex numbers have")
+        return made
+
+    def _moved(self, node: torch.fx.Node, at: int | None = None) -> Spectrum:
+        """What a step moves; at: which one of several tensors that it makes."""
+        first, *more = node.args
+        if any(isinstance(part, (torch.fx.Node, *SYMBOLS)) for part in _flat(more)):
+            raise NotSpectral("it moves Fourier coefficients by sizes or places that are not known")
+        target: Any = node.target
+        return spectrum.moved(
+            self.of(first), lambda places: target(places, *more) if at is None else target(places, *more)[at]
+        )
 
     def _real(self, node: torch.fx.Node) -> Spectrum:
         """What zeros were put around is read without them."""
@@ -106,6 +123,14 @@ class Fourier:
         return made
 
 
+def _kind(node: torch.fx.Node) -> torch.dtype:
+    """The floats that a complex node's numbers have as parts."""
+    dtype = node.meta["val"].dtype
+    if dtype not in (torch.complex64, torch.complex128):
+        raise NotSpectral(f"it rounds complex numbers to {dtype}")
+    return torch.float32 if dtype is torch.complex64 else torch.float64
+
+
 def _flat(argument: Any) -> list[Any]:
     return [leaf for part in argument for leaf in _flat(part)] if isinstance(argument, (list, tuple)) else [argument]
 
@@ -117,6 +142,8 @@ def _transform(f: Fourier, z: Spectrum, axes: list[int], norm: int, forward: boo
     for axis in axes:
         z = transforms.transformed(z, axis, forward)
     z = _counted(z, lengths, norm)
+    if z.constant and len(z.sizes) < len(before):
+        raise NotSpectral("it transforms the coefficients of a constant back, which floats round")
     if z.constant or len(z.sizes) < len(before):
         return z
     return replace(z, signals=f.rounded(z.signals, 0))  # every coefficient is off by what the largest pixel is
@@ -152,17 +179,21 @@ def _to_real(f: Fourier, node: torch.fx.Node) -> torch.Tensor:
     lengths = [*(z.shape[axis] for axis in axes[:-1]), size]
     for axis in axes[:-1]:
         z = transforms.transformed(z, axis, False)
-    return _out(f, _counted(transforms.real_back(z, axes[-1], size), lengths, norm), node)
+    return _out(f, _counted(transforms.real_back(z, axes[-1], size), lengths, norm))
 
 
-def _out(f: Fourier, z: Spectrum, node: torch.fx.Node) -> torch.Tensor:
-    value = spectrum.in_reals(z).to(node.meta["val"].dtype)
+def _out(f: Fourier, z: Spectrum) -> torch.Tensor:
+    return _marked(f, z, spectrum.in_reals(z))
+
+
+def _marked(f: Fourier, z: Spectrum, value: torch.Tensor) -> torch.Tensor:
     return f.rounded(value, (math.isqrt(z.most) + 1) * z.roundings)
 
 
 def _two_parts(f: Fourier, node: torch.fx.Node) -> torch.Tensor:
-    real = _out(f, f.of(node.args[0]), node)
-    return torch.stack([real, torch.zeros_like(real)], -1)
+    z = f.of(node.args[0])
+    real = spectrum.in_reals(z)
+    return _marked(f, z, torch.stack([real, torch.zeros_like(real)], -1))  # floats make of 0, too, something else
 
 
 def _times(f: Fourier, node: torch.fx.Node) -> Spectrum:
@@ -170,22 +201,28 @@ def _times(f: Fourier, node: torch.fx.Node) -> Spectrum:
     for z, number in ((x, y), (y, x)):
         if isinstance(number, (int, float)):
             return spectrum.scaled(f.of(z), _fraction(number, node))
-    return sums.product(f.of(x), f.of(y))
+    return sums.product(f.of(x), f.of(y), _kind(node))
 
 
 def _over(f: Fourier, node: torch.fx.Node) -> Spectrum:
     x, number = node.args[:2]
     if not isinstance(number, (int, float)) or number == 0 or len(node.args) > 2 or node.kwargs:
         raise NotSpectral("it divides Fourier coefficients by what is no number but 0")
-    return spectrum.scaled(f.of(x), 1 / _fraction(number, node))
+    divisor = _fraction(number, node)
+    if not divisor:
+        raise NotSpectral("it divides Fourier coefficients by a number that is 0 in its floats")
+    return spectrum.scaled(f.of(x), 1 / divisor)
 
 
 def _fraction(number: float, node: torch.fx.Node) -> Fraction:
     """A factor as torch rounds it."""
     if not math.isfinite(number):
         raise NotSpectral("it multiplies by a number that is not finite")
-    single = node.meta["val"].dtype is torch.complex64
-    return Fraction(struct.unpack("f", struct.pack("f", number))[0] if single else number)
+    try:
+        single = node.meta["val"].dtype is torch.complex64
+        return Fraction(struct.unpack("f", struct.pack("f", number))[0] if single else float(number))
+    except OverflowError:
+        raise NotSpectral("it multiplies by a number that is too large for its floats") from None
 
 
 def _plus(sign: int) -> Callable[[Fourier, torch.fx.Node], Spectrum]:
@@ -199,7 +236,7 @@ def _plus(sign: int) -> Callable[[Fourier, torch.fx.Node], Spectrum]:
 
 def _total(f: Fourier, node: torch.fx.Node) -> Spectrum:
     x, axes, keep = (*node.args, None, False)[:3]  # type: Any, Any, Any
-    z = f.of(x)
+    z = spectrum.in_floats(f.of(x), _kind(node))
     return sums.summed(z, axes or range(len(z.shape)), bool(keep))
 
 
@@ -208,15 +245,11 @@ def _matrices(f: Fourier, node: torch.fx.Node) -> Spectrum:
     x, y = (f.of(part) for part in node.args)
     wide = spectrum.moved(x, lambda places: places[..., None])
     deep = spectrum.moved(y, lambda places: places[:, None])
-    return sums.summed(sums.product(wide, deep), [2], False)
+    return sums.summed(sums.product(wide, deep, _kind(node)), [2], False)
 
 
 def _copied(f: Fourier, node: torch.fx.Node) -> Spectrum:
-    z = f.of(node.args[0])
-    wanted = {torch.complex64: torch.float32, torch.complex128: torch.float64}.get(node.meta["val"].dtype)
-    if wanted is None:
-        raise NotSpectral(f"it rounds complex numbers to {node.meta['val'].dtype}")
-    return spectrum.in_floats(z, wanted)
+    return spectrum.in_floats(f.of(node.args[0]), _kind(node))
 
 
 def _pad(f: Fourier, node: torch.fx.Node) -> Spectrum:
@@ -259,5 +292,5 @@ _RULES: dict[str, Callable[[Fourier, torch.fx.Node], Spectrum]] = {
 _LEAVES: dict[str, Callable[[Fourier, torch.fx.Node], torch.Tensor]] = {
     "aten._fft_c2r.default": _to_real,
     "aten.view_as_real.default": _two_parts,
-    "aten.abs.default": lambda f, node: _out(f, f.of(node.args[0]), node).abs(),
+    "aten.abs.default": lambda f, node: _out(f, f.of(node.args[0])).abs(),
 }

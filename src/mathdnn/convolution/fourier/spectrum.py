@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _LARGEST = 1 << 26  # numbers in one array (heuristic): 256 MB of float32
-_EXACT, _EXACT_DOUBLE = 1 << 24, 1 << 53  # whole numbers up to here are floats
 
 
 class NotSpectral(Exception):
@@ -122,7 +121,8 @@ def scaled(z: Spectrum, factor: Fraction) -> Spectrum:
     if factor == 0:
         return replace(z, signals=torch.zeros_like(z.signals))
     signals = -z.signals if factor < 0 else z.signals
-    return replace(z, signals=signals, square=z.square * factor * factor)
+    roundings = z.roundings + (8 if abs(factor) != 1 else 0)  # a quotient of complex numbers has the most
+    return replace(z, signals=signals, square=z.square * factor * factor, roundings=roundings)
 
 
 def whole(z: Spectrum) -> Spectrum:
@@ -173,12 +173,19 @@ def in_reals(z: Spectrum) -> torch.Tensor:
 
 def _times(signals: torch.Tensor, scale: Fraction) -> torch.Tensor:
     """Times a number that is a float over a whole number."""
-    twos = scale.denominator & -scale.denominator
-    factor, divisor = Fraction(scale.numerator, twos), scale.denominator // twos
-    if max(scale.numerator, divisor) > (_EXACT if signals.dtype is torch.float32 else _EXACT_DOUBLE):
+    divisor = scale.denominator // (scale.denominator & -scale.denominator)
+    factor = scale * divisor
+    if not all(_is_float(number, signals.dtype) for number in (factor, Fraction(divisor))):
         raise NotSpectral("what its transforms are scaled by is no float")
     made = signals if factor == 1 else signals * float(factor)
     return made if divisor == 1 else made / divisor
+
+
+def _is_float(number: Fraction, kind: torch.dtype) -> bool:
+    """Whether a number above 0, over a power of two, is a float, and no subnormal one."""
+    digits, most = (24, 127) if kind is torch.float32 else (53, 1023)
+    odd = number.numerator // (number.numerator & -number.numerator)
+    return odd.bit_length() <= digits and Fraction(1, 2 ** (most - 1)) <= number < 2**most
 
 
 def _root(square: Fraction) -> Fraction:

@@ -21,23 +21,24 @@ from mathdnn.convolution.fourier.spectrum import (
     whole,
 )
 
+_AXES = 3  # that torch convolves along
 
-def product(z: Spectrum, w: Spectrum) -> Spectrum:
+
+def product(z: Spectrum, w: Spectrum, kind: torch.dtype) -> Spectrum:
     """Products of coefficients of one frequency: those of the signals, convolved around the end."""
     if z.constant and w.constant:
         raise NotSpectral("it multiplies the coefficients of two constants, which floats round")
     z, w = (w, z) if z.constant else (z, w)
-    kind = torch.promote_types(z.signals.dtype, w.signals.dtype)
     z, w = in_floats(z, kind), in_floats(w, kind)
     shape = np.broadcast_shapes(z.shape, w.shape)
     require_room(*shape)
     w = _in_order_of(z, w)
     frequency = np.broadcast_to(z.frequency, shape)
-    table = np.stack([np.broadcast_to(part.signal, shape).ravel() for part in (z, w)], axis=1)
-    pairs, place = np.unique(table, axis=0, return_inverse=True)
-    around = _around if w.constant else _around_both
+    number = len(w.signals)
+    keys, place = np.unique(z.signal * number + w.signal, return_inverse=True)
+    pairs = np.stack([keys // number, keys % number], axis=1)
     return replace(
-        z, signal=place.reshape(shape), frequency=frequency, signals=around(whole(z), w, pairs),
+        z, signal=place.reshape(shape), frequency=frequency, signals=_around(whole(z), w, pairs),
         offset=(0,) * len(z.sizes), square=z.square * w.square, zero=-1, roundings=z.roundings + w.roundings + 4,
         most=max(z.most, w.most),
     )  # fmt: skip
@@ -59,7 +60,10 @@ def _in_order_of(z: Spectrum, w: Spectrum) -> Spectrum:
 
 
 def _around(z: Spectrum, w: Spectrum, pairs: np.ndarray) -> torch.Tensor:
-    """For each pair of signals, of z and of w: out[t] = sum_s w[s] z[t - offset - s], places taken around the end."""
+    """For each pair of signals, of z and of w: out[t] = sum_s w[s] z[t - offset - s], places taken around the end.
+
+    So for a w that depends on the image, too, and is seen to be not affine in real numbers.
+    """
     images, number = np.unique(pairs[:, 0], return_counts=True)
     if not z.sizes or (number != number[0]).any():
         images, number = pairs[:, 0], np.ones(len(pairs), int)
@@ -67,6 +71,10 @@ def _around(z: Spectrum, w: Spectrum, pairs: np.ndarray) -> torch.Tensor:
     if not z.sizes:
         return image * kernel
     axes = list(range(1, 1 + len(z.sizes)))
+    if len(axes) > _AXES:
+        raise NotSpectral(f"it multiplies coefficients of transforms along more than {_AXES} axes")
+    if not w.constant:
+        require_room(len(pairs), math.prod(z.sizes), math.prod(w.window))  # products, for each image that may refute it
     require_room(len(pairs), *(n + size for n, size in zip(z.sizes, w.window, strict=True)))
     if any(w.offset):
         image = image.roll(w.offset, axes)
@@ -76,18 +84,6 @@ def _around(z: Spectrum, w: Spectrum, pairs: np.ndarray) -> torch.Tensor:
     steps = ([1] * len(axes), [0] * len(axes), [1] * len(axes), False, [0] * len(axes), len(images))
     made: torch.Tensor = torch.ops.aten.convolution.default(image[None], kernel.flip(axes)[:, None], None, *steps)
     return made[0]
-
-
-def _around_both(z: Spectrum, w: Spectrum, pairs: np.ndarray) -> torch.Tensor:
-    """The same for signals that both depend on the image: not affine, and seen to be not affine in real numbers."""
-    w, number = whole(w), math.prod(z.sizes)
-    require_room(len(pairs), number, number)
-    at = np.indices(z.sizes).reshape(len(z.sizes), number)
-    away = [(axis[:, None] - axis) % n for axis, n in zip(at, z.sizes, strict=True)]
-    places = np.ravel_multi_index(away, z.sizes) if z.sizes else np.zeros((1, 1), int)
-    flat = gathered(z.signals, pairs[:, 0]).reshape(len(pairs), number).movedim(1, 0)
-    terms = gathered(flat, places).movedim(2, 0) * gathered(w.signals, pairs[:, 1]).reshape(len(pairs), 1, number)
-    return terms.sum(2).reshape(len(pairs), *z.sizes)
 
 
 def added(parts: Sequence[Spectrum], signs: Sequence[int]) -> Spectrum:
