@@ -40,7 +40,11 @@ lengths 2 to 600, 601, 997, 1021, 2039, 4093 and others errors stayed below d u 
 numbers and kernel w, coefficients Z W computed by d1 and d2, the product (4) and the way back (d3) are off by
 (d1 + d2 + d3 + 4) u sqrt(N) |z|_2 |w|_1 in the 2-norm, and the result's numbers by that over sqrt(N); |z|_2 is at most
 sqrt(N) M: sqrt(N) (d1 + d2 + d3 + 4) roundings of M |w|_1. So a transform gives every number of its signals the largest
-reach of all, and what comes back counts all of these.
+reach of all, and what comes back counts all of these; what is 0 over the reals (an imaginary part), too. Sums over
+channels add such errors and reaches alike. What is transformed again carries its errors e on as numbers: a kernel makes
+|w|_1 max|e| of them at most, so that roundings add up, each with the root of its own N, or of the largest of all. An
+error of a kernel's numbers would count by its 1-norm instead: what a constant's coefficients are transformed back to
+is not read.
 """
 
 from __future__ import annotations
