@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mathdnn.convolution import module, witness
 from mathdnn.convolution.compare import first_difference
 from mathdnn.convolution.recognise import guesses, likely_strides, stride_range
@@ -145,11 +147,26 @@ class _Search:
         entry: dict[str, Plain] = {"form": form.to_plain()}
         if _fits(form, self.full):  # else torch has no such layer
             made = module.rows(form, self.pool.inputs().reshape(self.full), self.pool)[..., : outputs[0], : outputs[1]]
-            place = first_difference(made, self.side.ids, self.pool)
+            inner = self._inner(form) if made.shape == self.side.ids.shape else np.zeros(made.shape, bool)
+            place = first_difference(made[inner], self.side.ids[inner], self.pool)
+            inside = place is not None
+            if place is not None:
+                place = int(np.flatnonzero(inner)[place[0]]), place[1]
+            else:
+                place = first_difference(made, self.side.ids, self.pool)
             if place is None or min(place) < 0:
                 return False
             entry |= {"place": place[0], "pixel": place[1]}
-            found = self.witness or witness.border(form, made, place, self.side, self.pool, self.how)
+            found = self.witness or witness.border(form, made, place, inside, self.side, self.pool, self.how)
             self.witness = found
         self.borders.append(entry)
         return True
+
+    def _inner(self, form: ConvForm) -> np.ndarray:
+        """Which outputs have a window inside the image, where padding does nothing."""
+        inner = np.ones(self.side.ids.shape, bool)
+        for axis in (0, 1):
+            start = form.stride[axis] * np.arange(inner.shape[2 + axis]) - form.padding[axis][0]
+            lies = (start >= 0) & (start + form.extent[axis] <= self.full[2 + axis])
+            inner &= lies[:, None] if axis == 0 else lies
+        return inner

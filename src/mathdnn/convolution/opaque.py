@@ -59,8 +59,13 @@ def as_conv2d_opaque(op: Any, shape: Shape, how: Settings) -> Verdict:
     tolerance = TOLERANCE[str(how.dtype).removeprefix("torch.")] * (scale + float(np.abs(constant).max(initial=0.0)))
     pool = Pool(math.prod(shape))
     pool.tolerance = 4 * tolerance
+    if 0 < scale <= pool.tolerance:
+        why = "the responses are no larger than what rounding may do to them next to outputs of"
+        return undecided(
+            claim, f"{why} {np.abs(constant).max():.1e}", "the operation without what it gives for the image of zeros"
+        )
     side = _side(called, constant, responses, tolerance, pool)
-    if not _affine_at_random(side, pool, how, scale):
+    if not _affine_at_random(side, constant, pool, how, scale):
         return undecided(
             claim, "random images give other results than the responses add up to", "reading the operation's code"
         )
@@ -81,13 +86,22 @@ def _through_numpy(op: Any, how: Settings) -> Any:
 
 def _responses(called: Called, how: Settings) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, "p m"]]:
     image = torch.zeros(called.shape, dtype=how.dtype)
-    constant = run(called.call, image, how).double().numpy().ravel().copy()
+    constant = _output(called, image, how).ravel().copy()
     rows = []
     for pixel in range(image.numel()):
         image.view(-1)[pixel] = 1
-        rows.append(run(called.call, image, how).double().numpy().ravel() - constant)
+        rows.append(_output(called, image, how).ravel() - constant)
         image.view(-1)[pixel] = 0
     return constant, np.stack(rows)
+
+
+def _output(called: Called, image: torch.Tensor, how: Settings) -> np.ndarray:
+    """One call's output, which has the shape of the others."""
+    output = run(called.call, image, how)
+    if output.shape != called.output:
+        expected, got = "outputs of one shape for images of one", f"{called.output} and {tuple(output.shape)}"
+        raise refuse("as_conv2d(opaque=True)", expected, got, "ask about an operation whose sizes hang on sizes alone")
+    return np.asarray(output.double().numpy())
 
 
 def cluster(values: Float[np.ndarray, " n"], tolerance: float) -> Float[np.ndarray, " n"]:
@@ -122,13 +136,16 @@ def _side(called: Called, constant: np.ndarray, responses: np.ndarray, tolerance
     return Side(ids, plain, called, 0)
 
 
-def _affine_at_random(side: Side, pool: Pool, how: Settings, scale: float) -> bool:
+def _affine_at_random(side: Side, constant: np.ndarray, pool: Pool, how: Settings, scale: float) -> bool:
+    """Whether random images come out as the responses add up: to 1e-4 of what an image changes, and rounding."""
+    rounding, at_zero = TOLERANCE[str(how.dtype).removeprefix("torch.")], constant.reshape(side.called.output)
     generator = torch.Generator().manual_seed(how.seed)
     for k in range(_PROBES):
         image = (torch.rand(side.called.shape, dtype=how.dtype, generator=generator) - 0.5) * (1.0, 100.0, 0.01)[k % 3]
-        output = run(side.called.call, image, how).double().numpy()
+        output = _output(side.called, image, how)
         expected = float_values(side.ids, pool, image.double().numpy()).reshape(output.shape)
-        room = 1e-4 * max(float(np.abs(output).max()), scale * float(image.abs().max()))
+        room = 1e-4 * max(float(np.abs(output - at_zero).max()), scale * float(image.abs().max()))
+        room += rounding * float(np.abs(output).max())
         if float(np.abs(output - expected).max()) > room:
             return False
     return True

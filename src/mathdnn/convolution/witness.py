@@ -70,17 +70,25 @@ def _operation(side: Side) -> dict[str, Plain]:
 
 
 def border(
-    form: ConvForm, made: np.ndarray, where: tuple[int, int], side: Side, pool: Pool, how: Settings
+    form: ConvForm, made: np.ndarray, where: tuple[int, int], inside: bool, side: Side, pool: Pool, how: Settings
 ) -> Counterexample:
+    """An output that the kernel of the middle gives otherwise; `inside`: though its window needs no padding."""
     place, pixel = where
     would = _coefficient(made, place, pixel, pool) if made.shape == side.ids.shape else None
     has = _coefficient(side.ids, place, pixel, pool)
-    said = (
-        f"Inside the image it is a convolution, at the border it is none: output {_where(place, side.ids.shape[1:])} "
-        f"takes pixel {_where(pixel, side.called.shape)} {_text(has)} times, with {form.padding_mode} padding it "
-        f"would take it {'' if would is None else _text(would)} times; zeros, circular and the other padding fail "
-        "as well."
-    )
+    output = f"output {_where(place, side.ids.shape[1:])}"
+    takes = f"takes pixel {_where(pixel, side.called.shape)} {_text(has)} times"
+    would_take = f"would take it {'' if would is None else _text(would)} times"
+    if inside:
+        said = (
+            f"In the middle of the image it is a convolution, and elsewhere another or none: {output}, whose window "
+            f"lies inside the image, {takes}, where the middle's kernel {would_take}, whatever the padding."
+        )
+    else:
+        said = (
+            f"Inside the image it is a convolution, at the border it is none: {output} {takes}, with "
+            f"{form.padding_mode} padding it {would_take}; zeros, circular and the other padding fail as well."
+        )
     return _witness(said, has, [pixel], [place], side, how)
 
 
