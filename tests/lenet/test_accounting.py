@@ -108,6 +108,36 @@ def test_what_is_not_known_is_named_and_not_zero():
     assert str(account).endswith("not counted: relu: an operation outside of any layer")
 
 
+class Twice(nn.Conv2d):
+    def forward(self, x):
+        return super().forward(super().forward(x))
+
+
+class Renamed(nn.Conv2d):
+    """Adds nothing to what a call computes."""
+
+
+def test_a_layer_with_a_forward_of_its_own_is_not_counted_by_the_rule_of_its_class():
+    account = count(nn.Sequential(Twice(2, 2, 1), Renamed(2, 2, 1)), (2, 5, 5))
+    assert [(row.parameters, row.connections) for row in account.rows] == [(6, None), (6, 150)]
+    assert account.not_counted == ("0, a Twice: no rule for its connections",)
+    changed = nn.Linear(3, 4)
+    changed.forward = lambda x: nn.Linear.forward(changed, x) * 2
+    assert count(changed, (3,)).rows[0].connections is None
+
+
+def test_a_rule_for_such_a_layer_counts_it():
+    class Thrice(nn.Conv2d):
+        def forward(self, x):
+            return super().forward(super().forward(super().forward(x)))
+
+    @cost.register(Thrice)
+    def _(layer, input_shape, output_shape):
+        return 3, 2
+
+    assert count(Thrice(2, 2, 1), (2, 5, 5)).connections == 3
+
+
 def test_counting_leaves_the_model_as_it_is():
     model = Strange()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}

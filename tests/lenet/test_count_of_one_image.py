@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mathdnn.lenet import ConnectionTable, LeNet5, TableConv2d, count
+from mathdnn.lenet import ConnectionTable, LeNet5, TableConv2d, cost, count
 from mathdnn.lenet.paper import DigitDistance
 
 TABLE = ConnectionTable.parse("0 01")
@@ -117,6 +117,7 @@ def test_a_layer_that_folds_between_its_input_and_its_output_is_named_unless_it_
         def forward(self, x):
             return super().forward(x.reshape(-1, 2))
 
+    cost.register(Fold, cost.dispatch(nn.Linear))
     (why,) = count(Fold(2, 3), (4,)).not_counted
     assert why == "Fold, a Fold: no part that is one image's, since 1 of its inputs and 2 of its outputs belong to one"
     account = count(nn.Flatten(0), (2, 3))
@@ -127,8 +128,6 @@ def test_a_rule_of_ones_own_is_asked_for_one_input():
     class Mine(nn.Module):
         def forward(self, x):
             return x[:, :2]
-
-    from mathdnn.lenet import cost
 
     asked = []
     cost.register(Mine, lambda layer, taken, given: asked.append((taken, given)) or (5, 7))

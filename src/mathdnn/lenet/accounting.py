@@ -8,9 +8,10 @@ The connections are the paper's (LeCun et al. 1998, section II.B): a bias is one
 any other (C1 on 32 x 32: 28 * 28 * 6 * (25 + 1) = 122,304). Pooling has P * window connections and no multiply-add; the
 paper's subsampling reads 4 pixels and a bias and multiplies once. Elementwise functions connect nothing.
 
-A layer that `cost` does not know, whose work does not grow with the number of images, or arithmetic done outside of any
-layer, is named in `not_counted`, never taken for zero; `cost.register(MyLayer)` adds a rule. Of a layer that reads k
-inputs an image (colours or patches folded into the batch) an image costs k times one input's.
+A layer that `cost` does not know or whose `forward` is not the one that its rule was written for, whose work does not
+grow with the number of images, or arithmetic done outside of any layer, is named in `not_counted`, never taken for
+zero; `cost.register(MyLayer)` adds a rule. Of a layer that reads k inputs an image (colours or patches folded into the
+batch) an image costs k times one input's.
 """
 
 from __future__ import annotations
@@ -173,7 +174,7 @@ def count(model: nn.Module, input_shape: Sequence[int] | None = None) -> Account
         name, layer, kind = call.name, call.layer, type(call.layer).__name__
         fresh = {id(p): p.numel() for p in layer.parameters() if id(p) not in seen}
         seen.update(fresh)
-        one = cost(layer, call.taken, call.given)
+        one = cost(layer, call.taken, call.given) if _as_its_rule(layer) else None
         if one is None:
             unknown.append(f"{name}, a {kind}: no rule for its connections")
         elif call.why_not and one != (0, 0):
@@ -184,6 +185,15 @@ def count(model: nn.Module, input_shape: Sequence[int] | None = None) -> Account
         rows.append(LayerCount(name, kind, shape_of_all, sum(fresh.values()), connections, multiply_adds))
     unused = [f"{n}: a parameter of no layer called" for n, p in model.named_parameters() if id(p) not in seen]
     return Account(shape, tuple(rows), tuple(dict.fromkeys([*unknown, *unused, *strangers])))
+
+
+def _as_its_rule(layer: nn.Module) -> bool:
+    """Whether a layer computes what the class does that its rule was written for."""
+    kind = next(kind for kind in type(layer).__mro__ if kind in cost.registry)
+    return kind in (object, nn.Module) or all(
+        way not in vars(layer) and getattr(type(layer), way, None) is getattr(kind, way, None)
+        for way in ("forward", "_conv_forward")
+    )
 
 
 def _require_module(model: Any) -> None:
