@@ -172,3 +172,18 @@ def test_forms_are_made_of_numbers_and_forms(name):
     make, words = BAD[name]
     with pytest.raises(InvalidInput, match=words):
         make(catalogue.box(3))
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular", "zeros"])
+def test_a_transposed_form_with_rows_of_bias_alone_comes_back_from_its_layer(mode):
+    form = ConvForm.of(
+        [[[[1], [2], [4]]]],
+        [3],
+        stride=(1, 3),
+        padding=((2, 0), (0, 0)),
+        padding_mode=mode,
+        dilation=(1, 3),
+        transposed=True,
+        output_padding=(0, 1),
+    )
+    assert ConvForm.from_module(form.to_module(torch.float64)) == form

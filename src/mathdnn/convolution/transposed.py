@@ -68,8 +68,12 @@ def to_layer(form: ConvForm, dtype: torch.dtype) -> torch.nn.Module:
     )
     crop = [(first + s * (m - low), last + s * (m - high)) for (first, last), (low, high), m, s in
             zip(cut(form), halo(form), around, form.stride, strict=True)]  # fmt: skip
-    longer = (0, 0) if own else tuple(-(min(0, last) // d) for (_, last), d in zip(crop, form.dilation, strict=True))
-    crop = [(first, last + d * more) for (first, last), d, more in zip(crop, form.dilation, longer, strict=True)]
+    added, longer = list(form.output_padding) if own else [0, 0], [0, 0]
+    for axis, (first, last) in enumerate([] if own else crop):  # rows of bias alone, which torch adds up to a step
+        s, d = form.stride[axis], form.dilation[axis]
+        added[axis] = -last if 0 < -last < max(s, d) else 0
+        longer[axis] = -(min(0, last + added[axis]) // d)
+        crop[axis] = first, last + added[axis] + d * longer[axis]
     padding = [p[0] + s * m for p, s, m in zip(form.padding, form.stride, around, strict=True)]
     draw_nothing: Any = torch.nn.utils.skip_init
     layer = draw_nothing(
@@ -79,7 +83,7 @@ def to_layer(form: ConvForm, dtype: torch.dtype) -> torch.nn.Module:
         tuple(k + more for k, more in zip(form.kernel_size, longer, strict=True)),
         stride=form.stride,
         padding=(padding[0], padding[1]) if own else 0,
-        output_padding=form.output_padding if own else 0,
+        output_padding=(added[0], added[1]),
         dilation=form.dilation,
         groups=form.groups,
         bias=form.exact_bias is not None,
