@@ -58,6 +58,8 @@ CALLS = {
     "endless amount": (lambda c: c.unsharp(float("inf")), r"unsharp\(amount\): expected finite numbers, got inf"),
     "shift": (lambda c: c.shift(1.5, 0), r"shift\(down\): expected a whole number from -512 to 512, got 1\.5"),
     "far": (lambda c: c.shift(0, 10**9), r"shift\(right\): expected a whole number from -512 to 512"),
+    "even kernels": (lambda c: c.depthwise([[[1, 2], [3, 4]]]), r"height and width: expected an odd number, got 2"),
+    "two colours": (lambda c: c.grey([1, 2]), r"grey\(weights\): expected a list of three numbers, got 2"),
     "flat kernels": (lambda c: c.depthwise([[1, 2]]), r"depthwise\(kernels\): expected a kernel"),
     "no kernels": (lambda c: c.depthwise(None), r"depthwise\(kernels\): expected a kernel"),
     "uneven kernels": (lambda c: c.depthwise([[[1]], [[1, 2, 3]]]), r"depthwise\(kernels\): expected a kernel"),

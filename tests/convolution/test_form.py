@@ -385,7 +385,57 @@ def test_swapped_channels_are_named():
 
 def test_a_target_can_be_an_operation():
     assert grade([[1, -1]], lambda x: x[..., :-1] - x[..., 1:]).status is Status.PROVED
-    assert grade([[-1, 1]], lambda x: x[..., :-1] - x[..., 1:]).evidence.data["remark"].endswith("times -1.")
+    assert grade([[-2, 2]], lambda x: x[..., :-1] - x[..., 1:]).evidence.data["remark"].endswith("times -2.")
+
+
+def test_a_difference_turned_by_half_a_turn_is_said_to_be_that_and_times_minus_1():
+    said = grade([[1, 0, -1], [2, 0, -2], [1, 0, -1]], "sobel-x", padding=1).evidence.data["remark"]
+    assert said == "It is the right kernel times -1. A turn by half a turn (the convention with flip) gives the same."
+
+
+ONE_WRONG = {
+    "another": (
+        [[-1, 0, 1], [-2, 0, 2], [-1, 0, 3]],
+        "row 2, column 2, from input channel 0 to output channel 0",
+        3,
+        1,
+    ),
+    "left out": (
+        [[-1, 0, 1], [-2, 0, 2], [0, 0, 1]],
+        "row 2, column 0, from input channel 0 to output channel 0",
+        0,
+        -1,
+    ),
+    "too many": (
+        [[-1, 0, 1], [-2, 5, 2], [-1, 0, 1]],
+        "row 1, column 1, from input channel 0 to output channel 0",
+        5,
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ONE_WRONG)
+def test_one_wrong_weight_is_named(name):
+    kernel, place, is_, should = ONE_WRONG[name]
+    said = grade(kernel, "sobel-x", padding=1).evidence.data["remark"]
+    assert said == f"One weight is wrong: at {place} (counted from 0), it is {is_}, and it should be {should}."
+
+
+def test_one_wrong_weight_of_a_dilated_kernel_in_groups_and_of_a_transposed_one_is_named():
+    right = ConvForm.of([[[[1, 2]]], [[[3, 4]]], [[[5, 6]]], [[[7, 8]]]], groups=2, dilation=(1, 3), padding=(0, 2))
+    handed_in = [[[[1, 2]]], [[[3, 4]]], [[[5, 9]]], [[[7, 8]]]]
+    said = grade(handed_in, right, groups=2, dilation=(1, 3), padding=(0, 2)).evidence.data["remark"]
+    place = "row 0, column 1, from input channel 1 to output channel 2 (counted from 0)"
+    assert said == f"One weight is wrong: at {place}, it is 9, and it should be 6."
+    said = grade([[1, 1], [1, 2]], "upsample-nearest-2", stride=2, transposed=True).evidence.data["remark"]
+    place = "row 1, column 1, from input channel 0 to output channel 0 (counted from 0)"
+    assert said == f"One weight is wrong: at {place}, it is 2, and it should be 1."
+
+
+def test_a_weight_that_the_kernel_handed_in_has_no_place_for_is_not_named():
+    right = ConvForm.of([[[[1, 2, 3]]]])
+    assert grade([[1, 2]], right, padding=((0, 0), (0, 1))).evidence.data["remark"] == ""
 
 
 def test_an_unknown_target_is_refused():

@@ -162,7 +162,10 @@ def _line(taps: list[Any], axis: int, channels: int, padding_mode: str) -> ConvF
 
 def depthwise(kernels: list[list[list[Any]]], padding_mode: str = "zeros") -> ConvForm:
     """A kernel of its own for every channel, with the padding that keeps the size (odd sizes)."""
-    kernels = _table(kernels, 3, "catalogue.depthwise(kernels)", "a kernel (h, w) for each channel, all of one size")
+    who = "catalogue.depthwise(kernels)"
+    kernels = _table(kernels, 3, who, "a kernel (h, w) for each channel, all of one size")
+    for side in (len(kernels[0]), len(kernels[0][0])):
+        _odd(side, f"{who}, height and width")
     sizes = (len(kernels[0]) // 2, len(kernels[0][0]) // 2)
     return ConvForm.of([[kernel] for kernel in kernels], groups=len(kernels), padding=sizes, padding_mode=padding_mode)
 
@@ -193,7 +196,11 @@ def grey(weights: tuple[Any, Any, Any] | None = None) -> ConvForm:
     """Red, green, blue to grey: 299/1000, 587/1000, 114/1000 exactly, unless other weights are given."""
     if weights is None:
         weights = (Fraction(299, 1000), Fraction(587, 1000), Fraction(114, 1000))
-    return channel_mix([_table(weights, 1, "catalogue.grey(weights)", "a list of three numbers")])
+    who, expected = "catalogue.grey(weights)", "a list of three numbers"
+    numbers = _table(weights, 1, who, expected)
+    if len(numbers) != 3:
+        raise InvalidInput(sentence(who, expected, f"{len(numbers)}", "give one for red, green and blue each"))
+    return channel_mix([numbers])
 
 
 def grey_bt709() -> ConvForm:

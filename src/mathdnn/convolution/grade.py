@@ -24,7 +24,7 @@ from mathdnn.convolution.compose import dense
 from mathdnn.convolution.equal import equal_maps
 from mathdnn.convolution.form import ConvForm
 from mathdnn.convolution.prove import as_conv2d
-from mathdnn.convolution.witness import sealed
+from mathdnn.convolution.witness import _text, sealed
 from mathdnn.errors import InvalidInput, sentence
 from mathdnn.verdict import Counterexample, Status, Verdict
 
@@ -182,12 +182,37 @@ def _changed(form: ConvForm, goal: ConvForm, have: Taps, want: Taps) -> str:
     """What was done to the right kernel, or nothing."""
     for words, changed in _variants(want, form, goal):
         if changed == have:
-            return words
+            return words + _as_turned(words, have, want, form)
     for words, changed in _variants(want, form, goal):
         ratio = _ratio(changed, have)
         if ratio is not None:
             return f"{words[:-1]}, and times {ratio}."
-    return ""
+    return _one_wrong(form, have, want)
+
+
+def _as_turned(words: str, have: Taps, want: Taps, form: ConvForm) -> str:
+    """That a kernel times -1 is one turned by half a turn as well, where it is: the likelier mistake."""
+    turned = next(changed for _, changed in _turned(want, form))
+    same = " A turn by half a turn (the convention with flip) gives the same."
+    return same if "times" in words and turned == have else ""
+
+
+def _one_wrong(form: ConvForm, have: Taps, want: Taps) -> str:
+    """The one weight that is wrong, where it is one of several and the kernel handed in has it."""
+    unlike = [key for key in {**want, **have} if want.get(key) != have.get(key)]
+    if len(unlike) != 1 or len({*want, *have}) == 1:
+        return ""
+    o, g, y, x = unlike[0]
+    (a, a_rest), (b, b_rest) = (
+        divmod(n + p, d) for n, (p, _), d in zip((y, x), form.padding, form.dilation, strict=True)
+    )
+    groups = o * form.groups // form.out_channels, g * form.groups // form.in_channels
+    held = groups[0] == groups[1] and 0 <= a < form.kernel_size[0] and 0 <= b < form.kernel_size[1]
+    if a_rest or b_rest or not held:
+        return ""
+    place = f"row {a}, column {b}, from input channel {g} to output channel {o} (counted from 0)"
+    values = (_text(taps.get(unlike[0], Fraction(0))) for taps in (have, want))
+    return "One weight is wrong: at {}, it is {}, and it should be {}.".format(place, *values)
 
 
 def _ratio(want: Taps, have: Taps) -> Fraction | None:
