@@ -355,3 +355,14 @@ def test_products_of_both_kinds_are_those_of_torch(constant):
         product = transforms.transformed(product, axis, False)
     expected = fft.ifft2(fft.fft2(x) * fft.fft2(y).conj(), norm="forward").real
     assert torch.allclose(spectrum.in_reals(product), expected)
+
+
+WHOLE = fft.fft2(torch.randn(5, 5, generator=torch.Generator().manual_seed(5)), s=(8, 9))
+
+
+@pytest.mark.parametrize("large", [1.0, 1e7])
+def test_noise_of_an_operation_that_leaves_no_graph_is_no_violation(large):
+    verdict = as_conv2d(
+        lambda x: (large * fft.ifft2(fft.fft2(x.to(torch.complex64)) * WHOLE).imag).to(x.dtype), (1, 8, 9)
+    )
+    assert verdict.status is Status.UNDECIDED

@@ -14,6 +14,7 @@ rounded.
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _FAR = 1e-3
 _FINER = 1 << 14  # times: what floats round shrinks by 2^29 from float32 to float64, and a real violation hardly
 _RANDOM = 20
+_LARGER = 1 + 1 / 777  # no short fraction: what is rounded at pixels of 1 is rounded otherwise there
 _SCALES = (1.0, 1.0, 10.0, 0.1, 100.0)
 _REJECTED = 16  # violations that may be rounding, for each of which a graph is run on intervals
 
@@ -60,7 +62,8 @@ class Violation:
 def find_nonlinearity(operation: Any, shape: Shape, how: Settings, graph: Plain | None = None) -> Counterexample | None:
     """The smallest violation found, as a counterexample to "f is affine", or None.
 
-    graph: the operation as it is saved; what its rounding makes is no violation.
+    graph: the operation as it is saved; what its rounding makes is no violation. Where that takes long to see, as in
+    deep networks, no more images are tried after the seconds of `how`.
 
     Raises `InvalidInput` for an operation that gives two outputs for one image, which would refute anything.
     """
@@ -69,6 +72,7 @@ def find_nonlinearity(operation: Any, shape: Shape, how: Settings, graph: Plain 
     except InvalidInput:
         return None
     require_steady(called, how)
+    end = time.monotonic() + how.seconds
     for around, factors in ((_around_zero, (-1, 2, None)), (_around_others, (2, None, -1))):  # z - x is often 0
         rejected = 0
         for images in around(called.shape, how):
@@ -76,22 +80,35 @@ def find_nonlinearity(operation: Any, shape: Shape, how: Settings, graph: Plain 
             if violation is not None and not _only_rounding(called, violation, how):
                 found = _counterexample(violation)
                 try:
-                    if graph is None or _lasts(found, graph, how):
-                        return found
+                    seen = None if graph is None else _seen(found, graph, how)
                 except TooMany:
                     return None  # no other image is quicker
+                if seen or (seen is None and _stays(called, violation, how)):
+                    return found
                 rejected += 1
+                if time.monotonic() > end:
+                    return None
             if rejected == _REJECTED:
                 break
     return None
 
 
-def _lasts(found: Counterexample, graph: Plain, how: Settings) -> bool:
-    """Whether the checker takes a violation for more than rounding, or cannot say. Raises `TooMany`."""
+def _seen(found: Counterexample, graph: Plain, how: Settings) -> bool | None:
+    """Whether the checker takes a violation for more than rounding; None where it cannot say. Raises `TooMany`."""
     from mathdnn.verify.counterexamples import shows_not_affine
 
     evidence = msgspec.structs.replace(found, data={**found.data, "operation": graph})
-    return shows_not_affine(evidence, random.Random(how.seed)) is not False
+    return shows_not_affine(evidence, random.Random(how.seed))
+
+
+def _stays(called: Called, violation: Violation, how: Settings) -> bool:
+    """Whether images a little larger break the law by about as much: noise would be another one there."""
+    images = {name: image * _LARGER for name, image in violation.images.items()}
+    seen = _broken(called, {"y": images["x"], **images}, violation.factor, how)
+    if seen is None:
+        return False
+    gaps = [each.expected - each.found for each in (violation, seen)]
+    return float((gaps[0] - gaps[1]).abs().max()) <= float(gaps[0].abs().max()) / 2
 
 
 def _only_rounding(called: Called, violation: Violation, how: Settings) -> bool:

@@ -135,6 +135,8 @@ def _bound_holds(bound: dict[str, Any], left: dict[str, Any], right: dict[str, A
         at_zero, _ = run(side, np.zeros(pixels(side)), Absolute())
         if 2 * n * unit > 1:
             return False  # gamma_n is no bound, or hardly one
+        if not np.isfinite(at_far).all():
+            raise TooMany("sums of its numbers' magnitudes leave the range of floats, so that its bound is not checked")
         gamma = n * unit / (1 - n * unit)
         slope += gamma * float(((at_far - at_zero) / _FAR).max(initial=0.0))
         offset += gamma * float(at_zero.max(initial=0.0))

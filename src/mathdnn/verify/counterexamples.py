@@ -69,12 +69,15 @@ def check(verdict: Verdict, generator: random.Random | None = None) -> Answer:
 
 
 def shows_not_affine(evidence: Counterexample, generator: random.Random) -> bool | None:
-    """Whether a law is seen to fail over the reals; None where the graph holds what no file may have run."""
+    """Whether a law is seen to fail over the reals; None where the graph holds what no file may have run. Raises
+    `TooMany` where that would take minutes."""
     try:
         with np.errstate(all="ignore"):
             return _not_affine(_plain(evidence), Means(generator))[0]
     except Unlisted:
         return None
+    except TooMany:
+        raise
     except (Open, *_WRONG):
         return False
 
