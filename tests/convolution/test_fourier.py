@@ -89,6 +89,14 @@ def with_itself(x):
     return fft.irfft2(coefficients + 3 * coefficients * fft.rfft2(K, s=_size(x)), s=_size(x))
 
 
+SCALES, ORDER = torch.tensor([2.0, -0.5])[:, None, None], torch.tensor([1, 0])
+
+
+def by_channels(x):
+    coefficients = fft.rfft2(x).index_select(1, ORDER) * SCALES * torch.tensor(3.0)
+    return fft.irfft2(coefficients, s=_size(x))
+
+
 def in_doubles(x):
     return fft.ifft2(fft.fft2(x.to(torch.complex128)) * fft.fft2(K, s=_size(x))).real.float()
 
@@ -136,6 +144,7 @@ READ = [
     (scaled, (1, 6, 6), [[[[-5 / 6, -1 / 2], [-1 / 3, -1 / 6]]]], ((1, 0), (1, 0)), "circular"),
     (twice, (1, 6, 7), [[[[25, 30, 9], [20, 22, 6], [4, 4, 1]]]], ((2, 0), (2, 0)), "circular"),
     (with_itself, (1, 6, 7), [[[[15, 9], [6, 4]]]], ((1, 0), (1, 0)), "circular"),
+    (by_channels, (2, 5, 6), [[[[0]], [[6]]], [[[-1.5]], [[0]]]], ((0, 0), (0, 0)), "zeros"),
     (in_doubles, (1, 6, 7), [[[[5, 3], [2, 1]]]], ((1, 0), (1, 0)), "circular"),
     (there_and_back, (1, 5, 6), [[[[1]]]], ((0, 0), (0, 0)), "zeros"),
     (imaginary, (1, 5, 6), [[[[1]]]], ((0, 0), (0, 0)), "zeros"),
@@ -256,7 +265,7 @@ SPECTRUM = fft.rfft2(K, s=(6, 7))
 @pytest.mark.parametrize(
     ("operation", "why"),
     [
-        (masked, r"no coefficients of such a transform"),
+        (masked, r"different frequencies by numbers of their own"),
         (derived, r"not made from real ones within it"),
         (lambda x: fft.irfft2(fft.rfft2(x) * SPECTRUM, s=_size(x)), r"not made from real ones within it"),
         (lambda x: fft.irfft2(fft.rfft2(x)), r"coefficients as those of a signal of 6 numbers, which they are not"),

@@ -92,12 +92,20 @@ class Fourier:
     def _moved(self, node: torch.fx.Node, at: int | None = None) -> Spectrum:
         """What a step moves; at: which one of several tensors that it makes."""
         first, *more = node.args
+        more = [self._places(part) if isinstance(part, torch.fx.Node) else part for part in more]
         if any(isinstance(part, (torch.fx.Node, *SYMBOLS)) for part in _flat(more)):
             raise NotSpectral("it moves Fourier coefficients by sizes or places that are not known")
         target: Any = node.target
         return spectrum.moved(
             self.of(first), lambda places: target(places, *more) if at is None else target(places, *more)[at]
         )
+
+    def _places(self, node: torch.fx.Node) -> torch.Tensor:
+        """Places that are known while code is read."""
+        value = self.value_of(node)
+        if type(value) is not torch.Tensor or node in self.of_image:
+            raise NotSpectral("it moves Fourier coefficients by sizes or places that are not known")
+        return value
 
     def _real(self, node: torch.fx.Node) -> Spectrum:
         """What zeros were put around is read without them."""

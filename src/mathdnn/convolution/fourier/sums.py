@@ -32,6 +32,8 @@ def product(z: Spectrum, w: Spectrum, kind: torch.dtype) -> Spectrum:
     z, w = in_floats(z, kind), in_floats(w, kind)
     shape = np.broadcast_shapes(z.shape, w.shape)
     require_room(*shape)
+    if z.sizes and not w.sizes:
+        return _by_numbers(z, w, shape)
     w = _in_order_of(z, w)
     frequency = np.broadcast_to(z.frequency, shape)
     number = len(w.signals)
@@ -41,6 +43,22 @@ def product(z: Spectrum, w: Spectrum, kind: torch.dtype) -> Spectrum:
         z, signal=place.reshape(shape), frequency=frequency, signals=_around(whole(z), w, pairs),
         offset=(0,) * len(z.sizes), square=z.square * w.square, zero=-1, roundings=z.roundings + w.roundings + 4,
         most=max(z.most, w.most),
+    )  # fmt: skip
+
+
+def _by_numbers(z: Spectrum, w: Spectrum, shape: tuple[int, ...]) -> Spectrum:
+    """Coefficients times real numbers of a constant, one for all frequencies of a signal."""
+    signal, frequency, factor = (np.broadcast_to(part, shape) for part in (z.signal, z.frequency, w.signal))
+    for axis in range(len(shape)):
+        first = [part.take([0], axis=axis) for part in (frequency, factor)] if shape[axis] else []
+        if first and (frequency != first[0]).any() and (factor != first[1]).any():
+            raise NotSpectral("it multiplies coefficients of different frequencies by numbers of their own")
+    keys, place = np.unique(signal * len(w.signals) + factor, return_inverse=True)
+    images, numbers = gathered(z.signals, keys // len(w.signals)), gathered(w.signals, keys % len(w.signals))
+    signals = images * numbers.reshape(-1, *[1] * len(z.window))
+    return replace(
+        z, signal=place.reshape(shape), frequency=frequency, signals=signals, zero=-1, square=z.square * w.square,
+        roundings=z.roundings + w.roundings + 4,
     )  # fmt: skip
 
 
