@@ -101,3 +101,14 @@ def test_a_transposed_layer_on_a_small_image_is_not_refuted(k, s, p, more, shape
     verdict = as_conv2d(layer, (1, *shape))
     assert verdict.status is not Status.REFUTED, str(verdict)
     assert shape != (5, 9) or verdict.status is Status.PROVED, str(verdict)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate"])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "shape"),
+    [((3, 4), (1, 3), (1, 6, 7)), ((1, 4), (1, 3), (2, 4, 5)), ((3, 1), (3, 1), (1, 5, 6))],
+)
+def test_a_layer_with_a_border_and_outputs_two_pixels_wide_is_never_said_to_be_none(mode, kernel, stride, shape):
+    layer = _layer(nn.Conv2d, shape[0], 1, kernel, stride, 1, padding_mode=mode)
+    verdict = as_conv2d(layer, shape)
+    assert verdict.status is not Status.REFUTED, str(verdict)

@@ -62,8 +62,8 @@ def exclude(
 
 
 def _too_small(stencil: Stencil) -> bool:
-    """Whether the image is too small to exclude a border of one pixel, as a kernel of three has."""
-    return any(stencil.inputs[axis] == 2 and stencil.outputs[axis] > 1 for axis in (1, 2))
+    """Whether image or output is too small to exclude a border of one pixel, as a kernel of three has."""
+    return any(min(stencil.inputs[axis], stencil.outputs[axis]) > 1 and stencil.margin(axis, 1) == 0 for axis in (1, 2))
 
 
 class _Search:
