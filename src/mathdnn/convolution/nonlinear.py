@@ -80,7 +80,7 @@ def find_nonlinearity(operation: Any, shape: Shape, how: Settings, graph: Plain 
             if violation is not None and not _only_rounding(called, violation, how):
                 found = _counterexample(violation)
                 try:
-                    seen = None if graph is None else _seen(found, graph, how)
+                    seen = None if graph is None else _lasts(found, graph, how)
                 except TooMany:
                     return None  # no other image is quicker
                 if seen or (seen is None and _stays(called, violation, how)):
@@ -93,7 +93,7 @@ def find_nonlinearity(operation: Any, shape: Shape, how: Settings, graph: Plain 
     return None
 
 
-def _seen(found: Counterexample, graph: Plain, how: Settings) -> bool | None:
+def _lasts(found: Counterexample, graph: Plain, how: Settings) -> bool | None:
     """Whether the checker takes a violation for more than rounding; None where it cannot say. Raises `TooMany`."""
     from mathdnn.verify.counterexamples import shows_not_affine
 

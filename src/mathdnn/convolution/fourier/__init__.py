@@ -6,7 +6,7 @@ itself makes of it. Floats round there as a transform does, which is counted whe
 see `rounding`).
 """
 
-from mathdnn.convolution.fourier.rules import Fourier, is_complex
+from mathdnn.convolution.fourier.reader import Fourier, is_complex
 from mathdnn.convolution.fourier.spectrum import NotSpectral
 
 __all__ = ["Fourier", "NotSpectral", "is_complex"]
