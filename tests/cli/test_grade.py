@@ -152,8 +152,9 @@ def test_a_turned_kernel_is_told(capsys):
         ('[["1/9", "1/9", "1/9"], ["1/9", "1/9", "1/9"], ["1/9", "1/9", "1/9"]]', "computes box-3"),
         (np.full((3, 3), 1 / 9).tolist(), "computes box-3, every weight the nearest float64"),
         (np.full((3, 3), np.float32(1 / 9), float).tolist(), "computes box-3, every weight the nearest float32"),
+        (np.full((3, 3), np.float16(1 / 9), float).tolist(), "computes box-3, every weight the nearest float16"),
     ],
-    ids=["fractions", "text", "float64", "float32"],
+    ids=["fractions", "text", "float64", "float32", "float16"],
 )
 def test_ninths_are_right_as_fractions_and_as_the_floats_next_to_them(weight, ends, folder, capsys):
     assert grade_conv(weight, "conv", "--target", "box-3", "--padding", "1", "--save", "c.json") == 0

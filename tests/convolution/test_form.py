@@ -292,11 +292,28 @@ def test_the_catalogue_is_what_torch_computes():
         assert equal_maps(op, form, shape).status is Status.PROVED
 
 
-@given(st.fractions())
-def test_nearest_is_the_nearest_float(value):
-    found = nearest(value, "float32")
-    for other in (np.nextafter(found, np.float32(-np.inf)), np.nextafter(found, np.float32(np.inf))):
+@pytest.mark.parametrize("kind", [np.float32, np.float16])
+@given(value=st.fractions(-65000, 65000))
+def test_nearest_is_the_nearest_float(kind, value):
+    found = nearest(value, kind.__name__)
+    assert type(found) is kind
+    for other in (np.nextafter(found, kind(-np.inf)), np.nextafter(found, kind(np.inf))):
         assert abs(Fraction(float(found)) - value) <= abs(Fraction(float(other)) - value)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16])
+def test_the_largest_float_is_the_nearest_of_what_is_a_little_less(kind):
+    largest = Fraction(float(np.finfo(kind).max))
+    assert nearest(largest, kind.__name__) == nearest(largest - Fraction(1, 3), kind.__name__) == np.finfo(kind).max
+
+
+def test_forms_are_rounded_to_formats_that_are_known():
+    box = catalogue.box(3)
+    assert box.rounded("float16").flat() == [Fraction(float(np.float16(1 / 9)))] * 9
+    assert not box.is_exact_in("float16")
+    for ask in (box.rounded, box.is_exact_in):
+        with pytest.raises(InvalidInput, match=r"expected float64, float32 or float16, got 'bfloat16'; choose one"):
+            ask("bfloat16")
 
 
 def test_written_as_a_person_would():

@@ -134,7 +134,7 @@ def _grade(numbers: Any, goal: Any, layer: dict[str, Any]) -> Verdict:
     if verdict.status.value != "refuted" or not isinstance(goal, str):
         return verdict
     form, floats = CATALOGUE[goal](), _floats(numbers)
-    for dtype in ("float64", "float32"):
+    for dtype in ("float64", "float32", "float16"):
         if form.is_exact_in(dtype):
             continue
         near = grade_kernel(floats, form.rounded(dtype), **layer)

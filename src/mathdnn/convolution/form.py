@@ -38,6 +38,12 @@ MODES = ("zeros", "reflect", "replicate", "circular")
 _TORCH_MODE = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
 
 
+def _require_format(who: str, dtype: str) -> None:
+    if dtype not in ("float64", "float32", "float16"):
+        expected = "float64, float32 or float16"
+        raise InvalidInput(sentence(f"ConvForm.{who}(dtype=...)", expected, f"{dtype!r:.60}", "choose one of them"))
+
+
 @dataclass(frozen=True)
 class ConvForm:
     """A convolution, or a transposed one, with exact rational weights.
@@ -194,11 +200,15 @@ class ConvForm:
         return [value for filters in self.exact for plane in filters for row in plane for value in row]
 
     def is_exact_in(self, dtype: str = "float32") -> bool:
-        """Whether every weight and bias is a number of that float format, so that no rounding is needed."""
+        """Whether every weight and bias is a number of that float format (float64, float32 or float16), so that no
+        rounding is needed. Raises `InvalidInput` for another format."""
+        _require_format("is_exact_in", dtype)
         return all(Fraction(float(nearest(v, dtype))) == v for v in [*self.flat(), *(self.exact_bias or ())])
 
     def rounded(self, dtype: str = "float32") -> ConvForm:
-        """The form that a layer of that float format holds: every number replaced by the nearest float."""
+        """The form that a layer of that float format (float64, float32 or float16) holds: every number replaced by the
+        nearest float. Raises `InvalidInput` for another format."""
+        _require_format("rounded", dtype)
 
         def near(value: Fraction) -> Fraction:
             return Fraction(float(nearest(value, dtype)))

@@ -113,18 +113,20 @@ def as_float(value: Fraction) -> float:
         return math.inf if value > 0 else -math.inf
 
 
+_NARROW: dict[str, tuple[Any, Any]] = {"float32": (np.float32, np.int32), "float16": (np.float16, np.int16)}
+
+
 def nearest(value: Fraction, dtype: str) -> Any:
-    """The float nearest to a rational, ties to even: float64 is Python's own; float32 is corrected for double
-    rounding."""
+    """The float nearest to a rational, ties to even: float64 is Python's own; float32 and float16 are corrected for
+    double rounding."""
     double = as_float(value)
     if dtype == "float64":
         return np.float64(double)
+    kind, bits = _NARROW[dtype]
     with np.errstate(over="ignore"):
-        single = np.float32(double)
-    if np.isfinite(single) and Fraction(float(single)) == value:
-        return single
-    candidates = [np.nextafter(single, np.float32(-math.inf)), single, np.nextafter(single, np.float32(math.inf))]
+        near = kind(double)
+        if np.isfinite(near) and Fraction(float(near)) == value:
+            return near
+        candidates = [np.nextafter(near, kind(-math.inf)), near, np.nextafter(near, kind(math.inf))]
     finite = [candidate for candidate in candidates if np.isfinite(candidate)]
-    return min(
-        finite, key=lambda c: (abs(Fraction(float(c)) - value), int(np.float32(c).view(np.int32)) & 1), default=single
-    )
+    return min(finite, key=lambda c: (abs(Fraction(float(c)) - value), int(kind(c).view(bits)) & 1), default=near)
