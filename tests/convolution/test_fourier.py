@@ -301,6 +301,8 @@ def test_coefficients_of_no_known_signal_are_left_open_and_named(operation, why)
         (lambda x: fft.ifft2(fft.fft2(x) * fft.fft2(K, s=_size(x))).abs(), Status.PROVED),
         (lambda x: fft.ifft2(fft.fft2(x) * fft.fft2(x)).real, Status.PROVED),
         (lambda x: fft.irfft2(fft.rfft2(x[:, :1]) * fft.rfft2(x[:, -1:]).conj(), s=_size(x)), Status.PROVED),
+        (lambda x: fft.irfft2(fft.rfft2(x) * x.mean(), s=_size(x)), Status.PROVED),
+        (lambda x: fft.irfft2(x.mean() * fft.rfft2(x), s=_size(x)), Status.PROVED),
         (lambda x: fft.fft2(x).abs(), Status.UNDECIDED),  # it has to be run itself
     ],
 )

@@ -36,7 +36,7 @@ either end weighs e u at most), D the sum of f and A that of |f| / D, the quotie
 Fourier transforms. One of length n is taken to be off by at most d u, relative to its result in the 2-norm, and for
 every coefficient by d u times the sum of |signal|; d = 8 log2 n + 8 for each axis. For powers of two some 6 log2 n is a
 theorem (N. J. Higham, 2nd ed., theorem 24.2, with weights off by u); the rest is room for other factors, heuristic: for
-lengths 2 to 600, 601, 997, 1021, 2039, 4093 and others errors stayed below d u / 7. With |z| <= M for a signal of N
+lengths 2 to 599, 601, 997, 1021, 2039, 4093 and others errors stayed below d u / 7. With |z| <= M for a signal of N
 numbers and kernel w, coefficients Z W computed by d1 and d2, the product (4) and the way back (d3) are off by
 (d1 + d2 + d3 + 4) u sqrt(N) |z|_2 |w|_1 in the 2-norm, and the result's numbers by that over sqrt(N); |z|_2 is at most
 sqrt(N) M: sqrt(N) (d1 + d2 + d3 + 4) roundings of M |w|_1. So a transform gives every number of its signals the largest

@@ -29,6 +29,7 @@ def product(z: Spectrum, w: Spectrum, kind: torch.dtype) -> Spectrum:
     if z.constant and w.constant:
         raise NotSpectral("it multiplies the coefficients of two constants, which floats round")
     z, w = (w, z) if z.constant else (z, w)
+    z, w = (w, z) if w.sizes and not z.sizes and not w.constant else (z, w)  # numbers of the image come second
     z, w = in_floats(z, kind), in_floats(w, kind)
     shape = np.broadcast_shapes(z.shape, w.shape)
     require_room(*shape)
@@ -47,7 +48,7 @@ def product(z: Spectrum, w: Spectrum, kind: torch.dtype) -> Spectrum:
 
 
 def _by_numbers(z: Spectrum, w: Spectrum, shape: tuple[int, ...]) -> Spectrum:
-    """Coefficients times real numbers of a constant, one for all frequencies of a signal."""
+    """Coefficients times real numbers, one for all frequencies of a signal."""
     signal, frequency, factor = (np.broadcast_to(part, shape) for part in (z.signal, z.frequency, w.signal))
     for axis in range(len(shape)):
         first = [part.take([0], axis=axis) for part in (frequency, factor)] if shape[axis] else []
